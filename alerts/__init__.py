@@ -1,0 +1,1 @@
+"""Alerts after the engine: events, notification, the desk."""

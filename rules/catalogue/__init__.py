@@ -1,0 +1,232 @@
+"""The catalogue: every indicator and form, defined once, in the YAML files beside this module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rules.problems import CatalogueError, ConfigError, Place, Problem, nearest
+from rules.source import Reader, SourceProblem, Value, parse_yaml
+
+HERE = Path(__file__).parent
+
+FREQUENCY_DAYS = {
+    "intraday": 1 / 24,
+    "daily": 1.0,
+    "weekly": 7.0,
+    "monthly": 31.0,
+    "quarterly": 92.0,
+    "half-yearly": 184.0,
+    "yearly": 366.0,
+}
+UNITS = ("ratio", "currency", "count", "days", "hours", "minutes", "score", "years")
+DIRECTIONS = ("higher", "lower", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an institution files: a set of indicators for one as-of date.
+
+    `deadline` is when it is due after the as-of date ("15bd" business days, "20d" days, "6h" hours);
+    `grace_days` is how much longer than one period a value stays valid; `horizon` is how many as-of
+    dates back a late or revised filing still changes the state of rules.
+    """
+
+    id: str
+    title: dict[str, str]
+    frequency: str
+    deadline: str = ""
+    grace_days: float = 0.0
+    horizon: int = 8
+    types: tuple[str, ...] = ()
+    indicators: tuple[str, ...] = ()
+
+    @property
+    def validity_days(self) -> float:
+        """Days after its as-of date for which a value of this form counts as known."""
+        return FREQUENCY_DAYS[self.frequency] + self.grace_days
+
+
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """A number that institutions report, or that `formula` derives from others.
+
+    `unit`: ratio (a fraction), currency (the catalogue's base unit), count, days, hours, minutes, years,
+    score. `direction` says which way is better. `low` and `high` bound what is accepted at all.
+    """
+
+    id: str
+    title: dict[str, str]
+    unit: str
+    form: str = ""
+    direction: str = "none"
+    low: float = float("-inf")
+    high: float = float("inf")
+    series: bool = True
+    formula: str = ""
+    formula_place: Place = Place("")
+    basis: dict[str, str | None] = field(default_factory=dict)
+    currency: str = ""
+    place: Place = Place("")
+
+    @property
+    def series_name(self) -> str:
+        """Name of the Prometheus series: guanlan_<indicator>_<unit>; a count has no unit suffix."""
+        suffix = {"currency": self.currency.lower() or "currency", "count": ""}.get(self.unit, self.unit)
+        stem = self.id.replace(".", "_").replace("-", "_")
+        if not suffix or stem.endswith("_" + suffix):
+            return f"guanlan_{stem}"
+        return f"guanlan_{stem}_{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Forms and indicators by id, and named sets of institution types (`BANKS`)."""
+
+    names: tuple[str, ...]
+    forms: dict[str, Form]
+    indicators: dict[str, Indicator]
+    sets: dict[str, tuple[str, ...]]
+    currency: str = ""
+
+    def reported(self, form: str) -> tuple[str, ...]:
+        """Indicators that are filed with `form`, in the form's order."""
+        return self.forms[form].indicators
+
+
+def available() -> list[str]:
+    """Names of the catalogues that come with Guanlan."""
+    return sorted(path.stem for path in HERE.glob("*.yaml"))
+
+
+def load_catalogue(names: Sequence[str | Path]) -> Catalogue:
+    """Load and join catalogues by name or path.
+
+    Raises ConfigError for a name that does not exist, CatalogueError with every problem found otherwise.
+    """
+    texts: list[tuple[str, str]] = []
+    for name in names:
+        path = Path(name) if str(name).endswith((".yaml", ".yml")) else HERE / f"{name}.yaml"
+        if not path.is_file():
+            fix = nearest(str(name), available()) or f"there are: {', '.join(available())}"
+            raise ConfigError(f"there is no catalogue {str(name)!r}: {fix}")
+        texts.append((path.read_text(encoding="utf-8"), str(name) if path.parent == HERE else str(path)))
+    return parse_catalogues(texts)
+
+
+def parse_catalogues(texts: Iterable[tuple[str, str]]) -> Catalogue:
+    """Join catalogues given as (text, file name); raise CatalogueError with every problem found."""
+    problems: list[Problem] = []
+    joined = Catalogue((), {}, {}, {})
+    for text, file in texts:
+        try:
+            root = parse_yaml(text, file)
+        except SourceProblem as err:
+            problems.append(err.problem)
+            continue
+        joined = _join(joined, _read(root, problems), problems, file)
+    if problems:
+        raise CatalogueError(problems)
+    return joined
+
+
+def _join(a: Catalogue, b: Catalogue, problems: list[Problem], file: str) -> Catalogue:
+    for kind, left, right in (("form", a.forms, b.forms), ("indicator", a.indicators, b.indicators)):
+        problems.extend(
+            Problem(Place(file), "twice", f"the {kind} {key!r} is defined in another catalogue too")
+            for key in left.keys() & right.keys()
+        )
+    for key in a.sets.keys() & b.sets.keys():
+        if a.sets[key] != b.sets[key]:
+            problems.append(Problem(Place(file), "twice", f"the set {key!r} is defined otherwise in another catalogue"))
+    currency = a.currency or b.currency
+    return Catalogue(
+        a.names + b.names, a.forms | b.forms, a.indicators | b.indicators, a.sets | b.sets, currency
+    )
+
+
+def _read(root: Value, problems: list[Problem]) -> Catalogue:
+    top = Reader(root, problems, "a catalogue")
+    top.only(("catalogue", "title", "currency", "sets", "forms", "indicators"))
+    name = top.text("catalogue")
+    currency = top.text("currency", "")
+    sets = {}
+    for key, value in top.mapping("sets").items():
+        if isinstance(value.data, list):
+            sets[key] = tuple(str(v.data) for v in value.data)
+        else:
+            top.problem(value.place, "shape", f"the set {key!r} must be a list of institution types")
+    forms: dict[str, Form] = {}
+    for value in top.items("forms"):
+        form = _form(value, problems)
+        if form.id in forms:
+            top.problem(value.place, "twice", f"the form {form.id!r} stands twice")
+        forms[form.id] = form
+    indicators: dict[str, Indicator] = {}
+    for value in top.items("indicators"):
+        indicator = _indicator(value, problems, forms, currency)
+        if indicator.id in indicators:
+            top.problem(value.place, "twice", f"the indicator {indicator.id!r} stands twice")
+        indicators[indicator.id] = indicator
+    for form in list(forms.values()):
+        members = tuple(i.id for i in indicators.values() if i.form == form.id)
+        forms[form.id] = replace(form, indicators=members)
+    return Catalogue((name,), forms, indicators, sets, currency)
+
+
+def _form(value: Value, problems: list[Problem]) -> Form:
+    r = Reader(value, problems, "a form")
+    r.only(("id", "title", "frequency", "deadline", "grace_days", "horizon", "types"))
+    return Form(
+        id=r.text("id"),
+        title=r.words("title"),
+        frequency=r.choice("frequency", FREQUENCY_DAYS, "quarterly"),
+        deadline=r.text("deadline", ""),
+        grace_days=r.number("grace_days", 0.0),
+        horizon=int(r.number("horizon", 8)),
+        types=tuple(r.strings("types")),
+    )
+
+
+def _indicator(value: Value, problems: list[Problem], forms: dict[str, Form], currency: str) -> Indicator:
+    r = Reader(value, problems, "an indicator")
+    r.only(("id", "title", "form", "unit", "direction", "range", "series", "formula", "basis", "note"))
+    ident = r.text("id")
+    form = r.text("form", "")
+    formula = r.text("formula", "")
+    if bool(form) == bool(formula):
+        r.problem(value.place, "form", f"the indicator {ident!r} needs either a form or a formula")
+    if form and form not in forms:
+        r.problem(r.place("form"), "unknown-form", f"there is no form {form!r}", nearest(form, forms))
+    low, high = _range(r)
+    basis = {k: None if v.data is None else str(v.data) for k, v in r.mapping("basis").items()}
+    return Indicator(
+        id=ident,
+        title=r.words("title"),
+        unit=r.choice("unit", UNITS, "ratio"),
+        form=form,
+        direction=r.choice("direction", DIRECTIONS, "none"),
+        low=low,
+        high=high,
+        series=r.flag("series", True),
+        formula=formula,
+        formula_place=r.place("formula"),
+        basis=basis,
+        currency=currency,
+        place=value.place,
+    )
+
+
+def _range(r: Reader) -> tuple[float, float]:
+    if "range" not in r.data:
+        return float("-inf"), float("inf")
+    bounds = [v.data for v in r.items("range")]
+    if len(bounds) != 2 or not all(b is None or (isinstance(b, (int, float)) and b == b) for b in bounds):
+        r.problem(r.place("range"), "shape", "'range' must be [lowest, highest]; null for no bound")
+        return float("-inf"), float("inf")
+    low = float("-inf") if bounds[0] is None else float(bounds[0])  # type: ignore[arg-type]
+    high = float("inf") if bounds[1] is None else float(bounds[1])  # type: ignore[arg-type]
+    if low > high:
+        r.problem(r.place("range"), "shape", "'range' has its lowest above its highest")
+    return low, high

@@ -1,0 +1,29 @@
+"""Institutions under supervision, as the registry topic and the seed files describe them."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Institution(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One supervised bank or insurer.
+
+    `attributes` holds whatever else a jurisdiction keeps (strings or numbers); rules read it by name.
+    """
+
+    code: str
+    name: dict[str, str] = {}
+    type: str = ""
+    region: str = ""
+    peer_group: str = ""
+    lei: str = ""
+    dsib_bucket: int = 0
+    attributes: dict[str, str | float] = {}
+
+    def title(self, language: str = "en") -> str:
+        """Name in `language`, else in English, else any, else the code."""
+        return self.name.get(language) or self.name.get("en") or next(iter(self.name.values()), self.code)
+
+
+TEXT_ATTRIBUTES = ("code", "type", "region", "peer_group", "lei")
+NUMBER_ATTRIBUTES = ("dsib_bucket",)

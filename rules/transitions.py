@@ -1,0 +1,81 @@
+"""What the engine says: transitions, with deterministic ids and frozen evidence."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+State = Literal["pending", "firing", "escalated", "eased", "resolved"]
+Severity = Literal["none", "watch", "warning", "critical"]
+Cause = Literal["filed", "late", "revised", "clock", "rule-changed", "retired"]
+
+SEVERITIES: tuple[Severity, ...] = ("none", "watch", "warning", "critical")
+
+
+class Reading(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One value a rule read: number (or None where missing), its unit, and the filing it came from."""
+
+    value: float | None
+    unit: str = ""
+    as_of: str | None = None
+    revision: int | None = None
+    offset: int | None = None
+
+
+class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One change of one rule's state for one subject.
+
+    pending    a level holds, but not yet for as long as `for` asks; carries no alert id
+    firing     the alert opens at `severity`
+    escalated  a higher level holds now
+    eased      only a lower level holds now
+    resolved   no level holds (and `clear` holds): the episode is over; or a pending lapsed (no alert id)
+
+    `as_of` is the date of the world that the change speaks of, `seen_at` when the filing that showed it
+    was submitted. `started` is the as-of date of the episode's first firing. Dates are ISO 8601.
+    """
+
+    id: str
+    alert_id: str
+    rule: str
+    subject: str
+    state: State
+    severity: Severity
+    previous: Severity
+    as_of: str
+    started: str
+    seen_at: str
+    revision: int
+    cause: Cause
+    scope: str = "institution"
+    pack: str = ""
+    pack_version: str = ""
+    rule_hash: str = ""
+    status: str = "live"
+    supersedes: str = ""
+    condition: str = ""
+    values: dict[str, Reading] = {}
+    title: dict[str, str] = {}
+    message: dict[str, str] = {}
+    basis: dict[str, str | None] = {}
+    action: dict[str, str] = {}
+    deadline: str = ""
+    route: str = ""
+    tags: list[str] = []
+    labels: dict[str, str] = {}
+
+
+def alert_id(rule: str, subject: str, started: str) -> str:
+    """Return the alert's id: the same rule, subject and first firing give the same id, always."""
+    return _digest("alert", rule, subject, started)
+
+
+def transition_id(rule: str, subject: str, alert: str, as_of: str, state: str, severity: str, revision: int) -> str:
+    """Return the transition's id. Rule and subject are in it because a pending has no alert id yet."""
+    return _digest("transition", rule, subject, alert, as_of, state, severity, str(revision))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()

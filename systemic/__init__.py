@@ -1,0 +1,1 @@
+"""Systemic-risk and digital-transformation measures: pure functions of numpy and scipy arrays."""

@@ -1,1 +1,1 @@
-"""Systemic-risk and digital-transformation measures: pure functions of numpy and scipy arrays."""
+"""Systemic-risk measures: pure functions on arrays, each with its reference; no input or output."""

@@ -1,10 +1,10 @@
 """What can be wrong with what a person wrote, as data and as exceptions.
 
-    GuanlanError                 every error meant for a person: one message, no traceback
-    ├── ConfigError              a setting is wrong; the message ends with the fix
-    ├── CatalogueError           a catalogue file is wrong   (carries problems)
-    ├── PackError                a rule pack does not compile (carries problems)
-    └── InputError               a file a person named can't be read as what it should be
+GuanlanError                 every error meant for a person: one message, no traceback
+├── ConfigError              a setting is wrong; the message ends with the fix
+├── CatalogueError           a catalogue file is wrong   (carries problems)
+├── PackError                a rule pack does not compile (carries problems)
+└── InputError               a file a person named can't be read as what it should be
 """
 
 from __future__ import annotations

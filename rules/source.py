@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 
@@ -51,16 +52,17 @@ def parse_yaml(text: str, file: str) -> Value:
         raise SourceProblem(Problem(Place(file), "yaml", f"the file is over {MAX_BYTES // 1_000_000} MB"))
     try:
         for event in yaml.parse(text, Loader=_Loader):
-            place = Place(file, event.start_mark.line + 1, event.start_mark.column + 1)
+            place = _place(file, event.start_mark)
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise SourceProblem(Problem(place, "yaml", "anchors and aliases are not used here", "write it out"))
-            if getattr(event, "tag", None):
-                raise SourceProblem(Problem(place, "yaml", f"the tag {event.tag} is not used here", "remove it"))
+                raise SourceProblem(
+                    Problem(place, "yaml", "anchors and aliases are not used here", "write it out")
+                )
+            if tag := getattr(event, "tag", None):
+                raise SourceProblem(Problem(place, "yaml", f"the tag {tag} is not used here", "remove it"))
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
-        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-        raise SourceProblem(Problem(place, "yaml", f"not valid YAML: {err.problem}")) from None
+        raise SourceProblem(Problem(_place(file, mark), "yaml", f"not valid YAML: {err.problem}")) from None
     except (yaml.YAMLError, RecursionError, ValueError) as err:
         reason = "nested too deeply" if isinstance(err, RecursionError) else str(err).splitlines()[0]
         raise SourceProblem(Problem(Place(file), "yaml", f"not valid YAML: {reason}")) from None
@@ -69,15 +71,19 @@ def parse_yaml(text: str, file: str) -> Value:
     return _convert(node, file, 0)
 
 
+def _place(file: str, mark: Any) -> Place:
+    return Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+
+
 def _convert(node: yaml.Node, file: str, depth: int) -> Value:
-    place = Place(file, node.start_mark.line + 1, node.start_mark.column + 1)
+    place = _place(file, node.start_mark)
     if depth > MAX_DEPTH:
         raise SourceProblem(Problem(place, "yaml", "nested too deeply"))
     if isinstance(node, yaml.MappingNode):
         out: dict[str, Value] = {}
         places: dict[str, Place] = {}
         for key_node, value_node in node.value:
-            at = Place(file, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            at = _place(file, key_node.start_mark)
             if not isinstance(key_node, yaml.ScalarNode):
                 raise SourceProblem(Problem(at, "yaml", "a key must be a plain word"))
             if key_node.value in out:
@@ -87,6 +93,7 @@ def _convert(node: yaml.Node, file: str, depth: int) -> Value:
         return Value(out, place, places)
     if isinstance(node, yaml.SequenceNode):
         return Value([_convert(child, file, depth + 1) for child in node.value], place)
+    assert isinstance(node, yaml.ScalarNode)
     return Value(_scalar(node), place, quoted=node.style is not None)
 
 
@@ -138,7 +145,9 @@ class Reader:
         for key in self.data:
             if key not in names:
                 fix = nearest(key, names) or f"known: {', '.join(names)}"
-                self.problem(self.value.key_places[key], "unknown-key", f"{self.what} has no key {key!r}", fix)
+                self.problem(
+                    self.value.key_places[key], "unknown-key", f"{self.what} has no key {key!r}", fix
+                )
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a text; required when `default` is None. Numbers are taken as they are written."""
@@ -171,7 +180,11 @@ class Reader:
             if default is None:
                 self.problem(self.value.place, "required", f"{self.what} needs {key!r}")
             return default or 0.0
-        if isinstance(found.data, bool) or not isinstance(found.data, (int, float)) or not math.isfinite(found.data):
+        if (
+            isinstance(found.data, bool)
+            or not isinstance(found.data, (int, float))
+            or not math.isfinite(found.data)
+        ):
             self.problem(found.place, "shape", f"{key!r} must be a number, not {found.data!r}")
             return default or 0.0
         return float(found.data)
@@ -193,7 +206,9 @@ class Reader:
             return {}
         if isinstance(found.data, str):
             return {"en": found.data}
-        if isinstance(found.data, dict) and all(isinstance(v.data, (str, int, float)) for v in found.data.values()):
+        if isinstance(found.data, dict) and all(
+            isinstance(v.data, (str, int, float)) for v in found.data.values()
+        ):
             return {k: str(v.data) for k, v in found.data.items()}
         self.problem(found.place, "shape", f"{key!r} must be a text, or texts by language {{en: …, zh: …}}")
         return {}

@@ -10,6 +10,8 @@ from rules.problems import CatalogueError, ConfigError, Place, Problem, nearest
 from rules.source import Reader, SourceProblem, Value, parse_yaml
 
 HERE = Path(__file__).parent
+MEASURES = "measures"
+SYSTEM = "SYSTEM"
 
 FREQUENCY_DAYS = {
     "intraday": 1 / 24,
@@ -34,7 +36,7 @@ class Form:
     """
 
     id: str
-    title: dict[str, str]
+    title: dict[str, str] = field(hash=False)
     frequency: str
     deadline: str = ""
     grace_days: float = 0.0
@@ -82,13 +84,17 @@ class Indicator:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Forms and indicators by id, and named sets of institution types (`BANKS`)."""
+    """Forms and indicators by id, and named sets of institution types (`BANKS`).
+
+    `country` (ISO 3166 code) chooses the holiday calendar of deadlines.
+    """
 
     names: tuple[str, ...]
     forms: dict[str, Form]
     indicators: dict[str, Indicator]
     sets: dict[str, tuple[str, ...]]
     currency: str = ""
+    country: str = ""
 
     def reported(self, form: str) -> tuple[str, ...]:
         """Indicators that are filed with `form`, in the form's order."""
@@ -101,12 +107,12 @@ def available() -> list[str]:
 
 
 def load_catalogue(names: Sequence[str | Path]) -> Catalogue:
-    """Load and join catalogues by name or path.
+    """Load and join catalogues by name or path; the measures' own catalogue is always among them.
 
     Raises ConfigError for a name that does not exist, CatalogueError with every problem found otherwise.
     """
     texts: list[tuple[str, str]] = []
-    for name in names:
+    for name in dict.fromkeys([*map(str, names), MEASURES]):
         path = Path(name) if str(name).endswith((".yaml", ".yml")) else HERE / f"{name}.yaml"
         if not path.is_file():
             fix = nearest(str(name), available()) or f"there are: {', '.join(available())}"
@@ -139,16 +145,22 @@ def _join(a: Catalogue, b: Catalogue, problems: list[Problem], file: str) -> Cat
         )
     for key in a.sets.keys() & b.sets.keys():
         if a.sets[key] != b.sets[key]:
-            problems.append(Problem(Place(file), "twice", f"the set {key!r} is defined otherwise in another catalogue"))
-    currency = a.currency or b.currency
+            problems.append(
+                Problem(Place(file), "twice", f"the set {key!r} is defined otherwise in another catalogue")
+            )
     return Catalogue(
-        a.names + b.names, a.forms | b.forms, a.indicators | b.indicators, a.sets | b.sets, currency
+        names=a.names + b.names,
+        forms=a.forms | b.forms,
+        indicators=a.indicators | b.indicators,
+        sets=a.sets | b.sets,
+        currency=a.currency or b.currency,
+        country=a.country or b.country,
     )
 
 
 def _read(root: Value, problems: list[Problem]) -> Catalogue:
     top = Reader(root, problems, "a catalogue")
-    top.only(("catalogue", "title", "currency", "sets", "forms", "indicators"))
+    top.only(("catalogue", "title", "currency", "country", "sets", "forms", "indicators"))
     name = top.text("catalogue")
     currency = top.text("currency", "")
     sets = {}
@@ -172,7 +184,7 @@ def _read(root: Value, problems: list[Problem]) -> Catalogue:
     for form in list(forms.values()):
         members = tuple(i.id for i in indicators.values() if i.form == form.id)
         forms[form.id] = replace(form, indicators=members)
-    return Catalogue((name,), forms, indicators, sets, currency)
+    return Catalogue((name,), forms, indicators, sets, currency, top.text("country", ""))
 
 
 def _form(value: Value, problems: list[Problem]) -> Form:

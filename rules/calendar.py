@@ -1,0 +1,115 @@
+"""Reporting calendars: which as-of date a form expects, and when it is due."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+
+import holidays
+
+from rules.catalogue import Form
+
+DAY = 86_400
+_DEADLINE = re.compile(r"\s*(\d{1,3})\s*(bd|d|h)\s*\Z")
+_MONTHS = {"monthly": 1, "quarterly": 3, "half-yearly": 6, "yearly": 12}
+
+
+def seconds(day: date) -> int:
+    """Return the day's first second in UTC, since the epoch."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def parse_instant(text: str) -> int:
+    """Return seconds since the epoch of an ISO date or instant; an instant without zone counts as UTC.
+
+    Raises ValueError for anything else.
+
+    >>> parse_instant("1970-01-02")
+    86400
+    """
+    if len(text) == 10:
+        return seconds(date.fromisoformat(text))
+    moment = datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def format_instant(instant: int) -> str:
+    """Return the ISO date of an instant at midnight UTC, else the instant.
+
+    >>> format_instant(86400), format_instant(86401)
+    ('1970-01-02', '1970-01-02T00:00:01Z')
+    """
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(instant))
+    return moment.strftime("%Y-%m-%d") if instant % DAY == 0 else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def has_deadline(form: Form) -> bool:
+    """Whether the form has a deadline that this module understands."""
+    return form.frequency != "intraday" and _DEADLINE.match(form.deadline) is not None
+
+
+def due(form: Form, as_of: date, country: str = "CN") -> int:
+    """Return when the filing for `as_of` is overdue: the first second after its deadline day, UTC.
+
+    "15bd" counts business days of `country`'s calendar, "20d" days, "6h" hours after the as-of day's end.
+    """
+    match = _DEADLINE.match(form.deadline)
+    if match is None:
+        raise ValueError(f"the form {form.id!r} has no deadline")
+    count, unit = int(match.group(1)), match.group(2)
+    if unit == "h":
+        return seconds(as_of) + DAY + count * 3600
+    if unit == "d":
+        return seconds(as_of + timedelta(days=count + 1))
+    day = as_of
+    for _ in range(count):
+        day += timedelta(days=1)
+        while not is_business_day(day, country):
+            day += timedelta(days=1)
+    return seconds(day + timedelta(days=1))
+
+
+@cache
+def _closed(country: str, year: int) -> frozenset[date]:
+    return frozenset(holidays.country_holidays(country, years=year)) if country else frozenset()
+
+
+def is_business_day(day: date, country: str = "CN") -> bool:
+    """Whether the day is neither a weekend nor a public holiday of the country."""
+    return day.weekday() < 5 and day not in _closed(country, day.year)
+
+
+@cache
+def _schedule(form: Form, year: int, country: str) -> tuple[tuple[int, int], ...]:
+    """(due, as-of) of the periods that end in the year, by due date."""
+    if form.frequency in _MONTHS:
+        step = _MONTHS[form.frequency]
+        ends = [_month_end(year, month) for month in range(step, 13, step)]
+    else:
+        first = date(year, 1, 1)
+        days = (first + timedelta(days=n) for n in range(366))
+        in_year = [d for d in days if d.year == year]
+        ends = [
+            d
+            for d in in_year
+            if (d.weekday() == 4 if form.frequency == "weekly" else is_business_day(d, country))
+        ]
+    return tuple(sorted((due(form, end, country), seconds(end)) for end in ends))
+
+
+def _month_end(year: int, month: int) -> date:
+    following = date(year + month // 12, month % 12 + 1, 1)
+    return following - timedelta(days=1)
+
+
+def expected(form: Form, now: int, country: str = "CN") -> tuple[int, int] | None:
+    """Return (due, as-of) in seconds of the latest filing whose deadline has passed at `now`."""
+    year = datetime.fromtimestamp(now, UTC).year
+    for candidate in (year, year - 1):
+        schedule = _schedule(form, candidate, country)
+        index = bisect_right(schedule, (now, 2**62))
+        if index:
+            return schedule[index - 1]
+    return None

@@ -1,0 +1,159 @@
+"""State of institutions as bytes: what the worker writes to its table, and reads back after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.fold import Records
+from rules.registry import Institution
+from rules.store import FormStore, Ints
+
+if TYPE_CHECKING:
+    from rules.engine import Engine
+
+VERSION = 1
+
+
+class _Array(msgspec.Struct, frozen=True, array_like=True):
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+
+class _Form(msgspec.Struct, frozen=True):
+    kept: tuple[str, ...]
+    last: tuple[str, ...]
+    as_of: _Array
+    revision: _Array
+    offset: _Array
+    order: _Array
+    values: _Array
+    latest: _Array
+
+
+class _State(msgspec.Struct, frozen=True):
+    version: int
+    codes: list[str]
+    applied: _Array
+    forms: dict[str, _Form]
+    rules: list[str]
+    records: dict[str, _Array]
+    judged: dict[str, _Array]
+    due: dict[str, int]
+
+
+_DECODER = msgspec.msgpack.Decoder(_State)
+
+
+def _pack(array: NDArray[Any]) -> _Array:
+    return _Array(array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes())
+
+
+def _unpack(array: _Array) -> NDArray[Any]:
+    return np.frombuffer(array.data, array.dtype).reshape(array.shape).copy()
+
+
+def export(engine: Engine, rows: Sequence[int]) -> bytes:
+    """Return history, fold and offsets of the rows. Institutions are named by code and rules by id."""
+    index = np.asarray(rows, np.int32)
+    records = engine.fold.chain(index)
+    place = np.full(int(index.max(initial=0)) + 1, -1, np.int32)
+    place[index] = np.arange(len(index), dtype=np.int32)
+    columns = {f.name: getattr(records, f.name) for f in fields(Records) if f.name != "previous"}
+    columns["row"] = place[records.row]
+    state = _State(
+        VERSION,
+        [engine.institutions[row].code for row in rows],
+        _pack(engine.applied[index]),
+        {name: _form(store, index) for name, store in engine.world.stores.items() if _filed(store, index)},
+        [rule.id for rule in engine.rules],
+        {name: _pack(column) for name, column in columns.items()},
+        {rule.id: _pack(group.judged[index]) for group in engine.groups for rule in group.rules[:1]},
+        dict(engine._due),
+    )
+    return msgspec.msgpack.encode(state)
+
+
+def _filed(store: FormStore, index: Ints) -> bool:
+    return bool((store.offset[:, index] >= 0).any() or (store.as_of[:, index] > -(2**61)).any())
+
+
+def _form(store: FormStore, index: Ints) -> _Form:
+    return _Form(
+        store.kept,
+        store.last,
+        _pack(store.as_of[:, index]),
+        _pack(store.revision[:, index]),
+        _pack(store.offset[:, index]),
+        _pack(store.order[:, index]),
+        _pack(store.values[:, :, index]),
+        _pack(store.latest[:, index]),
+    )
+
+
+def restore(engine: Engine, blob: bytes) -> list[str]:
+    """Put exported state into a running engine, replacing what it holds of these institutions.
+
+    A form whose depth or indicators the program reads otherwise now keeps what fits: the newest filings,
+    the indicators that both know.
+    """
+    state = _DECODER.decode(blob)
+    rows = np.array(
+        [
+            row if (row := engine.row(code)) >= 0 else engine.put_institution(Institution(code))
+            for code in state.codes
+        ],
+        np.int32,
+    )
+    engine.drop(rows)
+    engine.applied[rows] = _unpack(state.applied)
+    for name, form in state.forms.items():
+        if name in engine.world.stores:
+            _restore_form(engine.world.stores[name], form, rows)
+    _restore_records(engine, state, rows)
+    for group in engine.groups:
+        if group.rules[0].id in state.judged:
+            group.judged[rows] = _unpack(state.judged[group.rules[0].id])
+    for form_id, due in state.due.items():
+        engine._due[form_id] = max(due, engine._due.get(form_id, due))
+    return state.codes
+
+
+def _restore_form(store: FormStore, form: _Form, rows: Ints) -> None:
+    order = _unpack(form.order).astype(np.intp)
+    depth = min(store.depth, len(order))
+    columns = np.arange(order.shape[1])
+    slots = order[:depth]
+    store.order[:, rows] = np.arange(store.depth, dtype=np.int16)[:, None]
+    for name in ("as_of", "revision", "offset"):
+        getattr(store, name)[:depth, rows] = _unpack(getattr(form, name))[slots, columns]
+    values = _unpack(form.values)
+    for i, indicator in enumerate(form.kept):
+        if indicator in store.column:
+            store.values[store.column[indicator]][:depth, rows] = values[i][slots, columns]
+        elif indicator in store.last_column:
+            store.latest[store.last_column[indicator], rows] = values[i][slots[0], columns]
+    latest = _unpack(form.latest)
+    for i, indicator in enumerate(form.last):
+        if indicator in store.last_column:
+            store.latest[store.last_column[indicator], rows] = latest[i]
+        elif indicator in store.column:
+            store.values[store.column[indicator]][0, rows] = latest[i]
+
+
+def _restore_records(engine: Engine, state: _State, rows: Ints) -> None:
+    columns = {name: _unpack(array) for name, array in state.records.items()}
+    number = {rule.id: i for i, rule in enumerate(engine.rules)}
+    rule = np.array([number.get(ident, -1) for ident in state.rules], np.int32)[columns["rule"]]
+    count = len(rule)
+    if not count:
+        return
+    records = Records(**{**columns, "previous": np.full(count, -1, np.int32)})
+    records.rule, records.row = rule, rows[columns["row"]]
+    engine.fold.restore(records.take(rule >= 0))

@@ -1,0 +1,263 @@
+"""Syntax tree to plan nodes: names resolved, units and kinds checked, derived indicators expanded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rules.catalogue import Catalogue, Indicator
+from rules.expressions import (
+    Binary,
+    Call,
+    Choice,
+    Compare,
+    Expression,
+    ExpressionError,
+    Member,
+    Name,
+    Number,
+    Text,
+    Truth,
+    Unary,
+    parse,
+)
+from rules.plan import Graph, Kind, Node, walk
+from rules.problems import Place, Problem, nearest
+from rules.registry import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES
+from rules.units import RATIO, fits, multiply, unit_of, words
+
+_ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+_COMPARISON = {
+    "<": "less",
+    "<=": "less_equal",
+    ">": "greater",
+    ">=": "greater_equal",
+    "==": "equal",
+    "!=": "unequal",
+}
+
+
+class Compiler:
+    """Compiles expressions against one catalogue into one graph, so that equal parts are shared."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.graph = Graph()
+        self._derived: dict[str, Node] = {}
+        self._open: list[str] = []
+
+    def truth(self, tree: Expression) -> Node:
+        """Compile to a condition; raise ExpressionError when it is a number or a text."""
+        node = self.any(tree)
+        if node.kind != "truth":
+            raise ExpressionError(
+                tree.at, f"expected a condition, found a {node.kind}", "compare it with something"
+            )
+        return node
+
+    def number(self, tree: Expression) -> Node:
+        """Compile to a number; raise ExpressionError when it is a condition or a text."""
+        node = self.any(tree)
+        if node.kind != "number":
+            found = "a condition" if node.kind == "truth" else "a text"
+            raise ExpressionError(tree.at, f"expected a number, found {found}")
+        return node
+
+    def any(self, tree: Expression) -> Node:
+        """Compile to whatever kind the tree is."""
+        match tree:
+            case Number(_, value, fraction):
+                return self.graph.node("constant", params=(value,), unit=RATIO if fraction else None)
+            case Truth(_, value):
+                return self.graph.node("truth", params=(value,), kind="truth")
+            case Text(_, value):
+                return self.graph.node("text", params=(value,), kind="text")
+            case Name():
+                return self._name(tree)
+            case Unary(_, "not", operand):
+                return self.graph.node("not", (self.truth(operand),), kind="truth")
+            case Unary(_, op, operand):
+                node = self.number(operand)
+                return node if op == "+" else self.graph.node("negate", (node,), unit=node.unit)
+            case Binary(_, "and" | "or" as op, left, right):
+                return self.graph.node(op, (self.truth(left), self.truth(right)), kind="truth")
+            case Binary():
+                return self._arithmetic(tree)
+            case Compare():
+                return self._comparison(tree)
+            case Member():
+                return self._member(tree)
+            case Choice():
+                return self._choice(tree)
+            case Call():
+                return self._call(tree)
+
+    def indicator(self, ident: str) -> Node:
+        """Return the node of a reported or derived indicator."""
+        indicator = self.catalogue.indicators[ident]
+        if not indicator.formula:
+            return self.graph.node("column", params=(indicator.form, ident), unit=unit_of(indicator.unit))
+        if ident not in self._derived:
+            self._derived[ident] = self._expand(indicator)
+        return self._derived[ident]
+
+    def forms(self, node: Node) -> frozenset[str]:
+        """Forms whose values the node reads."""
+        return frozenset(str(n.params[0]) for n in walk(node) if n.op == "column")
+
+    def slowest_form(self, node: Node, at: int) -> str:
+        """Return the form whose filings history functions of this node count."""
+        forms = self.forms(node)
+        if not forms:
+            raise ExpressionError(
+                at, "a history function needs an indicator", "give it one as first argument"
+            )
+        return max(
+            sorted(forms),
+            key=lambda f: self.catalogue.forms[f].validity_days - self.catalogue.forms[f].grace_days,
+        )
+
+    def same_unit(self, a: Node, b: Node, at: int, what: str) -> None:
+        """Raise ExpressionError unless the two nodes' units fit."""
+        if not fits(a.unit, b.unit):
+            raise ExpressionError(
+                at, f"{what} {words(a.unit)} with {words(b.unit)}", "check the units", "unit"
+            )
+
+    def _expand(self, indicator: Indicator) -> Node:
+        if indicator.id in self._open:
+            cycle = " → ".join([*self._open[self._open.index(indicator.id) :], indicator.id])
+            raise ExpressionError(
+                0, f"the formula of {indicator.id!r} goes in a circle: {cycle}", check="cycle"
+            )
+        self._open.append(indicator.id)
+        try:
+            node = self.number(parse(indicator.formula))
+        finally:
+            self._open.pop()
+        unit = unit_of(indicator.unit)
+        if not fits(node.unit, unit):
+            summary = f"the formula of {indicator.id!r} gives {words(node.unit)}, declared is {words(unit)}"
+            raise ExpressionError(0, summary, check="unit")
+        return node
+
+    def _name(self, tree: Name) -> Node:
+        ident = tree.id
+        if ident in self.catalogue.indicators:
+            return self.indicator(ident)
+        attribute = ident.removeprefix("institution.")
+        if attribute in TEXT_ATTRIBUTES:
+            return self.graph.node("attribute", params=(attribute,), kind="text")
+        if attribute in NUMBER_ATTRIBUTES:
+            return self.graph.node("attribute", params=(attribute,))
+        if ident in self.catalogue.sets:
+            raise ExpressionError(tree.at, f"{ident!r} is a set of types", f"write 'type in {ident}'")
+        known = [*self.catalogue.indicators, *TEXT_ATTRIBUTES, *NUMBER_ATTRIBUTES]
+        raise ExpressionError(
+            tree.at, f"there is no indicator {ident!r}", nearest(ident, known), "unknown-name"
+        )
+
+    def _arithmetic(self, tree: Binary) -> Node:
+        left, right = self.number(tree.left), self.number(tree.right)
+        if tree.op in "+-":
+            self.same_unit(left, right, tree.at, "can't add" if tree.op == "+" else "can't subtract")
+            unit = left.unit if left.unit is not None else right.unit
+        else:
+            unit = multiply(left.unit, right.unit, 1 if tree.op == "*" else -1)
+        if tree.op == "/" and right.op == "constant" and right.params[0] == 0:
+            raise ExpressionError(tree.at, "division by zero")
+        return self.graph.node(_ARITHMETIC[tree.op], (left, right), unit=unit)
+
+    def _comparison(self, tree: Compare) -> Node:
+        nodes = [self.any(operand) for operand in tree.operands]
+        parts = []
+        for left, op, right, operand in zip(nodes, tree.ops, nodes[1:], tree.operands[1:], strict=False):
+            if left.kind != right.kind or left.kind == "truth":
+                raise ExpressionError(tree.at, f"can't compare a {left.kind} with a {right.kind}")
+            if left.kind == "text":
+                parts.append(self._text_equality(left, right, op, operand.at))
+                continue
+            self.same_unit(left, right, tree.at, "can't compare")
+            parts.append(self.graph.node(_COMPARISON[op], (left, right), kind="truth"))
+        whole = parts[0]
+        for part in parts[1:]:
+            whole = self.graph.node("and", (whole, part), kind="truth")
+        return whole
+
+    def _text_equality(self, left: Node, right: Node, op: str, at: int) -> Node:
+        if op not in ("==", "!="):
+            raise ExpressionError(at, f"texts can't be compared with {op!r}", "use == or !=")
+        if left.op == "text":
+            left, right = right, left
+        if left.op != "attribute" or right.op != "text":
+            raise ExpressionError(at, "compare an attribute with a text in quotes")
+        node = self.graph.node("member", (left,), (str(right.params[0]),), "truth")
+        return node if op == "==" else self.graph.node("not", (node,), kind="truth")
+
+    def _member(self, tree: Member) -> Node:
+        item = self.any(tree.item)
+        if item.kind == "truth":
+            raise ExpressionError(tree.at, "a condition can't be looked up in a list")
+        if item.kind == "text":
+            if item.op != "attribute":
+                raise ExpressionError(tree.at, "only attributes, such as type, can be looked up in a list")
+            names = tuple(sorted({name for option in tree.options for name in self._texts(option)}))
+            node = self.graph.node("member", (item,), names, "truth")
+        else:
+            node = self._number_in(item, tree)
+        return self.graph.node("not", (node,), kind="truth") if tree.negated else node
+
+    def _number_in(self, item: Node, tree: Member) -> Node:
+        node: Node | None = None
+        for option in tree.options:
+            value = self.number(option)
+            self.same_unit(item, value, option.at, "can't compare")
+            equal = self.graph.node("equal", (item, value), kind="truth")
+            node = equal if node is None else self.graph.node("or", (node, equal), kind="truth")
+        assert node is not None
+        return node
+
+    def _texts(self, option: Expression) -> tuple[str, ...]:
+        if isinstance(option, Text):
+            return (option.value,)
+        if isinstance(option, Name):
+            if option.id in self.catalogue.sets:
+                return self.catalogue.sets[option.id]
+            fix = nearest(option.id, self.catalogue.sets) or "put a single type in quotes"
+            raise ExpressionError(option.at, f"there is no set {option.id!r}", fix, "unknown-name")
+        raise ExpressionError(option.at, "expected a set name or a text in quotes")
+
+    def _choice(self, tree: Choice) -> Node:
+        condition = self.truth(tree.condition)
+        then, otherwise = self.any(tree.then), self.any(tree.otherwise)
+        if then.kind != otherwise.kind or then.kind == "text":
+            raise ExpressionError(tree.at, "both sides of 'if … else' must be numbers, or both conditions")
+        self.same_unit(then, otherwise, tree.at, "'if … else' can't mix")
+        kind: Kind = then.kind
+        unit = then.unit if then.unit is not None else otherwise.unit
+        return self.graph.node("choice", (condition, then, otherwise), kind=kind, unit=unit)
+
+    def _call(self, tree: Call) -> Node:
+        from rules.functions import FUNCTIONS
+
+        function = FUNCTIONS.get(tree.function)
+        if function is None:
+            fix = nearest(tree.function, FUNCTIONS) or f"there are: {', '.join(sorted(FUNCTIONS))}"
+            raise ExpressionError(tree.at, f"there is no function {tree.function!r}", fix, "unknown-function")
+        return function.build(self, tree)
+
+
+@contextmanager
+def located(problems: list[Problem], place: Place, text: str) -> Iterator[None]:
+    """Turn an ExpressionError inside into a Problem at the right line and column of the file.
+
+    `place` is where the YAML value starts. For a text over several lines the offset is followed line by
+    line as far as YAML keeps them.
+    """
+    try:
+        yield
+    except ExpressionError as err:
+        before = text[: err.offset]
+        line = place.line + before.count("\n")
+        column = place.column + err.offset if "\n" not in before else err.offset - before.rindex("\n")
+        problems.append(Problem(Place(place.file, line, column), err.check, err.summary, err.fix))

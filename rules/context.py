@@ -1,0 +1,114 @@
+"""A context says where expressions are evaluated: which institutions, at which dates of the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.catalogue import Catalogue
+from rules.store import NEVER, Bools, Floats, FormStore, Ints, Longs
+
+DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A three-valued column: `yes` where it holds, `no` where it does not, neither where unknown."""
+
+    yes: Bools
+    no: Bools
+
+    @property
+    def unknown(self) -> Bools:
+        """Where neither is known."""
+        return ~(self.yes | self.no)
+
+
+Column = Floats | Truth | NDArray[np.int32]
+
+
+@dataclass(slots=True)
+class World:
+    """What contexts read from: stores by form, attribute columns by name, and the text codes in them."""
+
+    catalogue: Catalogue
+    stores: dict[str, FormStore]
+    numbers: dict[str, Floats]
+    texts: dict[str, NDArray[np.int32]]
+    codes: dict[str, int]
+    country: str = ""
+
+    def code(self, text: str) -> int:
+        """Return the number that stands for a text in attribute columns."""
+        return self.codes.setdefault(text, len(self.codes))
+
+
+@dataclass(slots=True)
+class Context:
+    """Rows of institutions, and for each the date `at` (seconds) as of which values are read.
+
+    Results are kept by node, so a shared part of many rules is computed once in a context.
+    """
+
+    world: World
+    rows: Ints
+    at: Longs
+    memo: dict[int, Column] = field(default_factory=dict)
+    _slots: dict[str, tuple[NDArray[np.intp], Bools]] = field(default_factory=dict)
+    _shifts: dict[tuple[str, int, int], tuple[Context, Bools]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def filing(self, form: str) -> tuple[NDArray[np.intp], Bools]:
+        """Slot of each row's newest filing at or before `at`, and whether there is one."""
+        found = self._slots.get(form)
+        if found is None:
+            store = self.world.stores[form]
+            found = self._slots[form] = store.slot(self.rows, store.position(self.rows, self.at))
+        return found
+
+    def as_of(self, form: str) -> Longs:
+        """As-of seconds of that filing; NEVER where there is none."""
+        slots, there = self.filing(form)
+        return np.where(there, self.world.stores[form].as_of[slots, self.rows], NEVER)
+
+    def column(self, form: str, indicator: str) -> Floats:
+        """Values of an indicator: of the newest filing, if it is not older than the form's validity."""
+        store = self.world.stores[form]
+        slots, there = self.filing(form)
+        values: Floats = store.values[store.column[indicator]][slots, self.rows]
+        limit = int(self.world.catalogue.forms[form].validity_days * DAY)
+        fresh = there & (self.at - store.as_of[slots, self.rows] <= limit)
+        return values if fresh.all() else np.where(fresh, values, np.nan)
+
+    def back(self, form: str, filings: int) -> tuple[Context, Bools]:
+        """The context `filings` filings of the form earlier, and whether there was one."""
+        return self._shift(form, filings, 1)
+
+    def window(self, form: str, filings: int, seconds: int) -> tuple[Context, Bools]:
+        """The last filings of the form as one context of k × n rows, newest first, and which of them count.
+
+        `filings` of them, or those younger than `seconds` before `at`. The mask has shape [k, n].
+        """
+        count = filings if filings else self.world.stores[form].depth
+        context, there = self._shift(form, 0, count)
+        mask = there.reshape(count, len(self))
+        if seconds:
+            mask = mask & (context.at.reshape(count, len(self)) > self.at - seconds)
+        return context, mask
+
+    def _shift(self, form: str, back: int, count: int) -> tuple[Context, Bools]:
+        key = (form, back, count)
+        found = self._shifts.get(key)
+        if found is None:
+            store = self.world.stores[form]
+            position = store.position(self.rows, self.at) + back
+            rows = np.tile(self.rows, count)
+            positions = (np.arange(count)[:, None] + position).reshape(-1)
+            slots, there = store.slot(rows, positions)
+            at = np.where(there, store.as_of[slots, rows], NEVER)
+            found = self._shifts[key] = (Context(self.world, rows, at), there)
+        return found

@@ -1,0 +1,508 @@
+"""The engine: filings in columns go in, transitions come out. Pure state, no I/O, no clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.calendar import expected
+from rules.catalogue import SYSTEM
+from rules.context import Context, World
+from rules.evidence import transitions
+from rules.fold import Fold, Records
+from rules.judge import Event, Group, Judge, differences, events, group_rules
+from rules.operations import number
+from rules.pack import Program
+from rules.plan import walk
+from rules.registry import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES, Institution
+from rules.store import ACCEPTED, BACKWARDS, BEYOND, DUPLICATE, NEVER, Bools, Floats, FormStore, Ints, Longs
+from rules.transitions import SEVERITIES, Cause, Transition
+
+FILED, LATE, REVISED = range(3)
+CAUSES: tuple[Cause, ...] = ("filed", "late", "revised")
+FIRST_ROWS = 64
+COMPACT_EVERY = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class FormBatch:
+    """Filings of one form as columns, n of them.
+
+    rows: the engine's row of each institution, -1 (ignored) when unknown. as_of, submitted_at: seconds.
+    offset: Kafka offset, -1 for none. sequence: order of arrival across the forms of one batch. values:
+    float64 [k, n], k the form's reported indicators in the catalogue's order; NaN is missing.
+    """
+
+    form: str
+    rows: Ints
+    as_of: Longs
+    submitted_at: Longs
+    revision: Ints
+    offset: Longs
+    sequence: Longs
+    values: Floats
+
+    def take(self, index: NDArray[np.intp]) -> FormBatch:
+        """Return the chosen filings."""
+        return FormBatch(
+            self.form,
+            self.rows[index],
+            self.as_of[index],
+            self.submitted_at[index],
+            self.revision[index],
+            self.offset[index],
+            self.sequence[index],
+            self.values[:, index],
+        )
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a batch or a tick did.
+
+    transitions: in order of arrival of the filings that caused them. refused: (sequence, reason code,
+    sentence) of filings that contradict what is known. replayed: filings seen before by offset, ignored.
+    beyond: filings older than all history kept. evaluated: rule × subject evaluations.
+    """
+
+    transitions: list[Transition] = field(default_factory=list)
+    refused: list[tuple[int, str, str]] = field(default_factory=list)
+    replayed: int = 0
+    beyond: int = 0
+    evaluated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """One pair that is pending or firing."""
+
+    rule: str
+    subject: str
+    state: str
+    severity: str
+    started: int
+    status: str
+
+
+class Engine:
+    """Holds the state of one program over many institutions and applies filings to it.
+
+    The result of a batch equals that of its filings one by one, in `sequence` order, however they are cut
+    into batches. Within a batch everything is done for all institutions at once: step k takes every
+    institution's k-th filing.
+    """
+
+    def __init__(self, program: Program, institutions: Iterable[Institution] = ()) -> None:
+        self.program = program
+        self.rules = tuple(r for r in program.rules if r.status != "retired")
+        self._capacity = FIRST_ROWS
+        self._rows: dict[str, int] = {}
+        self._free: list[int] = []
+        self.institutions: list[Institution] = []
+        self._active: Bools = np.zeros(FIRST_ROWS, np.bool_)
+        self._system: Bools = np.zeros(FIRST_ROWS, np.bool_)
+        self.applied: Longs = np.full(FIRST_ROWS, -1, np.int64)
+        catalogue = program.catalogue
+        self.world = World(
+            catalogue,
+            {form: self._store(form) for form in catalogue.forms},
+            {name: np.full(FIRST_ROWS, np.nan) for name in NUMBER_ATTRIBUTES},
+            {name: np.zeros(FIRST_ROWS, np.int32) for name in TEXT_ATTRIBUTES},
+            {"": 0},
+            catalogue.country,
+        )
+        self.fold = Fold(self.rules, FIRST_ROWS)
+        self.judge = Judge(self.world, self.fold)
+        self.groups = group_rules(self.rules, FIRST_ROWS)
+        self._due: dict[str, int] = {}
+        self._compact_at = COMPACT_EVERY
+        for institution in institutions:
+            self.put_institution(institution)
+
+    def _store(self, form: str) -> FormStore:
+        catalogue = self.program.catalogue
+        reported = catalogue.reported(form)
+        kept = self.program.reads.get(form, ())
+        last = tuple(i for i in reported if i not in kept and catalogue.indicators[i].series)
+        depth = self.program.history.get(form, 1) + catalogue.forms[form].horizon
+        return FormStore(form, kept, last, depth, FIRST_ROWS)
+
+    def put_institution(self, institution: Institution) -> int:
+        """Add an institution or bring its attributes up to date; return its row."""
+        row = self._rows.get(institution.code)
+        if row is None:
+            row = self._free.pop() if self._free else len(self.institutions)
+            if row >= self._capacity:
+                self._grow(2 * self._capacity)
+            if row == len(self.institutions):
+                self.institutions.append(institution)
+            self._rows[institution.code] = row
+            self._active[row] = True
+        self.institutions[row] = institution
+        self._system[row] = institution.code == SYSTEM
+        for name in TEXT_ATTRIBUTES:
+            self.world.texts[name][row] = self.world.code(str(getattr(institution, name)))
+        for name in NUMBER_ATTRIBUTES:
+            self.world.numbers[name][row] = float(getattr(institution, name))
+        return row
+
+    def row(self, code: str) -> int:
+        """Return the institution's row, or -1 when it is not known."""
+        return self._rows.get(code, -1)
+
+    def rows(self, codes: Sequence[str]) -> Ints:
+        """Return the rows of many institutions; -1 for those not known."""
+        get = self._rows.get
+        return np.fromiter((get(code, -1) for code in codes), np.int32, len(codes))
+
+    def _grow(self, rows: int) -> None:
+        self._capacity = rows
+
+        self._active = _wider(self._active, rows, False)
+        self._system = _wider(self._system, rows, False)
+        self.applied = _wider(self.applied, rows, -1)
+        self.world.numbers = {k: _wider(v, rows, np.nan) for k, v in self.world.numbers.items()}
+        self.world.texts = {k: _wider(v, rows, 0) for k, v in self.world.texts.items()}
+        for store in self.world.stores.values():
+            store.grow(rows)
+        self.fold.grow(rows)
+        for group in self.groups:
+            group.grow(rows)
+
+    def drop(self, rows: Ints | Sequence[int]) -> None:
+        """Forget the state of these institutions; they stay registered."""
+        index = np.asarray(rows, np.int32)
+        for store in self.world.stores.values():
+            store.clear(index)
+        self.fold.forget(index)
+        self.applied[index] = -1
+        for group in self.groups:
+            group.judged[index] = NEVER
+
+    def retire(self, code: str, now: int) -> Outcome:
+        """Take an institution that left the registry out; its open alerts resolve with cause `retired`."""
+        row = self._rows.pop(code, None)
+        outcome = Outcome()
+        if row is None:
+            return outcome
+        standing = self.fold.open()
+        standing = standing.take(standing.row == row)
+        quiet = Records.empty(len(standing))
+        quiet.rule, quiet.row = standing.rule, standing.row
+        quiet.date = np.full(len(standing), now)
+        found: list[tuple[Event, Cause, int]] = [(e, "retired", now) for e in events(standing, quiet)]
+        outcome.transitions = transitions(found, self.rules, self.world, self.institutions)
+        self.drop([row])
+        self._active[row] = False
+        self._free.append(row)
+        return outcome
+
+    def apply(self, batches: Sequence[FormBatch]) -> Outcome:
+        """Apply filings and return what they changed."""
+        outcome = Outcome()
+        before = self.judge.tally.evaluated
+        arrived: list[tuple[int, Transition]] = []
+        for step in _steps(batches):
+            found = [entry for batch in step for entry in self._apply_one_each(batch, outcome)]
+            # evidence is read now: the next step moves the history on
+            told = transitions([entry[1:] for entry in found], self.rules, self.world, self.institutions)
+            arrived += zip((entry[0] for entry in found), told, strict=True)
+        arrived.sort(key=lambda entry: entry[0])
+        outcome.transitions = [transition for _, transition in arrived]
+        outcome.evaluated = self.judge.tally.evaluated - before
+        self._compact()
+        return outcome
+
+    def _apply_one_each(self, batch: FormBatch, outcome: Outcome) -> list[tuple[int, Event, Cause, int]]:
+        """Apply filings of one form, at most one an institution."""
+        known = batch.rows >= 0
+        replayed = known & (batch.offset >= 0) & (batch.offset <= self.applied[batch.rows])
+        outcome.replayed += int(replayed.sum())
+        if not (known & ~replayed).all():
+            batch = batch.take(np.flatnonzero(known & ~replayed))
+        if not len(batch.rows):
+            return []
+        store = self.world.stores[batch.form]
+        reported = {name: i for i, name in enumerate(self.program.catalogue.reported(batch.form))}
+        kept = batch.values[[reported[name] for name in store.kept]]
+        last = batch.values[[reported[name] for name in store.last]]
+        placed = store.place(batch.rows, batch.as_of, batch.revision, batch.offset, kept, last)
+        self.applied[batch.rows] = np.maximum(self.applied[batch.rows], batch.offset)
+        if placed.verdict.any():
+            self._refuse(batch, placed.verdict, outcome)
+            chosen = np.flatnonzero(placed.verdict == ACCEPTED)
+            batch = batch.take(chosen)
+            placed_newest, placed_revised = placed.newest[chosen], placed.revised[chosen]
+        else:
+            placed_newest, placed_revised = placed.newest, placed.revised
+        cause = np.where(placed_revised, REVISED, np.where(placed_newest, FILED, LATE)).astype(np.int8)
+        found: list[tuple[int, Event, Cause, int]] = []
+        for group in self.groups:
+            if group.clocks:
+                if batch.form in group.clocks:
+                    found += self._judge_clock(group, batch, cause)
+            elif batch.form in group.triggers:
+                found += self._judge(group, batch, cause)
+        return found
+
+    def _refuse(self, batch: FormBatch, verdict: NDArray[np.int8], outcome: Outcome) -> None:
+        outcome.beyond += int((verdict == BEYOND).sum())
+        for i in np.flatnonzero((verdict == DUPLICATE) | (verdict == BACKWARDS)):
+            what = (
+                f"revision {int(batch.revision[i])} of {self.institutions[batch.rows[i]].code} / {batch.form}"
+            )
+            if verdict[i] == DUPLICATE:
+                entry = ("duplicate", f"{what} was filed before")
+            else:
+                entry = ("revision_backwards", f"{what} is older than the revision that is known")
+            outcome.refused.append((int(batch.sequence[i]), *entry))
+
+    def _judge(
+        self, group: Group, batch: FormBatch, cause: NDArray[np.int8]
+    ) -> list[tuple[int, Event, Cause, int]]:
+        """Judge what the filings change: one new date for most, all dates since for late and revised ones."""
+        rows, at = batch.rows, batch.as_of
+        newest = np.max([self.world.stores[form].newest(rows) for form in group.forms], axis=0)
+        fresh = (
+            (at >= newest) & (at > group.judged[rows])
+            if batch.form in group.forms
+            else np.zeros(len(rows), bool)
+        )
+        found: list[tuple[int, Event, Cause, int]] = []
+        if fresh.any():
+            chosen = np.flatnonzero(fresh)
+            before, after = self.judge.step(group, rows[chosen], at[chosen], self._system[rows[chosen]])
+            found += self._attribute(events(before, after), batch, cause)
+        if not fresh.all():
+            found += self._judge_again(group, batch.take(np.flatnonzero(~fresh)), cause[~fresh])
+        return found
+
+    def _judge_again(
+        self, group: Group, batch: FormBatch, cause: NDArray[np.int8]
+    ) -> list[tuple[int, Event, Cause, int]]:
+        """Fold again from each filing's date to now, and say what came out differently."""
+        rows = batch.rows
+        dates = np.sort(
+            np.concatenate([self.world.stores[f].as_of[:, rows] for f in sorted(group.forms)]), axis=0
+        )
+        dates[1:][dates[1:] == dates[:-1]] = NEVER
+        since = np.maximum(batch.as_of, self._boundary(group, rows))
+        if batch.form in group.forms:
+            own = self._edge(batch.form, rows)
+            since = np.where(batch.as_of < own, 2**62, since)
+        dates[dates < since] = NEVER
+        dates = np.sort(dates, axis=0)
+        return self._fold_again(group, batch, cause, since, dates)
+
+    def _fold_again(
+        self, group: Group, batch: FormBatch, cause: NDArray[np.int8], since: Longs, dates: Longs
+    ) -> list[tuple[int, Event, Cause, int]]:
+        """dates: [k, n] ascending, NEVER where there is nothing to do."""
+        rows = batch.rows
+        pair_rule = np.repeat(group.index, len(rows)).astype(np.int32)
+        pair_row = np.tile(rows, len(group.index)).astype(np.int32)
+        taken = self.fold.rewind(pair_rule, pair_row, np.tile(since, len(group.index)))
+        first = self.fold.state(pair_rule, pair_row)
+        old = self._old_events(taken, first)
+        new: list[Event] = []
+        group.judged[rows] = np.where(group.judged[rows] >= since, NEVER, group.judged[rows])
+        for layer in dates:
+            chosen = np.flatnonzero(layer != NEVER)
+            if len(chosen):
+                before, after = self.judge.step(
+                    group, rows[chosen], layer[chosen], self._system[rows[chosen]]
+                )
+                new += events(before, after)
+        last_date = dict(zip(rows.tolist(), dates[-1].tolist(), strict=True))
+        said: list[Event] = []
+        touched = {(e.rule, e.row) for e in old} | {(e.rule, e.row) for e in new}
+        position = {(int(k), int(r)): i for i, (k, r) in enumerate(zip(pair_rule, pair_row, strict=True))}
+        for rule, row in sorted(touched):
+            pair = np.array([position[rule, row]])
+            said += differences(
+                first.take(pair),
+                [e for e in old if (e.rule, e.row) == (rule, row)],
+                [e for e in new if (e.rule, e.row) == (rule, row)],
+                self.fold.state(np.array([rule], np.int32), np.array([row], np.int32)),
+                last_date[row],
+            )
+        return self._attribute(said, batch, cause)
+
+    def _old_events(self, taken: Records, first: Records) -> list[Event]:
+        """Events that the records taken back had said, oldest first a pair."""
+        found: list[Event] = []
+        before = {(int(k), int(r)): i for i, (k, r) in enumerate(zip(first.rule, first.row, strict=True))}
+        order = np.lexsort((taken.date, taken.row, taken.rule))
+        pairs = zip(taken.rule[order].tolist(), taken.row[order].tolist(), order.tolist(), strict=True)
+        for pair, members in groupby(pairs, key=lambda p: p[:2]):
+            state = first.take(np.array([before[pair]]))
+            for _, _, i in members:
+                now = taken.take(np.array([i]))
+                found += events(state, now)
+                state = now
+        return found
+
+    def _edge(self, form: str, rows: Ints) -> Longs:
+        """The oldest as-of date of the form at which a filing still changes states."""
+        store = self.world.stores[form]
+        horizon = min(self.program.catalogue.forms[form].horizon, store.depth)
+        found: Longs = store.as_of[store.order[horizon - 1, rows], rows]
+        return found
+
+    def _boundary(self, group: Group, rows: Ints) -> Longs:
+        found: Longs = np.max([self._edge(form, rows) for form in sorted(group.forms)], axis=0)
+        return found
+
+    def _judge_clock(
+        self, group: Group, batch: FormBatch, cause: NDArray[np.int8]
+    ) -> list[tuple[int, Event, Cause, int]]:
+        """A filing met its deadline, or was late for it: judge at the moment it was submitted."""
+        rows = batch.rows
+        judged = group.judged[rows]
+        ticked = judged != NEVER
+        if not ticked.any():
+            return []
+        batch, cause = batch.take(np.flatnonzero(ticked)), cause[ticked]
+        at = np.maximum(batch.submitted_at, group.judged[batch.rows])
+        return self._fold_again(group, batch, cause, at, at[None, :].copy())
+
+    def _attribute(
+        self, found: Sequence[Event], batch: FormBatch, cause: NDArray[np.int8]
+    ) -> list[tuple[int, Event, Cause, int]]:
+        """Join events with the filing that caused them: (sequence, event, cause, seen-at)."""
+        if not found:
+            return []
+        position = {int(row): i for i, row in enumerate(batch.rows)}
+        out: list[tuple[int, Event, Cause, int]] = []
+        for event in found:
+            i = position[event.row]
+            out.append((int(batch.sequence[i]), event, CAUSES[cause[i]], int(batch.submitted_at[i])))
+        return out
+
+    def tick(self, now: int) -> Outcome:
+        """Judge rules with `overdue` for every deadline that has passed since the last tick.
+
+        The time of a transition is the deadline, not `now`: whoever ticks, and when, gives the same ids.
+        """
+        outcome = Outcome()
+        before = self.judge.tally.evaluated
+        found: list[tuple[Event, Cause, int]] = []
+        for group in self.groups:
+            for form in sorted(group.clocks):
+                wanted = expected(self.program.catalogue.forms[form], now, self.world.country)
+                if wanted is None or wanted[0] <= self._due.get(form, int(NEVER)):
+                    continue
+                rows = np.flatnonzero(self._active & (group.judged < wanted[0])).astype(np.int32)
+                if len(rows):
+                    at = np.full(len(rows), wanted[0], np.int64)
+                    states = self.judge.step(group, rows, at, self._system[rows])
+                    found += [(e, "clock", wanted[0]) for e in events(*states)]
+        for form in {f for g in self.groups for f in g.clocks}:
+            wanted = expected(self.program.catalogue.forms[form], now, self.world.country)
+            if wanted is not None:
+                self._due[form] = max(wanted[0], self._due.get(form, int(NEVER)))
+        outcome.transitions = transitions(found, self.rules, self.world, self.institutions)
+        outcome.evaluated = self.judge.tally.evaluated - before
+        return outcome
+
+    def _compact(self) -> None:
+        if self.fold.size < self._compact_at:
+            return
+        boundary = np.full(self.fold.latest.shape, NEVER)
+        rows = np.arange(len(self.institutions), dtype=np.int32)
+        for group in self.groups:
+            if not group.clocks:
+                boundary[np.ix_(group.index, rows)] = self._boundary(group, rows)
+        self.fold.compact(boundary)
+        self._compact_at = max(COMPACT_EVERY, 2 * self.fold.size)
+
+    def latest(self, indicator: str) -> tuple[Ints, Floats, Longs]:
+        """Return rows, values and as-of seconds of the newest known values of an indicator."""
+        rows = np.flatnonzero(self._active).astype(np.int32)
+        node = self.program.derived.get(indicator)
+        if node is not None:
+            forms = sorted({str(n.params[0]) for n in walk(node) if n.op == "column"})
+            at = np.max([self.world.stores[f].newest(rows) for f in forms], axis=0)
+            values = number(node, Context(self.world, rows, at))
+        else:
+            store = self.world.stores[self.program.catalogue.indicators[indicator].form]
+            at = store.newest(rows)
+            if indicator in store.column:
+                values = store.values[store.column[indicator]][store.order[0, rows], rows]
+            elif indicator in store.last_column:
+                values = store.latest[store.last_column[indicator], rows]
+            else:
+                values = np.full(len(rows), np.nan)
+        known = ~np.isnan(values) & (at != NEVER)
+        return rows[known], values[known], at[known]
+
+    def active(self) -> list[Active]:
+        """Return every pair that is pending or firing now."""
+        records = self.fold.open()
+        pending = records.pending
+        return [
+            Active(
+                rule=self.rules[records.rule[i]].id,
+                subject=self.institutions[records.row[i]].code,
+                state="pending" if pending[i] else "firing",
+                severity=SEVERITIES[max(0, records.held[i]) if pending[i] else records.level[i]],
+                started=int(records.started[i]),
+                status=self.rules[records.rule[i]].status,
+            )
+            for i in range(len(records))
+        ]
+
+    def unknown_counts(self) -> dict[str, dict[str, int]]:
+        """Return how often each rule's outcome was unknown, by reason, since the start."""
+        out: dict[str, dict[str, int]] = {}
+        for (rule, reason), count in self.judge.tally.unknown.items():
+            out.setdefault(rule, {})[reason] = count
+        return out
+
+    def export(self, rows: Sequence[int]) -> bytes:
+        """Return the state of these institutions as bytes that say what they are."""
+        from rules.checkpoint import export
+
+        return export(self, rows)
+
+    def restore(self, blob: bytes) -> list[str]:
+        """Take in state that `export` gave; return the institutions' codes. Unknown ones are registered bare."""
+        from rules.checkpoint import restore
+
+        return restore(self, blob)
+
+
+def _wider(array: NDArray[Any], rows: int, blank: object) -> NDArray[Any]:
+    fresh = np.full(rows, blank, array.dtype)
+    fresh[: len(array)] = array
+    return fresh
+
+
+def _steps(batches: Sequence[FormBatch]) -> Iterable[list[FormBatch]]:
+    """Cut batches into steps in which every institution has at most one filing, in order of arrival."""
+    batches = [b for b in batches if len(b.rows)]
+    if not batches:
+        return
+    rows = np.concatenate([b.rows for b in batches])
+    sequence = np.concatenate([b.sequence for b in batches])
+    order = np.lexsort((sequence, rows))
+    ordered = rows[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    rank = np.empty(len(rows), np.intp)
+    rank[order] = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
+    if rank.max() == 0:
+        yield list(batches)
+        return
+    edges = np.cumsum([0, *(len(b.rows) for b in batches)])
+    for step in range(int(rank.max()) + 1):
+        parts = []
+        for i, batch in enumerate(batches):
+            chosen = np.flatnonzero(rank[edges[i] : edges[i + 1]] == step)
+            if len(chosen):
+                parts.append(batch.take(chosen))
+        yield parts

@@ -1,0 +1,202 @@
+"""From events to transitions: ids, the values that were read, and the message, for the few rows that changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from rules.calendar import format_instant
+from rules.catalogue import Catalogue
+from rules.context import Context, Truth, World
+from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RESOLVED, Event
+from rules.operations import evaluate
+from rules.plan import Piece, Rule
+from rules.registry import Institution
+from rules.store import NEVER
+from rules.transitions import SEVERITIES, Cause, Reading, State, Transition, alert_id, transition_id
+
+STATES: dict[int, State] = {
+    PENDING: "pending",
+    FIRING: "firing",
+    ESCALATED: "escalated",
+    EASED: "eased",
+    RESOLVED: "resolved",
+    LAPSED: "resolved",
+}
+MISSING = {"en": "n/a", "zh": "缺失"}
+
+
+def transitions(
+    events: Sequence[tuple[Event, Cause, int]],
+    rules: Sequence[Rule],
+    world: World,
+    institutions: Sequence[Institution],
+) -> list[Transition]:
+    """Return a transition for each (event, cause, seen-at seconds), in the order given."""
+    found: list[Transition | None] = [None] * len(events)
+    by_rule: dict[int, list[int]] = {}
+    for position, (event, _, _) in enumerate(events):
+        by_rule.setdefault(event.rule, []).append(position)
+    for number, positions in by_rule.items():
+        rule = rules[number]
+        chosen = [events[p] for p in positions]
+        context = Context(
+            world,
+            np.array([e.row for e, _, _ in chosen], np.int32),
+            np.array([e.date for e, _, _ in chosen], np.int64),
+        )
+        readings = _readings(rule, context)
+        revisions = _revisions(rule, context)
+        for i, position in enumerate(positions):
+            event, cause, seen_at = events[position]
+            found[position] = _transition(
+                rule, event, cause, seen_at, institutions[event.row], readings[i], revisions[i], context, i
+            )
+    return [t for t in found if t is not None]
+
+
+def _transition(
+    rule: Rule,
+    event: Event,
+    cause: Cause,
+    seen_at: int,
+    institution: Institution,
+    readings: Mapping[str, Reading],
+    revision: int,
+    context: Context,
+    at: int,
+) -> Transition:
+    state, severity = STATES[event.kind], SEVERITIES[event.level]
+    as_of = format_instant(event.date)
+    started = format_instant(event.alert) if event.alert != NEVER else ""
+    subject = institution.code
+    alert = alert_id(rule.id, subject, started) if started else ""
+    supersedes = ""
+    if event.supersedes != NEVER:
+        supersedes = alert_id(rule.id, subject, format_instant(event.supersedes))
+    level = event.level or event.previous
+    return Transition(
+        id=transition_id(rule.id, subject, alert, as_of, state, severity, revision),
+        alert_id=alert,
+        rule=rule.id,
+        subject=subject,
+        state=state,
+        severity=severity,
+        previous=SEVERITIES[event.previous],
+        as_of=as_of,
+        started=started,
+        seen_at=format_seen(seen_at),
+        revision=revision,
+        cause=cause,
+        scope=rule.scope,
+        pack=rule.pack,
+        pack_version=rule.pack_version,
+        rule_hash=rule.hash,
+        status=rule.status,
+        supersedes=supersedes,
+        condition=next((x.text for x in rule.levels if x.number == level), ""),
+        values=dict(readings),
+        title=rule.title,
+        message={
+            language: render(pieces, context, at, institution, severity, as_of, rule, language)
+            for language, pieces in rule.message.items()
+        },
+        basis=rule.basis,
+        action=rule.action,
+        deadline=rule.deadline,
+        route=rule.route,
+        tags=list(rule.tags),
+        labels={"type": institution.type, "region": institution.region, "peer_group": institution.peer_group},
+    )
+
+
+def format_seen(seconds: int) -> str:
+    """Return the instant as RFC 3339, always with a time, as CloudEvents wants it."""
+    text = format_instant(seconds)
+    return text if "T" in text else f"{text}T00:00:00Z"
+
+
+def _readings(rule: Rule, context: Context) -> list[dict[str, Reading]]:
+    out: list[dict[str, Reading]] = [{} for _ in range(len(context))]
+    catalogue = context.world.catalogue
+    for name in rule.reads:
+        form = catalogue.indicators[name].form
+        store = context.world.stores[form]
+        values = context.column(form, name)
+        slots, there = context.filing(form)
+        for i, row in enumerate(context.rows):
+            if not there[i]:
+                out[i][name] = Reading(None, unit_name(catalogue, name))
+                continue
+            value = float(values[i])
+            slot = slots[i]
+            offset = int(store.offset[slot, row])
+            out[i][name] = Reading(
+                None if math.isnan(value) else value,
+                unit_name(catalogue, name),
+                format_instant(int(store.as_of[slot, row])),
+                int(store.revision[slot, row]),
+                offset if offset >= 0 else None,
+            )
+    return out
+
+
+def unit_name(catalogue: Catalogue, name: str) -> str:
+    """Return the unit that readers see: the currency's code for amounts, else the catalogue's unit."""
+    indicator = catalogue.indicators[name]
+    return indicator.currency if indicator.unit == "currency" and indicator.currency else indicator.unit
+
+
+def _revisions(rule: Rule, context: Context) -> list[int]:
+    """Highest revision among the filings whose as-of date is the date judged."""
+    found = np.zeros(len(context), np.int64)
+    for form in rule.triggers:
+        slots, there = context.filing(form)
+        store = context.world.stores[form]
+        exact = there & (store.as_of[slots, context.rows] == context.at)
+        found = np.maximum(found, np.where(exact, store.revision[slots, context.rows], 0))
+    return [int(r) for r in found]
+
+
+def render(
+    pieces: Sequence[Piece],
+    context: Context,
+    at: int,
+    institution: Institution,
+    severity: str,
+    as_of: str,
+    rule: Rule,
+    language: str,
+) -> str:
+    """Return the message for row `at` of the context."""
+    names = {
+        "institution.name": institution.title(language),
+        "subject": institution.code,
+        "level": severity,
+        "as_of": as_of,
+        "rule.title": rule.title.get(language, rule.id),
+    }
+    parts = []
+    for piece in pieces:
+        if piece.name:
+            parts.append(names[piece.name])
+        elif piece.node is None:
+            parts.append(piece.text)
+        else:
+            parts.append(_format(piece, context, at, language))
+    return "".join(parts)
+
+
+def _format(piece: Piece, context: Context, at: int, language: str) -> str:
+    assert piece.node is not None
+    column = evaluate(piece.node, context)
+    missing = MISSING.get(language, MISSING["en"])
+    if isinstance(column, Truth):
+        return "yes" if column.yes[at] else "no" if column.no[at] else missing
+    if piece.node.kind == "text":
+        code = int(column[at])
+        return next((text for text, known in context.world.codes.items() if known == code), "")
+    value = float(column[at])
+    return missing if math.isnan(value) else format(value, piece.format or ",.6g")

@@ -1,0 +1,256 @@
+"""The functions that rules may call: one builder each, its docstring the author's reference.
+
+A builder checks its arguments and returns plan nodes; the arithmetic is in `rules.operations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rules.calendar import has_deadline
+from rules.compiler import Compiler
+from rules.expressions import Call, ExpressionError, Name, Number, Text
+from rules.plan import Node
+from rules.problems import nearest
+from rules.units import RATIO, unit_of
+from rules.windows import DAY, parse_span
+
+MAX_FILINGS = 400
+STREAK_LIMIT = 12
+
+Builder = Callable[[Compiler, Call], Node]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the language: its name, how it is called, what it says, and its builder."""
+
+    name: str
+    usage: str
+    doc: str
+    build: Builder
+
+
+FUNCTIONS: dict[str, Function] = {}
+
+
+def function(usage: str) -> Callable[[Builder], Builder]:
+    """Register a builder under the name its usage starts with; a second of the same name is refused."""
+
+    def register(build: Builder) -> Builder:
+        name = usage.partition("(")[0]
+        if name in FUNCTIONS:
+            raise ValueError(f"the function {name!r} is registered twice")
+        FUNCTIONS[name] = Function(name, usage, (build.__doc__ or "").strip(), build)
+        return build
+
+    return register
+
+
+def _expect(call: Call, low: int, high: int) -> None:
+    if call.options:
+        raise ExpressionError(
+            call.options[0][1].at, f"{call.function} takes no argument {call.options[0][0]!r}"
+        )
+    if not low <= len(call.args) <= high:
+        usage = FUNCTIONS[call.function].usage
+        raise ExpressionError(call.at, f"{call.function} is called as {usage}", check="arguments")
+
+
+def _filings(call: Call, index: int, default: int) -> int:
+    if len(call.args) <= index:
+        return default
+    arg = call.args[index]
+    if (
+        not isinstance(arg, Number)
+        or arg.fraction
+        or arg.value != int(arg.value)
+        or not 1 <= arg.value <= MAX_FILINGS
+    ):
+        raise ExpressionError(
+            arg.at, f"expected a whole number of filings, 1 to {MAX_FILINGS}", check="arguments"
+        )
+    return int(arg.value)
+
+
+def _window(call: Call, index: int) -> tuple[int, int]:
+    arg = call.args[index]
+    span = parse_span(arg.value) if isinstance(arg, Text) else None
+    if span is None or span.filings > MAX_FILINGS or span.seconds > 4000 * DAY:
+        raise ExpressionError(
+            arg.at, "expected a window in quotes, as '4 filings' or '90d'", check="arguments"
+        )
+    return span.filings, span.seconds
+
+
+def _lag(c: Compiler, call: Call, default: int | None = None) -> tuple[Node, Node]:
+    _expect(call, 2 if default is None else 1, 2)
+    now = c.number(call.args[0])
+    n = _filings(call, 1, default or 1)
+    form = c.slowest_form(now, call.at)
+    return now, c.graph.node("lag", (now,), (form, n), unit=now.unit)
+
+
+@function("lag(x, n)")
+def lag(c: Compiler, call: Call) -> Node:
+    """The value of x as it stood n filings of x's form earlier. Missing where fewer were filed."""
+    return _lag(c, call)[1]
+
+
+@function("change(x, n=1)")
+def change(c: Compiler, call: Call) -> Node:
+    """x less what it was n filings earlier. Missing where either is."""
+    now, then = _lag(c, call, 1)
+    return c.graph.node("subtract", (now, then), unit=now.unit)
+
+
+@function("pct_change(x, n=1)")
+def pct_change(c: Compiler, call: Call) -> Node:
+    """The change of x over n filings, relative to the size of the earlier value, as a fraction."""
+    now, then = _lag(c, call, 1)
+    difference = c.graph.node("subtract", (now, then), unit=now.unit)
+    size = c.graph.node("absolute", (then,), unit=now.unit)
+    return c.graph.node("divide", (difference, size), unit=RATIO)
+
+
+def _reduce(c: Compiler, call: Call, op: str, unit_is_ratio: bool = False) -> Node:
+    _expect(call, 2, 2)
+    x = c.number(call.args[0])
+    filings, seconds = _window(call, 1)
+    form = c.slowest_form(x, call.at)
+    return c.graph.node(
+        f"window_{op}", (x,), (form, filings, seconds), unit=RATIO if unit_is_ratio else x.unit
+    )
+
+
+@function("mean(x, window)")
+def mean(c: Compiler, call: Call) -> Node:
+    """Mean of x over the window ('4 filings' or '90d'), this filing included.
+
+    Counted in filings it needs that many, at least half of them with a value; in days, at least one value.
+    """
+    return _reduce(c, call, "mean")
+
+
+@function("median(x, window)")
+def median(c: Compiler, call: Call) -> Node:
+    """Median of x over the window; gaps as for mean."""
+    return _reduce(c, call, "median")
+
+
+@function("std(x, window)")
+def std(c: Compiler, call: Call) -> Node:
+    """Sample standard deviation of x over the window (n − 1); gaps as for mean, and at least two values."""
+    return _reduce(c, call, "std")
+
+
+@function("zscore(x, window)")
+def zscore(c: Compiler, call: Call) -> Node:
+    """How many standard deviations x is from its mean over the window, this filing included; ±0 spread is missing."""
+    return _reduce(c, call, "zscore", unit_is_ratio=True)
+
+
+@function("slope(x, window)")
+def slope(c: Compiler, call: Call) -> Node:
+    """Least-squares slope of x over the window, per year of event time; at least three values."""
+    return _reduce(c, call, "slope")
+
+
+def _extreme(c: Compiler, call: Call, op: str) -> Node:
+    if len(call.args) == 2 and isinstance(call.args[1], Text):
+        return _reduce(c, call, op)
+    _expect(call, 2, 20)
+    node = c.number(call.args[0])
+    for arg in call.args[1:]:
+        other = c.number(arg)
+        c.same_unit(node, other, arg.at, f"{op} can't mix")
+        unit = node.unit if node.unit is not None else other.unit
+        node = c.graph.node(f"pair_{op}", (node, other), unit=unit)
+    return node
+
+
+@function("min(x, window)")
+def minimum(c: Compiler, call: Call) -> Node:
+    """Smallest value of x over the window, gaps as for mean; or min(a, b, …): the smallest of several values."""
+    return _extreme(c, call, "min")
+
+
+@function("max(x, window)")
+def maximum(c: Compiler, call: Call) -> Node:
+    """Largest value of x over the window, gaps as for mean; or max(a, b, …): the largest of several values."""
+    return _extreme(c, call, "max")
+
+
+@function("abs(x)")
+def absolute(c: Compiler, call: Call) -> Node:
+    """Size of x without its sign."""
+    _expect(call, 1, 1)
+    x = c.number(call.args[0])
+    return c.graph.node("absolute", (x,), unit=x.unit)
+
+
+@function("streak(condition)")
+def streak(c: Compiler, call: Call) -> Node:
+    """How many filings in a row, up to this one, the condition has held; at most 12 are counted.
+
+    Unknown breaks the run; where the condition is unknown now, the streak is missing.
+    """
+    _expect(call, 1, 1)
+    condition = c.truth(call.args[0])
+    form = c.slowest_form(condition, call.at)
+    return c.graph.node("streak", (condition,), (form, STREAK_LIMIT, 0), unit=None)
+
+
+@function("crossed(x, level)")
+def crossed(c: Compiler, call: Call) -> Node:
+    """Whether x has passed the level since the filing before, in either direction."""
+    _expect(call, 2, 2)
+    x, level = c.number(call.args[0]), c.number(call.args[1])
+    c.same_unit(x, level, call.args[1].at, "can't compare")
+    form = c.slowest_form(x, call.at)
+    above = c.graph.node("greater_equal", (x, level), kind="truth")
+    before = c.graph.node("lag", (x,), (form, 1), unit=x.unit)
+    was_above = c.graph.node("greater_equal", (before, level), kind="truth")
+    up = c.graph.node("and", (above, c.graph.node("not", (was_above,), kind="truth")), kind="truth")
+    down = c.graph.node("and", (was_above, c.graph.node("not", (above,), kind="truth")), kind="truth")
+    return c.graph.node("or", (up, down), kind="truth")
+
+
+@function("missing(x)")
+def missing(c: Compiler, call: Call) -> Node:
+    """Whether x is missing: not filed, left out, or too old. Never unknown."""
+    _expect(call, 1, 1)
+    return c.graph.node("missing", (c.number(call.args[0]),), kind="truth")
+
+
+@function("exists(x)")
+def exists(c: Compiler, call: Call) -> Node:
+    """Whether x has a value. Never unknown."""
+    return c.graph.node("not", (missing(c, call),), kind="truth")
+
+
+@function("age(x)")
+def age(c: Compiler, call: Call) -> Node:
+    """Days between the date judged and the as-of date of the newest filing that x comes from; oldest part counts."""
+    _expect(call, 1, 1)
+    x = c.number(call.args[0])
+    forms = tuple(sorted(c.forms(x)))
+    if not forms:
+        raise ExpressionError(call.at, "age needs an indicator", check="arguments")
+    return c.graph.node("age", (x,), forms, unit=unit_of("days"))
+
+
+@function("overdue(form)")
+def overdue(c: Compiler, call: Call) -> Node:
+    """Whether the form that was due last has not been filed although its deadline has passed."""
+    _expect(call, 1, 1)
+    arg = call.args[0]
+    form = arg.value if isinstance(arg, Text) else arg.id if isinstance(arg, Name) else ""
+    if form not in c.catalogue.forms:
+        raise ExpressionError(
+            arg.at, f"there is no form {form!r}", nearest(form, c.catalogue.forms), "unknown-form"
+        )
+    if not has_deadline(c.catalogue.forms[form]):
+        raise ExpressionError(arg.at, f"the form {form!r} has no deadline in the catalogue", check="deadline")
+    return c.graph.node("overdue", params=(form,), kind="truth")

@@ -1,0 +1,73 @@
+"""Message templates: text with `{expression:format}` parts, checked when the pack is compiled."""
+
+from __future__ import annotations
+
+from rules.compiler import Compiler
+from rules.expressions import ExpressionError, parse
+from rules.plan import Piece
+from rules.problems import nearest
+
+BUILT_IN = ("institution.name", "subject", "level", "as_of", "rule.title")
+
+
+def compile_template(compiler: Compiler, template: str) -> tuple[Piece, ...]:
+    """Split a template into pieces; raise ExpressionError with the offset of what is wrong.
+
+    Doubled braces stand for themselves. A part is an expression of the rule language, or one of
+    institution.name, subject, level, as_of, rule.title; after a colon a Python number format may follow.
+    """
+    pieces: list[Piece] = []
+    at, text = 0, ""
+    while at < len(template):
+        char = template[at]
+        if template[at : at + 2] in ("{{", "}}"):
+            text += char
+            at += 2
+        elif char == "{":
+            end = template.find("}", at)
+            if end < 0:
+                raise ExpressionError(at, "the brace is not closed", "write {{ for a brace itself", "message")
+            if text:
+                pieces.append(Piece(text=text))
+                text = ""
+            pieces.append(_piece(compiler, template[at + 1 : end], at + 1))
+            at = end + 1
+        elif char == "}":
+            raise ExpressionError(at, "a closing brace without an opening one", "write }} for it", "message")
+        else:
+            text += char
+            at += 1
+    if text:
+        pieces.append(Piece(text=text))
+    return tuple(pieces)
+
+
+def _piece(compiler: Compiler, body: str, at: int) -> Piece:
+    source, format_ = _split(body)
+    if source.strip() in BUILT_IN:
+        return Piece(name=source.strip())
+    try:
+        tree = parse(source)
+        node = compiler.any(tree)
+    except ExpressionError as err:
+        fix = err.fix or nearest(source.strip(), BUILT_IN)
+        raise ExpressionError(at + err.offset, err.summary, fix, err.check) from None
+    if format_:
+        try:
+            format(1.5, format_)
+        except ValueError:
+            summary = f"{format_!r} is no number format"
+            raise ExpressionError(at + len(source) + 1, summary, "as in {lcr:.1%}", "message") from None
+    return Piece(node=node, format=format_)
+
+
+def _split(body: str) -> tuple[str, str]:
+    quote = ""
+    for index, char in enumerate(body):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char == ":":
+            return body[:index], body[index + 1 :]
+    return body, ""

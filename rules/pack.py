@@ -1,0 +1,343 @@
+"""Rule packs: from YAML to a compiled program, with every problem found at its line and column."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from rules.catalogue import FREQUENCY_DAYS, Catalogue
+from rules.compiler import Compiler, located
+from rules.expressions import parse
+from rules.messages import compile_template
+from rules.plan import Level, Node, Piece, Rule, Span, walk
+from rules.problems import CatalogueError, ConfigError, PackError, Place, Problem, nearest
+from rules.source import Reader, SourceProblem, Value, parse_yaml
+from rules.transitions import SEVERITIES
+from rules.windows import DAY, parse_span
+
+PACKS = Path(__file__).parent / "packs"
+PACK_KEYS = ("pack", "version", "title", "catalogue", "defaults", "rules", "description")
+RULE_KEYS = (
+    "id", "title", "basis", "scope", "status", "where", "levels", "for", "clear", "message", "action",
+    "deadline", "route", "tags", "note",
+)  # fmt: skip
+DEFAULT_KEYS = ("scope", "where", "status", "for", "clear", "route", "deadline", "tags", "basis")
+SCOPES = ("institution", "system")
+STATUSES = ("shadow", "trial", "live", "retired")
+LADDER = SEVERITIES[1:]
+WINDOWED = ("lag", "streak")
+
+
+@dataclass(frozen=True, slots=True)
+class PackText:
+    """A pack as it was read: its text, and the file name that messages show."""
+
+    text: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Compiled packs: everything the engine needs, as frozen data.
+
+    `derived` are the catalogue's derived indicators; `history` says how many filings of a form the rules
+    look back, the current one included; `reads` which reported indicators of a form they read.
+    """
+
+    catalogue: Catalogue
+    rules: tuple[Rule, ...]
+    derived: Mapping[str, Node]
+    history: Mapping[str, int]
+    reads: Mapping[str, tuple[str, ...]]
+
+    def at(self, placement: Literal["watch", "system"]) -> Program:
+        """Return the part of the program that runs in the watch agents, or in the system agent."""
+        return _program(self.catalogue, [r for r in self.rules if r.placement == placement], self.derived)
+
+    def rule(self, ident: str) -> Rule:
+        """Return the rule of this id; raise ConfigError with the nearest id if there is none."""
+        for rule in self.rules:
+            if rule.id == ident:
+                return rule
+        fix = nearest(ident, [r.id for r in self.rules]) or "see the packs that are loaded"
+        raise ConfigError(f"there is no rule {ident!r}: {fix}")
+
+
+def available() -> list[str]:
+    """Names of the packs that come with Guanlan."""
+    return sorted(p.stem for p in PACKS.glob("*.yaml") if not p.name.endswith(".test.yaml"))
+
+
+def load_packs(names: Iterable[str | Path]) -> list[PackText]:
+    """Read packs by name (those that come with Guanlan) or by path; raise ConfigError for one not there."""
+    packs = []
+    for name in names:
+        path = Path(name) if str(name).endswith((".yaml", ".yml")) else PACKS / f"{name}.yaml"
+        if not path.is_file():
+            fix = (
+                nearest(str(name), available())
+                or f"give a path to a .yaml file, or one of: {', '.join(available())}"
+            )
+            raise ConfigError(f"there is no rule pack {str(name)!r}: {fix}")
+        try:
+            packs.append(PackText(path.read_text(encoding="utf-8"), str(name)))
+        except UnicodeDecodeError:
+            raise PackError([Problem(Place(str(path)), "yaml", "the file is not UTF-8 text")]) from None
+    return packs
+
+
+def compile_packs(packs: Sequence[PackText], catalogue: Catalogue) -> Program:
+    """Compile packs against a catalogue; raise PackError with every problem found."""
+    problems: list[Problem] = []
+    compiler = Compiler(catalogue)
+    derived = _derived(compiler)
+    rules: list[Rule] = []
+    seen: dict[str, Place] = {}
+    for pack in packs:
+        try:
+            root = parse_yaml(pack.text, pack.file)
+        except SourceProblem as err:
+            problems.append(err.problem)
+            continue
+        for rule, place in _pack(root, compiler, problems):
+            if rule.id in seen:
+                problems.append(
+                    Problem(place, "twice", f"the rule {rule.id!r} stands at {seen[rule.id]} already")
+                )
+            seen[rule.id] = place
+            rules.append(rule)
+    if problems:
+        raise PackError(sorted(problems, key=lambda p: p.place))
+    return _program(catalogue, rules, derived)
+
+
+def _derived(compiler: Compiler) -> dict[str, Node]:
+    problems: list[Problem] = []
+    nodes: dict[str, Node] = {}
+    for indicator in compiler.catalogue.indicators.values():
+        if indicator.formula:
+            with located(problems, indicator.formula_place, indicator.formula):
+                nodes[indicator.id] = compiler.indicator(indicator.id)
+    if problems:
+        raise CatalogueError(problems)
+    return nodes
+
+
+def _pack(root: Value, compiler: Compiler, problems: list[Problem]) -> list[tuple[Rule, Place]]:
+    top = Reader(root, problems, "a pack")
+    top.only(PACK_KEYS)
+    name, version = top.text("pack"), top.text("version", "")
+    for wanted in top.strings("catalogue"):
+        if wanted not in compiler.catalogue.names:
+            fix = f"load it with --catalogue {wanted}"
+            top.problem(top.place("catalogue"), "catalogue", f"the pack needs the catalogue {wanted!r}", fix)
+    defaults = top.mapping("defaults")
+    if "defaults" in top.data:
+        Reader(top.data["defaults"], problems, "defaults").only(DEFAULT_KEYS)
+    found = []
+    for value in top.items("rules"):
+        if isinstance(value.data, dict):
+            value = replace(value, data={**defaults, **value.data})
+        rule = _rule(value, name, version, compiler, problems)
+        if rule is not None:
+            found.append((rule, value.place))
+    if "rules" not in top.data:
+        top.problem(root.place, "required", "a pack needs 'rules'")
+    return found
+
+
+def _rule(value: Value, pack: str, version: str, compiler: Compiler, problems: list[Problem]) -> Rule | None:
+    before = len(problems)
+    r = Reader(value, problems, "a rule")
+    if not isinstance(value.data, dict):
+        return None
+    r.only(RULE_KEYS)
+    ident = r.text("id")
+    r.what = f"the rule {ident!r}"
+    where = _condition(r, "where", compiler)
+    levels = _levels(r, compiler)
+    clear, clear_hold = _clear(r, compiler)
+    hold = _span(r, "for")
+    message = {language: _message(r, language, compiler) for language in r.words("message")}
+    scope = r.choice("scope", SCOPES, "institution")
+    status = r.choice("status", STATUSES, "live")
+    if r.text("deadline", "") and parse_deadline(r.text("deadline", "")) is None:
+        r.problem(r.place("deadline"), "shape", "'deadline' must be like 5bd, 10d or 24h")
+    if len(problems) > before:
+        return None
+    nodes = [n for n in (where, clear, *(level.condition for level in levels)) if n is not None]
+    below = {n.id: n for node in nodes for n in walk(node)}.values()
+    triggers = frozenset(str(n.params[0]) for n in below if n.op == "column")
+    judged = [n for n in (clear, *(level.condition for level in levels)) if n is not None]
+    forms = frozenset(str(n.params[0]) for node in judged for n in walk(node) if n.op == "column") or triggers
+    clocks = frozenset(str(n.params[0]) for n in below if n.op == "overdue")
+    if not triggers and not clocks:
+        r.problem(
+            value.place,
+            "reads-nothing",
+            f"the rule {ident!r} reads no indicator",
+            "nothing would ever judge it",
+        )
+        return None
+    system = scope == "system" or any(f.startswith("measures.") for f in triggers)
+    plain = json.dumps(value.plain(), sort_keys=True, ensure_ascii=False)
+    return Rule(
+        id=ident,
+        pack=pack,
+        pack_version=version,
+        hash=hashlib.blake2b(plain.encode(), digest_size=8).hexdigest(),
+        title=r.words("title"),
+        basis={k: None if v.data is None else str(v.data) for k, v in r.mapping("basis").items()},
+        scope=scope,
+        status=status,
+        where=where,
+        levels=levels,
+        hold=hold,
+        clear=clear,
+        clear_hold=clear_hold,
+        reads=tuple(sorted({str(n.params[1]) for n in below if n.op == "column"})),
+        forms=forms,
+        triggers=triggers,
+        clocks=clocks,
+        placement="system" if system else "watch",
+        message=message,
+        action=r.words("action"),
+        deadline=r.text("deadline", ""),
+        route=r.text("route", ""),
+        tags=tuple(r.strings("tags")),
+    )
+
+
+def _condition(r: Reader, key: str, compiler: Compiler) -> Node | None:
+    text = r.text(key, "")
+    if not text:
+        return None
+    with located(r.problems, _text_place(r, key), text):
+        return compiler.truth(parse(text))
+    return None
+
+
+def _text_place(r: Reader, key: str) -> Place:
+    """Place of a text's first character: behind the quote, or on the line after a block sign."""
+    value = r.data[key]
+    return replace(value.place, column=value.place.column + value.quoted)
+
+
+def _levels(r: Reader, compiler: Compiler) -> tuple[Level, ...]:
+    levels: list[Level] = []
+    found = r.data.get("levels")
+    if found is None:
+        r.problem(
+            r.value.place, "required", f"{r.what} needs 'levels'", "one or more of watch, warning, critical"
+        )
+        return ()
+    ladder = Reader(found, r.problems, "levels")
+    ladder.only(LADDER)
+    for number, name in enumerate(LADDER, start=1):
+        condition = _condition(ladder, name, compiler) if name in ladder.data else None
+        if condition is not None:
+            levels.append(Level(number, condition, ladder.text(name)))
+        elif name in ladder.data and ladder.data[name].data in (None, ""):
+            ladder.problem(ladder.place(name), "required", f"the level {name!r} is empty")
+    if isinstance(found.data, dict) and not found.data:
+        ladder.problem(
+            found.place, "required", "'levels' is empty", "one or more of watch, warning, critical"
+        )
+    return tuple(levels)
+
+
+def _span(r: Reader, key: str) -> Span:
+    text = r.text(key, "")
+    if not text:
+        return Span()
+    span = parse_span(text)
+    if span is None:
+        r.problem(r.place(key), "shape", f"{key!r} can't be {text!r}", "write it as '2 filings' or '30d'")
+        return Span()
+    return span
+
+
+def _clear(r: Reader, compiler: Compiler) -> tuple[Node | None, Span]:
+    text = r.text("clear", "")
+    if not text:
+        return None, Span()
+    condition, _, rest = text.rpartition(" for ")
+    span = parse_span(rest) if condition else Span()
+    if span is None:
+        place = replace(_text_place(r, "clear"), column=_text_place(r, "clear").column + len(condition) + 5)
+        r.problem(place, "shape", f"'clear' can't hold for {rest!r}", "write it as 'x > 1 for 2 filings'")
+        return None, Span()
+    with located(r.problems, _text_place(r, "clear"), text):
+        return compiler.truth(parse(condition or rest)), span
+    return None, Span()
+
+
+def _message(r: Reader, language: str, compiler: Compiler) -> tuple[Piece, ...]:
+    found = r.data["message"]
+    value = found if isinstance(found.data, str) else found.data[language]  # type: ignore[index]
+    text = r.words("message")[language]
+    place = replace(value.place, column=value.place.column + value.quoted)
+    with located(r.problems, place, text):
+        return compile_template(compiler, text)
+    return ()
+
+
+def parse_deadline(text: str) -> tuple[int, str] | None:
+    """Return (number, unit) of a deadline such as 5bd, 10d or 24h, or None.
+
+    >>> parse_deadline("5bd")
+    (5, 'bd')
+    """
+    digits = text.strip().rstrip("bdh")
+    unit = text.strip()[len(digits) :]
+    return (int(digits), unit) if digits.isdigit() and unit in ("bd", "d", "h") else None
+
+
+def _program(catalogue: Catalogue, rules: Sequence[Rule], derived: Mapping[str, Node]) -> Program:
+    nodes = [n for rule in rules for n in rule_nodes(rule)] + list(derived.values())
+    history: dict[str, int] = {}
+    reads: dict[str, set[str]] = {}
+    memo: dict[int, dict[str, int]] = {}
+    for node in nodes:
+        for form, depth in _depth(node, catalogue, memo).items():
+            history[form] = max(history.get(form, 1), depth)
+        for below in walk(node):
+            if below.op == "column":
+                reads.setdefault(str(below.params[0]), set()).add(str(below.params[1]))
+    ordered = {f: tuple(i for i in catalogue.reported(f) if i in names) for f, names in reads.items()}
+    return Program(catalogue, tuple(rules), dict(derived), history, ordered)
+
+
+def rule_nodes(rule: Rule) -> list[Node]:
+    """Every node a rule evaluates, its messages' included."""
+    nodes = [
+        n for n in (rule.where, rule.clear, *(level.condition for level in rule.levels)) if n is not None
+    ]
+    nodes += [p.node for pieces in rule.message.values() for p in pieces if p.node is not None]
+    return nodes
+
+
+def _depth(node: Node, catalogue: Catalogue, memo: dict[int, dict[str, int]]) -> dict[str, int]:
+    """Filings of each form that the node looks back, the current one included."""
+    if node.id in memo:
+        return memo[node.id]
+    need: dict[str, int] = {}
+    if node.op == "column":
+        need[str(node.params[0])] = 1
+    for arg in node.args:
+        for form, depth in _depth(arg, catalogue, memo).items():
+            need[form] = max(need.get(form, 0), depth)
+    if node.op in WINDOWED or node.op.startswith("window_"):
+        days = FREQUENCY_DAYS[catalogue.forms[str(node.params[0])].frequency]
+        filings = int(node.params[1])  # type: ignore[arg-type]
+        seconds = int(node.params[2]) if len(node.params) > 2 else 0  # type: ignore[arg-type]
+        back_days = seconds / DAY or filings * days
+        for form in need:
+            period = FREQUENCY_DAYS[catalogue.forms[form].frequency]
+            need[form] += max(1, int(-(-back_days // period))) + (1 if seconds else 0)
+    memo[node.id] = need
+    return need

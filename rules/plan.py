@@ -1,0 +1,135 @@
+"""The compiled form of rules: nodes of a shared graph, as data. The engine runs it, `explain` prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rules.units import Unit
+
+Kind = Literal["number", "truth", "text"]
+Parameter = str | int | float | bool | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One operation on columns.
+
+    `op` names an operation of `rules.operations`; `args` are its operands, `params` its constants.
+    `kind` is number (float64, NaN missing), truth (three-valued) or text. Nodes of equal content are one
+    object, so the engine computes each once; `id` counts them.
+    """
+
+    id: int
+    op: str
+    args: tuple[Node, ...]
+    params: tuple[Parameter, ...]
+    kind: Kind
+    unit: Unit | None = None
+
+    def __repr__(self) -> str:
+        inner = [*(f"#{a.id}" for a in self.args), *map(repr, self.params)]
+        return f"#{self.id} {self.op}({', '.join(inner)})"
+
+
+@dataclass(slots=True)
+class Graph:
+    """Makes nodes, one for each content."""
+
+    nodes: list[Node] = field(default_factory=list)
+    _known: dict[tuple[object, ...], Node] = field(default_factory=dict)
+
+    def node(
+        self,
+        op: str,
+        args: tuple[Node, ...] = (),
+        params: tuple[Parameter, ...] = (),
+        kind: Kind = "number",
+        unit: Unit | None = None,
+    ) -> Node:
+        """Return the node of this content, made at the first call."""
+        key = (op, tuple(a.id for a in args), tuple((type(p), p) for p in params), kind, unit)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = Node(len(self.nodes), op, args, params, kind, unit)
+            self.nodes.append(found)
+        return found
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yield the node and everything below it, each once."""
+    seen: set[int] = set()
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if current.id not in seen:
+            seen.add(current.id)
+            yield current
+            stack.extend(current.args)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How long something must hold: so many filings, or so many seconds of event time."""
+
+    filings: int = 1
+    seconds: int = 0
+
+    def __str__(self) -> str:
+        if self.seconds:
+            return f"{self.seconds / 86400:g}d"
+        return f"{self.filings} filing" + ("s" if self.filings > 1 else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One step of a ladder: its number (1 watch, 2 warning, 3 critical), condition and source text."""
+
+    number: int
+    condition: Node
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a message: literal text, or a node with a format, or a built-in name."""
+
+    text: str = ""
+    node: Node | None = None
+    name: str = ""
+    format: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One compiled rule.
+
+    `forms` are those its levels and `clear` read: their as-of dates are the dates at which the rule is
+    judged. `triggers` are all forms it reads, `where` included: a filing of one judges anew what it changes.
+    `clocks` are forms whose deadlines it watches; such a rule is judged when one passes or is met.
+    """
+
+    id: str
+    pack: str
+    pack_version: str
+    hash: str
+    title: dict[str, str]
+    basis: dict[str, str | None]
+    scope: str
+    status: str
+    where: Node | None
+    levels: tuple[Level, ...]
+    hold: Span
+    clear: Node | None
+    clear_hold: Span
+    reads: tuple[str, ...]
+    forms: frozenset[str]
+    triggers: frozenset[str]
+    clocks: frozenset[str]
+    placement: Literal["watch", "system"]
+    message: dict[str, tuple[Piece, ...]]
+    action: dict[str, str]
+    deadline: str
+    route: str
+    tags: tuple[str, ...]

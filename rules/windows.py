@@ -1,0 +1,29 @@
+"""Durations and windows as authors write them: '4 filings', '90d', '2 filings', '5bd'."""
+
+from __future__ import annotations
+
+import re
+
+from rules.plan import Span
+
+DAY = 86_400
+_FILINGS = re.compile(r"\s*(\d{1,4})\s*filings?\s*\Z")
+_TIME = re.compile(r"\s*(\d{1,5})\s*(d|days?|h|hours?|w|weeks?|min)\s*\Z")
+_SECONDS = {"d": DAY, "h": 3600, "w": 7 * DAY, "m": 60}
+
+
+def parse_span(text: str) -> Span | None:
+    """Return what the text says, or None when it says nothing we know.
+
+    >>> parse_span("90d").seconds // DAY
+    90
+    >>> parse_span("2 filings")
+    Span(filings=2, seconds=0)
+    """
+    if match := _FILINGS.match(text):
+        filings = int(match.group(1))
+        return Span(filings=filings) if filings else None
+    if match := _TIME.match(text):
+        seconds = int(match.group(1)) * _SECONDS[match.group(2)[0]]
+        return Span(filings=0, seconds=seconds) if seconds else None
+    return None

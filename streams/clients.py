@@ -1,0 +1,118 @@
+"""Opening Kafka clients so that a broker that does not answer is one sentence and exit code 3."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rules.problems import GuanlanError
+
+if TYPE_CHECKING:
+    from kafka import KafkaAdminClient, KafkaProducer
+
+CONNECT_SECONDS = 10.0
+
+logging.getLogger("kafka").addHandler(logging.NullHandler())
+
+
+class ServiceError(GuanlanError):
+    """A service that is needed did not answer, or refused."""
+
+    exit_code = 3
+
+
+class Record(NamedTuple):
+    """One Kafka record as bytes."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    partition: int
+    offset: int
+
+
+@contextmanager
+def answering(bootstrap: str) -> Iterator[None]:
+    """Turn Kafka's errors inside the block into ServiceError, naming the broker."""
+    from kafka.errors import KafkaError, KafkaTimeoutError, NoBrokersAvailable
+
+    try:
+        yield
+    except (KafkaTimeoutError, NoBrokersAvailable, ConnectionError) as err:
+        said = str(err).splitlines()[0] if str(err) else type(err).__name__
+        raise ServiceError(
+            f"no Kafka broker answers at {bootstrap} ({said}); set GUANLAN_BOOTSTRAP or --bootstrap"
+        ) from None
+    except KafkaError as err:
+        raise ServiceError(f"the Kafka broker at {bootstrap} refused: {err}") from None
+
+
+@contextmanager
+def admin_client(bootstrap: str, connect_seconds: float = CONNECT_SECONDS) -> Iterator[KafkaAdminClient]:
+    """Yield an admin client; raises ServiceError."""
+    from kafka import KafkaAdminClient
+
+    with answering(bootstrap):
+        client = KafkaAdminClient(
+            bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=int(connect_seconds * 1000)
+        )
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def open_producer(bootstrap: str, connect_seconds: float = CONNECT_SECONDS, **options: Any) -> KafkaProducer:
+    """Return a producer that waits for all replicas; raises ServiceError. `options` go to kafka-python."""
+    from kafka import KafkaProducer
+
+    with answering(bootstrap):
+        return KafkaProducer(
+            bootstrap_servers=bootstrap.split(","),
+            bootstrap_timeout_ms=int(connect_seconds * 1000),
+            acks="all",
+            **options,
+        )
+
+
+def read_to_end(
+    bootstrap: str, topic: str, idle_seconds: float = 30.0, connect_seconds: float = CONNECT_SECONDS
+) -> Iterator[Record]:
+    """Yield every record of a topic from its beginning to its present end, each partition in order.
+
+    Belongs to no consumer group. A topic that does not exist has no records. Raises ServiceError when the
+    broker does not answer, or gives nothing for `idle_seconds` although there is more.
+    """
+    from kafka import KafkaConsumer, TopicPartition
+
+    with answering(bootstrap):
+        consumer = KafkaConsumer(
+            bootstrap_servers=bootstrap.split(","),
+            bootstrap_timeout_ms=int(connect_seconds * 1000),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+        )
+        try:
+            partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
+            known = consumer.end_offsets(partitions) if partitions else {}
+            ends = {partition: end for partition, end in known.items() if end}
+            consumer.assign(list(ends))
+            consumer.seek_to_beginning(*ends)
+            heard = time.monotonic()
+            while any(consumer.position(p) < end for p, end in ends.items()):
+                polled = consumer.poll(timeout_ms=500)
+                if polled:
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > idle_seconds:
+                    raise ServiceError(f"the Kafka broker at {bootstrap} stopped sending topic {topic!r}")
+                for partition, records in polled.items():
+                    for r in records:
+                        if r.offset < ends[partition]:
+                            yield Record(r.key, r.value, list(r.headers), r.partition, r.offset)
+        finally:
+            consumer.close()

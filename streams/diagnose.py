@@ -1,0 +1,215 @@
+"""Why a record that does not decode was refused: the slow, careful second look, taken at bad records only."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
+
+from rules.catalogue import Catalogue, Indicator
+from rules.problems import nearest
+from streams.wire import LATEST_REVISION, Reason, Rejection, to_seconds
+
+FILING_FIELDS = ("institution", "form", "as_of", "submitted_at", "values", "revision", "meta")
+EXPOSURE_FIELDS = ("institution", "as_of", "submitted_at", "exposures", "revision", "meta")
+OPTIONAL_FIELDS = ("revision", "meta")
+
+_KINDS = {bool: "true or false", str: "a text", int: "a number", float: "a number", list: "a list"}
+_LONGEST_GUESS = 80
+
+
+class _Found(Exception):
+    def __init__(self, reason: Reason, detail: str) -> None:
+        self.rejection = Rejection(reason, detail)
+
+
+def diagnose_filing(record: bytes | None, catalogue: Catalogue, max_bytes: int, error: str = "") -> Rejection:
+    """Return why `record` is no filing of `catalogue`.
+
+    `error` is the decoder's own word, used when none of our reasons fits.
+    """
+    try:
+        data = _object(record, max_bytes, "filing")
+        _fields(data, FILING_FIELDS, "filing")
+        _head(data)
+        form = _form(data["form"], catalogue)
+        _values(data["values"], form, catalogue)
+    except _Found as found:
+        return found.rejection
+    return Rejection(Reason.WRONG_SHAPE, error or "the filing does not have the documented shape")
+
+
+def diagnose_exposures(record: bytes | None, max_bytes: int, error: str = "") -> Rejection:
+    """Return why `record` is no exposure report."""
+    try:
+        data = _object(record, max_bytes, "exposure report")
+        _fields(data, EXPOSURE_FIELDS, "exposure report")
+        _head(data)
+        if not isinstance(data["exposures"], list):
+            _stop(Reason.WRONG_SHAPE, f"'exposures' must be a list, not {_kind(data['exposures'])}")
+        for position, exposure in enumerate(data["exposures"]):
+            _exposure(exposure, f"exposures[{position}]")
+    except _Found as found:
+        return found.rejection
+    return Rejection(Reason.WRONG_SHAPE, error or "the exposure report does not have the documented shape")
+
+
+def out_of_range(indicator: Indicator, value: float) -> Rejection:
+    """Return the rejection of a value outside its indicator's range, with a guess at the cause."""
+    low = "-∞" if math.isinf(indicator.low) else f"{indicator.low:g}"
+    high = "∞" if math.isinf(indicator.high) else f"{indicator.high:g}"
+    hint = ""
+    if indicator.unit == "ratio" and indicator.low <= value / 100 <= indicator.high:
+        hint = f"; ratios are fractions, {value:g} % is {value / 100:g}"
+    return Rejection(Reason.OUT_OF_RANGE, f"{indicator.id} is {value:g}, outside [{low}, {high}]{hint}")
+
+
+def _stop(reason: Reason, detail: str) -> NoReturn:
+    raise _Found(reason, detail)
+
+
+def _object(record: bytes | None, max_bytes: int, what: str) -> dict[str, Any]:
+    if record is None:
+        _stop(Reason.WRONG_SHAPE, f"the record has no value; a {what} can't be deleted, file a revision")
+    if len(record) > max_bytes:
+        _stop(Reason.TOO_LARGE, f"the record has {len(record):,} bytes; the limit is {max_bytes:,}")
+    if not record.strip():
+        _stop(Reason.NOT_JSON, "the record is empty")
+    data = _parse(record)
+    for path, value in _leaves(data):
+        if isinstance(value, float) and not math.isfinite(value):
+            _stop(Reason.NOT_FINITE, f"{path or 'the record'} is not a finite number; leave it out if missing")
+        if isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
+            _stop(Reason.NOT_JSON, f"{path or 'the record'} has half of a surrogate pair")
+    if not isinstance(data, dict):
+        _stop(Reason.WRONG_SHAPE, f"a {what} is an object, not {_kind(data)}")
+    return data
+
+
+def _parse(record: bytes) -> Any:
+    try:
+        return json.loads(record.decode("utf-8"), parse_int=_integer)
+    except UnicodeDecodeError as err:
+        _stop(Reason.NOT_JSON, f"byte {err.start} is not UTF-8")
+    except json.JSONDecodeError as err:
+        _stop(Reason.NOT_JSON, f"{err.msg[0].lower()}{err.msg[1:]} at character {err.pos}")
+    except RecursionError:
+        _stop(Reason.WRONG_SHAPE, "the record is nested too deeply")
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < 300 else float(digits)
+
+
+def _leaves(data: Any) -> Iterator[tuple[str, Any]]:
+    stack = [("", data)]
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, dict):
+            for key, child in reversed(value.items()):
+                stack.append((f"{path}.{_short(key)}" if path else _short(key), child))
+            for key in value:
+                yield path, key
+        elif isinstance(value, list):
+            stack.extend((f"{path}[{i}]", child) for i, child in reversed(list(enumerate(value))))
+        else:
+            yield path, value
+
+
+def _fields(data: dict[str, Any], known: tuple[str, ...], what: str) -> None:
+    for name in known:
+        if name not in data and name not in OPTIONAL_FIELDS:
+            _stop(Reason.WRONG_SHAPE, f"the {what} has no {name!r}")
+    for name in data:
+        if name not in known:
+            _stop(Reason.WRONG_SHAPE, f"the {what} has an unknown field {_quote(name)}{_guess(name, known)}")
+
+
+def _head(data: dict[str, Any]) -> None:
+    _code(data["institution"], "institution")
+    for name in ("as_of", "submitted_at"):
+        if not isinstance(data[name], str):
+            _stop(Reason.WRONG_SHAPE, f"{name!r} must be a text, not {_kind(data[name])}")
+        try:
+            to_seconds(data[name])
+        except ValueError as err:
+            _stop(Reason.WRONG_SHAPE, f"{name!r} is {_quote(data[name])}: {err}")
+    revision = data.get("revision", 0)
+    if type(revision) is not int or not 0 <= revision <= LATEST_REVISION:
+        _stop(Reason.WRONG_SHAPE, f"'revision' must be a whole number from 0 to {LATEST_REVISION}")
+    if not isinstance(data.get("meta"), dict | None):
+        _stop(Reason.WRONG_SHAPE, f"'meta' must be an object, not {_kind(data['meta'])}")
+
+
+def _code(value: Any, path: str) -> None:
+    if not isinstance(value, str) or not 1 <= len(value) <= 64:
+        got = f"one of {len(value)} characters" if isinstance(value, str) else _kind(value)
+        _stop(Reason.WRONG_SHAPE, f"{path!r} must be a text of 1 to 64 characters, not {got}")
+
+
+def _form(form: Any, catalogue: Catalogue) -> str:
+    if not isinstance(form, str):
+        _stop(Reason.WRONG_SHAPE, f"'form' must be a text, not {_kind(form)}")
+    if form not in catalogue.forms:
+        _stop(Reason.UNKNOWN_FORM, f"there is no form {_quote(form)}{_guess(form, catalogue.forms)}")
+    return form
+
+
+def _values(values: Any, form: str, catalogue: Catalogue) -> None:
+    if not isinstance(values, dict):
+        _stop(Reason.WRONG_SHAPE, f"'values' must be an object of indicator to number, not {_kind(values)}")
+    known = catalogue.reported(form)
+    for name in values:
+        if name not in known:
+            _stop(Reason.UNKNOWN_INDICATOR, _unknown_indicator(name, form, known, catalogue))
+    for name, value in values.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            _stop(Reason.WRONG_SHAPE, f"{name} must be a number or null, not {_kind(value)}")
+
+
+def _unknown_indicator(name: str, form: str, known: tuple[str, ...], catalogue: Catalogue) -> str:
+    elsewhere = catalogue.indicators.get(name)
+    if elsewhere is None:
+        return f"form {form} has no indicator {_quote(name)}{_guess(name, known)}"
+    if elsewhere.formula:
+        return f"{name} is derived from others, not filed"
+    return f"{name} belongs to form {elsewhere.form}, not to {form}"
+
+
+def _exposure(exposure: Any, path: str) -> None:
+    if not isinstance(exposure, dict):
+        _stop(Reason.WRONG_SHAPE, f"{path} must be an object, not {_kind(exposure)}")
+    for name in ("counterparty", "amount"):
+        if name not in exposure:
+            _stop(Reason.WRONG_SHAPE, f"{path} has no {name!r}")
+    known = ("counterparty", "amount", "instrument")
+    for name in exposure:
+        if name not in known:
+            _stop(Reason.WRONG_SHAPE, f"{path} has an unknown field {_quote(name)}{_guess(name, known)}")
+    _code(exposure["counterparty"], f"{path}.counterparty")
+    amount = exposure["amount"]
+    if isinstance(amount, bool) or not isinstance(amount, int | float):
+        _stop(Reason.WRONG_SHAPE, f"{path}.amount must be a number, not {_kind(amount)}")
+    if amount < 0:
+        _stop(Reason.OUT_OF_RANGE, f"{path}.amount is {amount:g}; an exposure can't be negative")
+    instrument = exposure.get("instrument", "")
+    if not isinstance(instrument, str) or len(instrument) > 64:
+        _stop(Reason.WRONG_SHAPE, f"{path}.instrument must be a text of up to 64 characters")
+
+
+def _kind(value: Any) -> str:
+    return "null" if value is None else _KINDS.get(type(value), "an object")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_GUESS else text[:_LONGEST_GUESS] + "…"
+
+
+def _quote(text: str) -> str:
+    return repr(_short(text))
+
+
+def _guess(name: str, known: Iterable[str]) -> str:
+    guess = nearest(name, known) if len(name) <= _LONGEST_GUESS else ""
+    return f"; {guess}" if guess else ""

@@ -1,0 +1,39 @@
+"""The JSON Schemas of the wire formats, made from the structs.
+
+`python -m streams.schemas docs/schemas` writes them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from streams.wire import ExposureReport, Filing
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+PUBLISHED: dict[str, type[msgspec.Struct]] = {"filing.json": Filing, "exposure.json": ExposureReport}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return every published schema by file name."""
+    return {name: {"$schema": DIALECT, **msgspec.json.schema(struct)} for name, struct in PUBLISHED.items()}
+
+
+def as_text(schema: dict[str, Any]) -> str:
+    """Return a schema as the text its file holds."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def write(folder: Path) -> None:
+    """Write every schema into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, schema in schemas().items():
+        (folder / name).write_text(as_text(schema), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

@@ -1,0 +1,158 @@
+"""What travels on the topics that institutions write to: filings, exposure reports, and how one is refused.
+
+`docs/filings.md` explains them for people who send them; `docs/schemas/` holds the JSON Schemas made from the
+structs here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+DAY = 86_400
+LATEST_REVISION = 2**31 - 1
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d))?", re.ASCII)
+_YEARS = range(1900, 2200)
+
+Code = Annotated[str, Meta(min_length=1, max_length=64, description="Code of a registered institution.")]
+Time = Annotated[
+    str,
+    Meta(
+        pattern=f"^{_TIME.pattern}$",
+        description="A date, 2026-03-31 (that day 00:00 UTC), or an instant, 2026-03-31T10:15:00Z.",
+    ),
+]
+Revision = Annotated[
+    int,
+    Meta(ge=0, le=LATEST_REVISION, description="0 for the first filing of an as-of date; corrections add 1."),
+]
+
+
+class Filing(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """One institution's values for one form and one as-of date: one record on topic `filings`."""
+
+    institution: Code
+    form: Annotated[str, Meta(min_length=1, description="Id of a form in the catalogue.")]
+    as_of: Time
+    submitted_at: Time
+    values: Annotated[
+        dict[str, float | None],
+        Meta(description="Indicator id to value. null, or no entry, means not reported, never zero."),
+    ]
+    revision: Revision = 0
+    meta: Annotated[
+        dict[str, Any] | None, Meta(description="Anything the sender wants to keep with the filing; ignored.")
+    ] = None
+
+
+class Exposure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the reporter has lent to, or holds on, one counterparty."""
+
+    counterparty: Code
+    amount: Annotated[float, Meta(ge=0, description="In units of the base currency.")]
+    instrument: Annotated[str, Meta(max_length=64, description="For example interbank_loan or bond.")] = ""
+
+
+class ExposureReport(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """One institution's bilateral exposures as of a date: one record on topic `exposures`."""
+
+    institution: Code
+    as_of: Time
+    submitted_at: Time
+    exposures: list[Exposure]
+    revision: Revision = 0
+    meta: Annotated[
+        dict[str, Any] | None, Meta(description="Anything the sender wants to keep with the report; ignored.")
+    ] = None
+
+
+class Reason(StrEnum):
+    """Why a record was refused; the header `reason` on topic `filings.rejected`."""
+
+    NOT_JSON = "not_json"
+    WRONG_SHAPE = "wrong_shape"
+    NOT_FINITE = "not_finite"
+    UNKNOWN_INSTITUTION = "unknown_institution"
+    UNKNOWN_FORM = "unknown_form"
+    UNKNOWN_INDICATOR = "unknown_indicator"
+    OUT_OF_RANGE = "out_of_range"
+    DUPLICATE = "duplicate"
+    REVISION_BACKWARDS = "revision_backwards"
+    TOO_LARGE = "too_large"
+    AS_OF_IN_FUTURE = "as_of_in_future"
+    INTERNAL = "internal"
+
+
+class Rejection(NamedTuple):
+    """Why one record was refused: a code for programs and one sentence for people."""
+
+    reason: Reason
+    detail: str
+
+
+def to_seconds(text: str) -> int:
+    """Return the seconds since 1970-01-01 UTC of a date or an instant; fractions of a second are dropped.
+
+    >>> to_seconds("1970-01-02"), to_seconds("1970-01-01T08:00:00+08:00")
+    (86400, 0)
+
+    Raises ValueError for anything else, and for years outside 1900 to 2199.
+    """
+    if not _TIME.fullmatch(text):
+        raise ValueError("it must be a date like 2026-03-31, or an instant like 2026-03-31T10:15:00Z")
+    if int(text[:4]) not in _YEARS:
+        raise ValueError(f"the year must be from {_YEARS[0]} to {_YEARS[-1]}")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as err:
+        raise ValueError(f"there is no such day or hour ({err})") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() // 1)
+
+
+def from_seconds(seconds: int) -> str:
+    """Return a whole day as a date, any other second as an instant in UTC.
+
+    >>> from_seconds(86400), from_seconds(86401)
+    ('1970-01-02', '1970-01-02T00:00:01Z')
+    """
+    moment = datetime.fromtimestamp(int(seconds), UTC)
+    if seconds % DAY == 0:
+        return moment.strftime("%Y-%m-%d")
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def encode(record: Filing | ExposureReport) -> bytes:
+    """Return the record's bytes on the wire; the same record gives the same bytes.
+
+    msgspec writes NaN and infinities as null, which readers take for missing: `record` must not hold any.
+    """
+    return msgspec.json.encode(record)
+
+
+def rejection_headers(
+    rejection: Rejection, topic: str, partition: int, offset: int, rejected_at: str
+) -> list[tuple[str, bytes]]:
+    """Return the Kafka headers of a rejected record, whose key and value stay the original bytes."""
+    headers = {
+        "reason": str(rejection.reason),
+        "detail": rejection.detail,
+        "topic": topic,
+        "partition": str(partition),
+        "offset": str(offset),
+        "rejected_at": rejected_at,
+    }
+    return [(name, value.encode("utf-8", "backslashreplace")) for name, value in headers.items()]
+
+
+def read_rejection(headers: Sequence[tuple[str, bytes]]) -> dict[str, str]:
+    """Return the headers of a rejected record as text by name."""
+    return {name: value.decode("utf-8", "replace") for name, value in headers}

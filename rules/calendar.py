@@ -91,11 +91,7 @@ def _schedule(form: Form, year: int, country: str) -> tuple[tuple[int, int], ...
         first = date(year, 1, 1)
         days = (first + timedelta(days=n) for n in range(366))
         in_year = [d for d in days if d.year == year]
-        ends = [
-            d
-            for d in in_year
-            if (d.weekday() == 4 if form.frequency == "weekly" else is_business_day(d, country))
-        ]
+        ends = [d for d in in_year if (d.weekday() == 4 if form.frequency == "weekly" else is_business_day(d, country))]
     return tuple(sorted((due(form, end, country), seconds(end)) for end in ends))
 
 

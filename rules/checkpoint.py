@@ -105,10 +105,7 @@ def restore(engine: Engine, blob: bytes) -> list[str]:
     """
     state = _DECODER.decode(blob)
     rows = np.array(
-        [
-            row if (row := engine.row(code)) >= 0 else engine.put_institution(Institution(code))
-            for code in state.codes
-        ],
+        [row if (row := engine.row(code)) >= 0 else engine.put_institution(Institution(code)) for code in state.codes],
         np.int32,
     )
     engine.drop(rows)

@@ -50,9 +50,7 @@ class Compiler:
         """Compile to a condition; raise ExpressionError when it is a number or a text."""
         node = self.any(tree)
         if node.kind != "truth":
-            raise ExpressionError(
-                tree.at, f"expected a condition, found a {node.kind}", "compare it with something"
-            )
+            raise ExpressionError(tree.at, f"expected a condition, found a {node.kind}", "compare it with something")
         return node
 
     def number(self, tree: Expression) -> Node:
@@ -109,9 +107,7 @@ class Compiler:
         """Return the form whose filings history functions of this node count."""
         forms = self.forms(node)
         if not forms:
-            raise ExpressionError(
-                at, "a history function needs an indicator", "give it one as first argument"
-            )
+            raise ExpressionError(at, "a history function needs an indicator", "give it one as first argument")
         return max(
             sorted(forms),
             key=lambda f: self.catalogue.forms[f].validity_days - self.catalogue.forms[f].grace_days,
@@ -120,16 +116,12 @@ class Compiler:
     def same_unit(self, a: Node, b: Node, at: int, what: str) -> None:
         """Raise ExpressionError unless the two nodes' units fit."""
         if not fits(a.unit, b.unit):
-            raise ExpressionError(
-                at, f"{what} {words(a.unit)} with {words(b.unit)}", "check the units", "unit"
-            )
+            raise ExpressionError(at, f"{what} {words(a.unit)} with {words(b.unit)}", "check the units", "unit")
 
     def _expand(self, indicator: Indicator) -> Node:
         if indicator.id in self._open:
             cycle = " → ".join([*self._open[self._open.index(indicator.id) :], indicator.id])
-            raise ExpressionError(
-                0, f"the formula of {indicator.id!r} goes in a circle: {cycle}", check="cycle"
-            )
+            raise ExpressionError(0, f"the formula of {indicator.id!r} goes in a circle: {cycle}", check="cycle")
         self._open.append(indicator.id)
         try:
             node = self.number(parse(indicator.formula))
@@ -153,9 +145,7 @@ class Compiler:
         if ident in self.catalogue.sets:
             raise ExpressionError(tree.at, f"{ident!r} is a set of types", f"write 'type in {ident}'")
         known = [*self.catalogue.indicators, *TEXT_ATTRIBUTES, *NUMBER_ATTRIBUTES]
-        raise ExpressionError(
-            tree.at, f"there is no indicator {ident!r}", nearest(ident, known), "unknown-name"
-        )
+        raise ExpressionError(tree.at, f"there is no indicator {ident!r}", nearest(ident, known), "unknown-name")
 
     def _arithmetic(self, tree: Binary) -> Node:
         left, right = self.number(tree.left), self.number(tree.right)

@@ -253,26 +253,18 @@ class Engine:
     def _refuse(self, batch: FormBatch, verdict: NDArray[np.int8], outcome: Outcome) -> None:
         outcome.beyond += int((verdict == BEYOND).sum())
         for i in np.flatnonzero((verdict == DUPLICATE) | (verdict == BACKWARDS)):
-            what = (
-                f"revision {int(batch.revision[i])} of {self.institutions[batch.rows[i]].code} / {batch.form}"
-            )
+            what = f"revision {int(batch.revision[i])} of {self.institutions[batch.rows[i]].code} / {batch.form}"
             if verdict[i] == DUPLICATE:
                 entry = ("duplicate", f"{what} was filed before")
             else:
                 entry = ("revision_backwards", f"{what} is older than the revision that is known")
             outcome.refused.append((int(batch.sequence[i]), *entry))
 
-    def _judge(
-        self, group: Group, batch: FormBatch, cause: NDArray[np.int8]
-    ) -> list[tuple[int, Event, Cause, int]]:
+    def _judge(self, group: Group, batch: FormBatch, cause: NDArray[np.int8]) -> list[tuple[int, Event, Cause, int]]:
         """Judge what the filings change: one new date for most, all dates since for late and revised ones."""
         rows, at = batch.rows, batch.as_of
         newest = np.max([self.world.stores[form].newest(rows) for form in group.forms], axis=0)
-        fresh = (
-            (at >= newest) & (at > group.judged[rows])
-            if batch.form in group.forms
-            else np.zeros(len(rows), bool)
-        )
+        fresh = (at >= newest) & (at > group.judged[rows]) if batch.form in group.forms else np.zeros(len(rows), bool)
         found: list[tuple[int, Event, Cause, int]] = []
         if fresh.any():
             chosen = np.flatnonzero(fresh)
@@ -287,9 +279,7 @@ class Engine:
     ) -> list[tuple[int, Event, Cause, int]]:
         """Fold again from each filing's date to now, and say what came out differently."""
         rows = batch.rows
-        dates = np.sort(
-            np.concatenate([self.world.stores[f].as_of[:, rows] for f in sorted(group.forms)]), axis=0
-        )
+        dates = np.sort(np.concatenate([self.world.stores[f].as_of[:, rows] for f in sorted(group.forms)]), axis=0)
         dates[1:][dates[1:] == dates[:-1]] = NEVER
         since = np.maximum(batch.as_of, self._boundary(group, rows))
         if batch.form in group.forms:
@@ -314,9 +304,7 @@ class Engine:
         for layer in dates:
             chosen = np.flatnonzero(layer != NEVER)
             if len(chosen):
-                before, after = self.judge.step(
-                    group, rows[chosen], layer[chosen], self._system[rows[chosen]]
-                )
+                before, after = self.judge.step(group, rows[chosen], layer[chosen], self._system[rows[chosen]])
                 new += events(before, after)
         last_date = dict(zip(rows.tolist(), dates[-1].tolist(), strict=True))
         said: list[Event] = []

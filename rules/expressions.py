@@ -165,7 +165,7 @@ def _tokens(source: str) -> Iterator[_Token]:
         if match is None:
             raise ExpressionError(at, *_unexpected(source, at))
         kind = match.lastgroup
-        if kind == "suffix" or kind == "number":
+        if kind in ("suffix", "number"):
             yield _number(match)
         elif kind != "space":
             text = match.group()
@@ -247,9 +247,7 @@ class _Parser:
     def choice(self) -> Expression:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise ExpressionError(
-                self.token.at, f"nested more than {MAX_DEPTH} deep", "split it into indicators"
-            )
+            raise ExpressionError(self.token.at, f"nested more than {MAX_DEPTH} deep", "split it into indicators")
         then = self.either()
         token = self.take("if")
         if token:

@@ -151,13 +151,11 @@ class Fold:
         after.clear_run = np.where(clears, before.clear_run + 1, 0).astype(np.int32)
         began = np.where(before.clear_run > 0, before.clear_since, date)
         after.clear_since = np.where(clears, began, NEVER)
-        cleared = (after.clear_run >= self.clear_filings[rule]) & (
-            date - after.clear_since >= self.clear_seconds[rule]
-        )
+        cleared = (after.clear_run >= self.clear_filings[rule]) & (date - after.clear_since >= self.clear_seconds[rule])
         may_fall = known & (held < before.level) & np.where(self.guarded[rule], clears & cleared, True)
-        after.level = np.where(
-            candidate > before.level, candidate, np.where(may_fall, held, before.level)
-        ).astype(np.int8)
+        after.level = np.where(candidate > before.level, candidate, np.where(may_fall, held, before.level)).astype(
+            np.int8
+        )
         opens = (before.level == 0) & (after.level > 0)
         after.started = np.where(opens, date, np.where(after.level > 0, before.started, NEVER))
         return after

@@ -50,9 +50,7 @@ def function(usage: str) -> Callable[[Builder], Builder]:
 
 def _expect(call: Call, low: int, high: int) -> None:
     if call.options:
-        raise ExpressionError(
-            call.options[0][1].at, f"{call.function} takes no argument {call.options[0][0]!r}"
-        )
+        raise ExpressionError(call.options[0][1].at, f"{call.function} takes no argument {call.options[0][0]!r}")
     if not low <= len(call.args) <= high:
         usage = FUNCTIONS[call.function].usage
         raise ExpressionError(call.at, f"{call.function} is called as {usage}", check="arguments")
@@ -62,15 +60,8 @@ def _filings(call: Call, index: int, default: int) -> int:
     if len(call.args) <= index:
         return default
     arg = call.args[index]
-    if (
-        not isinstance(arg, Number)
-        or arg.fraction
-        or arg.value != int(arg.value)
-        or not 1 <= arg.value <= MAX_FILINGS
-    ):
-        raise ExpressionError(
-            arg.at, f"expected a whole number of filings, 1 to {MAX_FILINGS}", check="arguments"
-        )
+    if not isinstance(arg, Number) or arg.fraction or arg.value != int(arg.value) or not 1 <= arg.value <= MAX_FILINGS:
+        raise ExpressionError(arg.at, f"expected a whole number of filings, 1 to {MAX_FILINGS}", check="arguments")
     return int(arg.value)
 
 
@@ -78,9 +69,7 @@ def _window(call: Call, index: int) -> tuple[int, int]:
     arg = call.args[index]
     span = parse_span(arg.value) if isinstance(arg, Text) else None
     if span is None or span.filings > MAX_FILINGS or span.seconds > 4000 * DAY:
-        raise ExpressionError(
-            arg.at, "expected a window in quotes, as '4 filings' or '90d'", check="arguments"
-        )
+        raise ExpressionError(arg.at, "expected a window in quotes, as '4 filings' or '90d'", check="arguments")
     return span.filings, span.seconds
 
 
@@ -119,9 +108,7 @@ def _reduce(c: Compiler, call: Call, op: str, unit_is_ratio: bool = False) -> No
     x = c.number(call.args[0])
     filings, seconds = _window(call, 1)
     form = c.slowest_form(x, call.at)
-    return c.graph.node(
-        f"window_{op}", (x,), (form, filings, seconds), unit=RATIO if unit_is_ratio else x.unit
-    )
+    return c.graph.node(f"window_{op}", (x,), (form, filings, seconds), unit=RATIO if unit_is_ratio else x.unit)
 
 
 @function("mean(x, window)")
@@ -248,9 +235,7 @@ def overdue(c: Compiler, call: Call) -> Node:
     arg = call.args[0]
     form = arg.value if isinstance(arg, Text) else arg.id if isinstance(arg, Name) else ""
     if form not in c.catalogue.forms:
-        raise ExpressionError(
-            arg.at, f"there is no form {form!r}", nearest(form, c.catalogue.forms), "unknown-form"
-        )
+        raise ExpressionError(arg.at, f"there is no form {form!r}", nearest(form, c.catalogue.forms), "unknown-form")
     if not has_deadline(c.catalogue.forms[form]):
         raise ExpressionError(arg.at, f"the form {form!r} has no deadline in the catalogue", check="deadline")
     return c.graph.node("overdue", params=(form,), kind="truth")

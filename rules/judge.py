@@ -92,9 +92,7 @@ class Judge:
         local, position = np.nonzero(busy)
         clear = self._clear(group, context, local, position)
         group.judged[rows] = np.maximum(group.judged[rows], dates)
-        return self.fold.step(
-            group.index[local], rows[position], dates[position], held[local, position], clear
-        )
+        return self.fold.step(group.index[local], rows[position], dates[position], held[local, position], clear)
 
     def _held(self, group: Group, context: Context, system: Bools) -> NDArray[np.int8]:
         """Highest level that holds, [rules, n]: 0 none or out of scope, -1 unknown."""
@@ -120,9 +118,7 @@ class Judge:
         self.tally.evaluated += held.size
         return held
 
-    def _clear(
-        self, group: Group, context: Context, local: NDArray[np.intp], position: NDArray[np.intp]
-    ) -> Bools:
+    def _clear(self, group: Group, context: Context, local: NDArray[np.intp], position: NDArray[np.intp]) -> Bools:
         clear = np.zeros(len(local), np.bool_)
         for number in np.unique(local):
             rule = group.rules[number]
@@ -200,9 +196,7 @@ def events(before: Records, after: Records) -> list[Event]:
     return found
 
 
-def differences(
-    first: Records, old: Sequence[Event], new: Sequence[Event], last: Records, date: int
-) -> list[Event]:
+def differences(first: Records, old: Sequence[Event], new: Sequence[Event], last: Records, date: int) -> list[Event]:
     """What to say when the past of one pair was folded again.
 
     first: the state before the earliest date folded again; last: the state now (each of length 1). old and
@@ -233,14 +227,6 @@ def differences(
         truth_now = level if alert == started and level > 0 else 0
         if belief == truth_now:
             continue
-        kind = (
-            RESOLVED
-            if truth_now == 0
-            else FIRING
-            if belief == 0
-            else ESCALATED
-            if truth_now > belief
-            else EASED
-        )
+        kind = RESOLVED if truth_now == 0 else FIRING if belief == 0 else ESCALATED if truth_now > belief else EASED
         said.append(Event(rule, row, date, kind, truth_now, belief, alert))
     return said

@@ -78,10 +78,7 @@ def load_packs(names: Iterable[str | Path]) -> list[PackText]:
     for name in names:
         path = Path(name) if str(name).endswith((".yaml", ".yml")) else PACKS / f"{name}.yaml"
         if not path.is_file():
-            fix = (
-                nearest(str(name), available())
-                or f"give a path to a .yaml file, or one of: {', '.join(available())}"
-            )
+            fix = nearest(str(name), available()) or f"give a path to a .yaml file, or one of: {', '.join(available())}"
             raise ConfigError(f"there is no rule pack {str(name)!r}: {fix}")
         try:
             packs.append(PackText(path.read_text(encoding="utf-8"), str(name)))
@@ -105,9 +102,7 @@ def compile_packs(packs: Sequence[PackText], catalogue: Catalogue) -> Program:
             continue
         for rule, place in _pack(root, compiler, problems):
             if rule.id in seen:
-                problems.append(
-                    Problem(place, "twice", f"the rule {rule.id!r} stands at {seen[rule.id]} already")
-                )
+                problems.append(Problem(place, "twice", f"the rule {rule.id!r} stands at {seen[rule.id]} already"))
             seen[rule.id] = place
             rules.append(rule)
     if problems:
@@ -231,9 +226,7 @@ def _levels(r: Reader, compiler: Compiler) -> tuple[Level, ...]:
     levels: list[Level] = []
     found = r.data.get("levels")
     if found is None:
-        r.problem(
-            r.value.place, "required", f"{r.what} needs 'levels'", "one or more of watch, warning, critical"
-        )
+        r.problem(r.value.place, "required", f"{r.what} needs 'levels'", "one or more of watch, warning, critical")
         return ()
     ladder = Reader(found, r.problems, "levels")
     ladder.only(LADDER)
@@ -244,9 +237,7 @@ def _levels(r: Reader, compiler: Compiler) -> tuple[Level, ...]:
         elif name in ladder.data and ladder.data[name].data in (None, ""):
             ladder.problem(ladder.place(name), "required", f"the level {name!r} is empty")
     if isinstance(found.data, dict) and not found.data:
-        ladder.problem(
-            found.place, "required", "'levels' is empty", "one or more of watch, warning, critical"
-        )
+        ladder.problem(found.place, "required", "'levels' is empty", "one or more of watch, warning, critical")
     return tuple(levels)
 
 
@@ -314,9 +305,7 @@ def _program(catalogue: Catalogue, rules: Sequence[Rule], derived: Mapping[str, 
 
 def rule_nodes(rule: Rule) -> list[Node]:
     """Every node a rule evaluates, its messages' included."""
-    nodes = [
-        n for n in (rule.where, rule.clear, *(level.condition for level in rule.levels)) if n is not None
-    ]
+    nodes = [n for n in (rule.where, rule.clear, *(level.condition for level in rule.levels)) if n is not None]
     nodes += [p.node for pieces in rule.message.values() for p in pieces if p.node is not None]
     return nodes
 

@@ -54,9 +54,7 @@ def parse_yaml(text: str, file: str) -> Value:
         for event in yaml.parse(text, Loader=_Loader):
             place = _place(file, event.start_mark)
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise SourceProblem(
-                    Problem(place, "yaml", "anchors and aliases are not used here", "write it out")
-                )
+                raise SourceProblem(Problem(place, "yaml", "anchors and aliases are not used here", "write it out"))
             if tag := getattr(event, "tag", None):
                 raise SourceProblem(Problem(place, "yaml", f"the tag {tag} is not used here", "remove it"))
         node = yaml.compose(text, Loader=_Loader)
@@ -145,9 +143,7 @@ class Reader:
         for key in self.data:
             if key not in names:
                 fix = nearest(key, names) or f"known: {', '.join(names)}"
-                self.problem(
-                    self.value.key_places[key], "unknown-key", f"{self.what} has no key {key!r}", fix
-                )
+                self.problem(self.value.key_places[key], "unknown-key", f"{self.what} has no key {key!r}", fix)
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a text; required when `default` is None. Numbers are taken as they are written."""
@@ -180,11 +176,7 @@ class Reader:
             if default is None:
                 self.problem(self.value.place, "required", f"{self.what} needs {key!r}")
             return default or 0.0
-        if (
-            isinstance(found.data, bool)
-            or not isinstance(found.data, (int, float))
-            or not math.isfinite(found.data)
-        ):
+        if isinstance(found.data, bool) or not isinstance(found.data, (int, float)) or not math.isfinite(found.data):
             self.problem(found.place, "shape", f"{key!r} must be a number, not {found.data!r}")
             return default or 0.0
         return float(found.data)
@@ -206,9 +198,7 @@ class Reader:
             return {}
         if isinstance(found.data, str):
             return {"en": found.data}
-        if isinstance(found.data, dict) and all(
-            isinstance(v.data, (str, int, float)) for v in found.data.values()
-        ):
+        if isinstance(found.data, dict) and all(isinstance(v.data, (str, int, float)) for v in found.data.values()):
             return {k: str(v.data) for k, v in found.data.items()}
         self.problem(found.place, "shape", f"{key!r} must be a text, or texts by language {{en: …, zh: …}}")
         return {}

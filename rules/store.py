@@ -38,9 +38,7 @@ ACCEPTED, DUPLICATE, BACKWARDS, BEYOND = range(4)
 class FormStore:
     """History of one form. Rows are institutions; `kept` indicators have full depth, `last` only the newest."""
 
-    def __init__(
-        self, form: str, kept: tuple[str, ...], last: tuple[str, ...], depth: int, rows: int
-    ) -> None:
+    def __init__(self, form: str, kept: tuple[str, ...], last: tuple[str, ...], depth: int, rows: int) -> None:
         self.form = form
         self.kept = kept
         self.last = last
@@ -89,9 +87,7 @@ class FormStore:
         there = (position < self.depth) & (self.as_of[slots, rows] != NEVER)
         return slots, there
 
-    def place(
-        self, rows: Ints, as_of: Longs, revision: Ints, offset: Longs, kept: Floats, last: Floats
-    ) -> Placed:
+    def place(self, rows: Ints, as_of: Longs, revision: Ints, offset: Longs, kept: Floats, last: Floats) -> Placed:
         """Put filings in, at most one a row. kept: [len(kept), n], last: [len(last), n]; NaN is missing."""
         n = len(rows)
         verdict = np.zeros(n, np.int8)
@@ -109,9 +105,7 @@ class FormStore:
         accepted = verdict == ACCEPTED
         if not accepted.all():
             chosen = np.flatnonzero(accepted)
-            self._write(
-                rows[chosen], slots[chosen], as_of[chosen], revision[chosen], offset[chosen], kept[:, chosen]
-            )
+            self._write(rows[chosen], slots[chosen], as_of[chosen], revision[chosen], offset[chosen], kept[:, chosen])
             self._refresh(rows[chosen], last[:, chosen], newest[chosen], known[chosen])
         else:
             self._write(rows, slots, as_of, revision, offset, kept)

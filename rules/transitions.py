@@ -72,9 +72,7 @@ def alert_id(rule: str, subject: str, started: str) -> str:
     return _digest("alert", rule, subject, started)
 
 
-def transition_id(
-    rule: str, subject: str, alert: str, as_of: str, state: str, severity: str, revision: int
-) -> str:
+def transition_id(rule: str, subject: str, alert: str, as_of: str, state: str, severity: str, revision: int) -> str:
     """Return the transition's id. Rule and subject are in it because a pending has no alert id yet."""
     return _digest("transition", rule, subject, alert, as_of, state, severity, str(revision))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rules.problems import CatalogueError, ConfigError, Place, Problem, nearest
+from rules.problems import NOWHERE, CatalogueError, ConfigError, Place, Problem, nearest
 from rules.source import Reader, SourceProblem, Value, parse_yaml
 
 HERE = Path(__file__).parent
@@ -67,10 +68,10 @@ class Indicator:
     high: float = float("inf")
     series: bool = True
     formula: str = ""
-    formula_place: Place = Place("")
+    formula_place: Place = NOWHERE
     basis: dict[str, str | None] = field(default_factory=dict)
     currency: str = ""
-    place: Place = Place("")
+    place: Place = NOWHERE
 
     @property
     def series_name(self) -> str:
@@ -145,9 +146,7 @@ def _join(a: Catalogue, b: Catalogue, problems: list[Problem], file: str) -> Cat
         )
     for key in a.sets.keys() & b.sets.keys():
         if a.sets[key] != b.sets[key]:
-            problems.append(
-                Problem(Place(file), "twice", f"the set {key!r} is defined otherwise in another catalogue")
-            )
+            problems.append(Problem(Place(file), "twice", f"the set {key!r} is defined otherwise in another catalogue"))
     return Catalogue(
         names=a.names + b.names,
         forms=a.forms | b.forms,
@@ -234,7 +233,7 @@ def _range(r: Reader) -> tuple[float, float]:
     if "range" not in r.data:
         return float("-inf"), float("inf")
     bounds = [v.data for v in r.items("range")]
-    if len(bounds) != 2 or not all(b is None or (isinstance(b, (int, float)) and b == b) for b in bounds):
+    if len(bounds) != 2 or not all(b is None or (isinstance(b, (int, float)) and not math.isnan(b)) for b in bounds):
         r.problem(r.place("range"), "shape", "'range' must be [lowest, highest]; null for no bound")
         return float("-inf"), float("inf")
     low = float("-inf") if bounds[0] is None else float(bounds[0])  # type: ignore[arg-type]

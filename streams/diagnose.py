@@ -89,13 +89,22 @@ def _object(record: bytes | None, max_bytes: int, what: str) -> dict[str, Any]:
 
 def _parse(record: bytes) -> Any:
     try:
-        return json.loads(record.decode("utf-8"), parse_int=_integer)
+        return json.loads(record.decode("utf-8"), parse_int=_integer, object_pairs_hook=_no_twins)
     except UnicodeDecodeError as err:
         _stop(Reason.NOT_JSON, f"byte {err.start} is not UTF-8")
     except json.JSONDecodeError as err:
         _stop(Reason.NOT_JSON, f"{err.msg[0].lower()}{err.msg[1:]} at character {err.pos}")
     except RecursionError:
         _stop(Reason.WRONG_SHAPE, "the record is nested too deeply")
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            _stop(Reason.WRONG_SHAPE, f"{_quote(name)} stands twice in one object")
+        found[name] = value
+    return found
 
 
 def _integer(digits: str) -> int | float:
@@ -160,8 +169,9 @@ def _values(values: Any, form: str, catalogue: Catalogue) -> None:
     if not isinstance(values, dict):
         _stop(Reason.WRONG_SHAPE, f"'values' must be an object of indicator to number, not {_kind(values)}")
     known = catalogue.reported(form)
+    names = set(known)
     for name in values:
-        if name not in known:
+        if name not in names:
             _stop(Reason.UNKNOWN_INDICATOR, _unknown_indicator(name, form, known, catalogue))
     for name, value in values.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):

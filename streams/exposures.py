@@ -1,0 +1,49 @@
+"""Exposure reports from the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from streams.decode import MAX_BYTES, Refused
+from streams.diagnose import diagnose_exposures
+from streams.wire import DAY, ExposureReport, Reason, Rejection, to_seconds
+
+_parse = msgspec.json.Decoder(ExposureReport).decode
+
+
+def decode_exposures(
+    records: Sequence[bytes | None], max_bytes: int = MAX_BYTES
+) -> tuple[list[tuple[int, ExposureReport]], list[Refused]]:
+    """Return the good reports with their positions, and the refused records; nothing is raised.
+
+    Amounts are in units of the base currency. A counterparty may stand more than once (several instruments).
+    """
+    accepted: list[tuple[int, ExposureReport]] = []
+    rejected: list[Refused] = []
+    for position, record in enumerate(records):
+        report = _decode_one(record, max_bytes)
+        if isinstance(report, Rejection):
+            rejected.append(Refused(position, *report))
+        else:
+            accepted.append((position, report))
+    return accepted, rejected
+
+
+def _decode_one(record: bytes | None, max_bytes: int) -> ExposureReport | Rejection:
+    try:
+        if record is None or len(record) > max_bytes:
+            raise ValueError
+        report = _parse(record)
+        as_of, submitted_at = to_seconds(report.as_of), to_seconds(report.submitted_at)
+    except Exception as err:  # no record whatever may stop the stream
+        return diagnose_exposures(record, max_bytes, str(err)[:200])
+    if as_of > submitted_at + DAY:
+        detail = f"'as_of' is {report.as_of}, more than a day after 'submitted_at', {report.submitted_at}"
+        return Rejection(Reason.AS_OF_IN_FUTURE, detail)
+    for position, exposure in enumerate(report.exposures):
+        if exposure.counterparty == report.institution:
+            detail = f"exposures[{position}].counterparty is the reporter itself, {report.institution!r}"
+            return Rejection(Reason.WRONG_SHAPE, detail)
+    return report

@@ -1,0 +1,1 @@
+"""Apache Kafka on this machine: one KRaft broker on loopback, from the Maven artifact, without Docker."""

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from rules.problems import GuanlanError
 
-COMMANDS: tuple[str, ...] = ()
+COMMANDS: tuple[str, ...] = ("desk",)
 
 app = typer.Typer(
     name="guanlan",

@@ -1,0 +1,27 @@
+"""Series of the desk: what went out, what did not, and how far behind each sink is."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class DeskMetrics:
+    """Counters and gauges by sink, in a registry of their own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"guanlan_desk_{name}", text, ["sink", *labels], registry=self.registry)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"guanlan_desk_{name}", text, ["sink"], registry=self.registry)
+
+        self.notices = counter("notices", "Notices given to the sink", "kind")
+        self.failures = counter("failures", "Flushes that the sink did not take; each is tried again")
+        self.refused = counter("refused", "Notices that the target refused for good")
+        self.unreadable = counter("unreadable", "Records on the topic that are no alert events")
+        self.open_alerts = gauge("open_alerts", "Alerts that are open")
+        self.lag = gauge("lag_records", "Records of the topic that the sink has not delivered yet")
+        self.delivered = gauge("delivered_timestamp_seconds", "When the sink last took a batch")
+        self.up = gauge("sink_up", "Whether the sink took the last batch")

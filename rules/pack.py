@@ -330,3 +330,16 @@ def _depth(node: Node, catalogue: Catalogue, memo: dict[int, dict[str, int]]) ->
             need[form] += max(1, int(-(-back_days // period))) + (1 if seconds else 0)
     memo[node.id] = need
     return need
+
+
+def wanted_catalogues(packs: Sequence[PackText]) -> list[str]:
+    """Names of the catalogues that packs ask for, in order of first mention; bad YAML is left to `compile_packs`."""
+    found: list[str] = []
+    for pack in packs:
+        try:
+            root = parse_yaml(pack.text, pack.file)
+        except SourceProblem:
+            continue
+        if isinstance(root.data, dict) and "catalogue" in root.data:
+            found += Reader(root, [], "a pack").strings("catalogue")
+    return list(dict.fromkeys(found))

@@ -1,0 +1,73 @@
+"""Replaying history: order of knowledge, deadlines as they pass, charts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rules.backtest import Band, as_dict, charts, main_indicator, replay
+from rules.calendar import parse_instant
+from rules.engine import Engine, FormBatch
+from rules.transitions import Transition
+from tests.rules.worlds import DAY, batch, institutions, program
+
+LOW = """
+  - id: low
+    title: {en: Low}
+    levels: {watch: x < 120%, critical: x < 100%}
+    message: {en: "{institution.name} at {x:.0%}", zh: "{x:.0%}"}
+"""
+
+
+def run(engine: Engine, filings: list[FormBatch]) -> list[Transition]:
+    return [t for outcome in replay(engine, filings) for t in outcome.transitions]
+
+
+def test_filings_are_applied_in_the_order_in_which_they_became_known() -> None:
+    """A filing for an older date that was submitted later arrives late, whatever the file's order."""
+    engine = Engine(program(LOW), institutions(1))
+    filings = batch(engine, "q", [("I0", 180, (1.3, 1, 1)), ("I0", 90, (0.9, 1, 1))])
+    known = replace(filings, submitted_at=np.array([200, 300], np.int64) * DAY)
+    assert [(t.state, t.as_of, t.cause) for t in run(engine, [known])] == [
+        ("firing", "1970-04-01", "late"),
+        ("resolved", "1970-06-30", "late"),
+    ]
+
+
+def test_deadlines_pass_as_the_data_moves_on() -> None:
+    """The quarter to 30 June is due 15 days later; I1 never files it while I0's daily filings go on."""
+    engine = Engine(program("  - {id: late, levels: {warning: overdue(q)}}"), institutions(2))
+    quarter = parse_instant("2025-06-30") // DAY
+    filings = [
+        batch(engine, "q", [("I0", quarter, (1, 1, 1))]),
+        batch(engine, "d", [("I0", quarter + n, (1,)) for n in range(3)]),
+    ]
+    filings[0] = replace(filings[0], submitted_at=filings[0].as_of + 10 * DAY)
+    found = run(engine, filings)
+    assert [(t.subject, t.state, t.as_of, t.cause) for t in found] == [("I1", "firing", "2025-07-16", "clock")]
+
+
+def test_a_line_says_rule_subject_state_severity_date_values_and_message() -> None:
+    engine = Engine(program(LOW), institutions(1))
+    (transition,) = run(engine, [batch(engine, "q", [("I0", 90, (0.9, 1, 1))])])
+    line = as_dict(transition, "zh")
+    expected = {"rule": "low", "subject": "I0", "state": "firing", "severity": "critical", "as_of": "1970-04-01"}
+    assert expected.items() <= line.items()
+    assert line["values"] == {"x": 0.9}
+    assert line["message"] == "90%"
+
+
+def test_the_main_indicator_is_the_one_its_levels_compare_with_numbers() -> None:
+    compiled = program(LOW)
+    assert main_indicator(compiled.rules[0], compiled) == ("x", (Band(1, "<", 1.2), Band(3, "<", 1.0)))
+
+
+def test_a_chart_holds_the_whole_history_of_the_indicator() -> None:
+    compiled, who = program(LOW), institutions(2)
+    engine = Engine(compiled, who)
+    filings = batch(engine, "q", [("I1", 90 * n, (n / 10, 1, 1)) for n in range(1, 31)])
+    (chart,) = charts(compiled, who, [filings], [("low", "I1")])
+    assert chart.values == pytest.approx([n / 10 for n in range(1, 31)])
+    assert chart.at.tolist() == [90 * n * DAY for n in range(1, 31)]

@@ -122,9 +122,7 @@ class LocalKafka:
             template = template.replace(f"={{{name}}}", f"={value}").replace(f":{{{name}}}", f":{value}")
         config.write_text(template, encoding="utf-8")
         _format(command, config)
-        self._daemon = Daemon(
-            "Apache Kafka", [*command, "kafka.Kafka", str(config)], self._folder / "broker.log"
-        )
+        self._daemon = Daemon("Apache Kafka", [*command, "kafka.Kafka", str(config)], self._folder / "broker.log")
 
     def _run(self) -> None:
         assert self._daemon is not None

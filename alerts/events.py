@@ -117,3 +117,11 @@ def schema() -> dict[str, object]:
         **event,
         "$defs": definitions,
     }
+
+
+if __name__ == "__main__":
+    import json
+    from pathlib import Path
+
+    page = Path(__file__).parents[1] / "docs" / "schemas" / "alert.json"
+    page.write_text(json.dumps(schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

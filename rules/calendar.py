@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 
 import holidays
 
@@ -35,6 +35,7 @@ def parse_instant(text: str) -> int:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
+@lru_cache(maxsize=100_000)
 def format_instant(instant: int) -> str:
     """Return the ISO date of an instant at midnight UTC, else the instant.
 

@@ -1,0 +1,292 @@
+"""A national sector: institutions, their filings in order of arrival, exposures, and planted stories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from guanlan.synthetic.banks import bank_figures, borrower_scale, draw_capital, draw_plan
+from guanlan.synthetic.digital import digital_figures
+from guanlan.synthetic.insurers import TRAITS as INSURER_TRAITS
+from guanlan.synthetic.insurers import insurer_figures
+from guanlan.synthetic.network import INSTRUMENTS, connect
+from guanlan.synthetic.plots import BAD_KINDS, plant
+from guanlan.synthetic.population import populate
+from guanlan.synthetic.shocks import Shocks
+from guanlan.synthetic.timeline import DAY, lay_out, to_date
+from rules.calendar import due
+from rules.catalogue import Catalogue, load_catalogue
+
+Floats = NDArray[np.float64]
+Longs = NDArray[np.int64]
+
+END = date(2026, 6, 30)
+QUARTERLY = ("cn.balance.q", "cn.prudential.q", "cn.solvency.q", "cn.digital.q")
+REVISED = {
+    "cn.balance.q": "operating_income",
+    "cn.prudential.q": "single_client_loan_ratio",
+    "cn.solvency.q": "claims_paid",
+    "cn.digital.q": "it_spend_share",
+}
+REVISED_SHARE = 0.02
+GRAINS = {"currency": 1e4, "count": 1.0, "days": 1.0, "minutes": 1.0, "hours": 0.1, "years": 0.1}
+
+
+class Record(NamedTuple):
+    """One record as it would be sent: topic (without prefix), key, value, and when it arrives (seconds)."""
+
+    topic: str
+    key: str
+    value: bytes
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """All values of one form: `values[d, k, i]` at as-of day d, indicator k, member i."""
+
+    form: str
+    days: Longs
+    members: NDArray[np.intp]
+    indicators: tuple[str, ...]
+    values: Floats
+
+
+class Sector:
+    """A synthetic sector; the same arguments give the same bytes.
+
+    seed: of everything random. institutions: how many, 40 at least. quarters: of history before the live
+    days. live_days: business days that are played live, up to `end`. All stories need 120 of them.
+
+    >>> sector = Sector(seed=1, institutions=40, quarters=2, live_days=20)
+    >>> len(sector.institutions), sector.stories[0].id
+    (40, 'slow_run')
+    """
+
+    def __init__(
+        self, seed: int = 7, institutions: int = 200, quarters: int = 12, live_days: int = 120, end: date = END
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        self.catalogue: Catalogue = load_catalogue(["cn"])
+        self.timeline = lay_out(end, quarters, live_days)
+        self.population = populate(institutions, rng)
+        self.institutions = self.population.institutions
+        grid = self.timeline.grid
+        self._shocks = Shocks.none(len(grid), institutions)
+        self.stories, self._cast = plant(self.population, self.timeline, self.catalogue, self._shocks)
+        capital = draw_capital(self.population, rng)
+        self._plan = draw_plan(self.population, grid, self.timeline.reference, rng)
+        self._network = connect(self.population, self._loss_capital(capital.tier1_capital), rng)
+        self.panels = self._panels(capital, rng)
+        self._events = self._schedule(rng)
+
+    @property
+    def live_from(self) -> int:
+        """Second at which the live days begin; what arrives before is history."""
+        return int(self.timeline.live[0]) * DAY
+
+    def filings(self, since: int | None = None, until: int | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the good filings that arrive in [since, until) as dictionaries of the wire format."""
+        for at, panel, day, member, revision in self._between(since, until):
+            yield self._filing(at, panel, day, member, revision)
+
+    def records(self, since: int | None = None, until: int | None = None) -> Iterator[Record]:
+        """Yield everything that arrives in [since, until): filings good and bad, and exposure reports."""
+        low, high = _bounds(since, until)
+        encode = msgspec.json.encode
+        extra = sorted([*self._bad_records(), *self._exposure_records()], key=lambda r: (r.at, r.topic, r.key))
+        waiting = iter([r for r in extra if low <= r.at < high])
+        following = next(waiting, None)
+        for filing in self._between(since, until):
+            while following is not None and following.at <= filing[0]:
+                yield following
+                following = next(waiting, None)
+            value = encode(self._filing(*filing))
+            yield Record("filings", self.institutions[filing[1].members[filing[3]]].code, value, filing[0])
+        if following is not None:
+            yield following
+            yield from waiting
+
+    def exposures(self) -> Iterator[dict[str, Any]]:
+        """Yield exposure reports in order of arrival: at quarter ends, and at month ends of the live days."""
+        network, plan = self._network, self._plan
+        borrowers = borrower_scale(self._shocks.strain)
+        claims, codes = network.claims, [i.code for i in self.institutions]
+        instruments = [INSTRUMENTS[i] for i in network.instruments]
+        for step in self._exposure_steps():
+            as_of = int(plan.days[step])
+            amounts = np.round(network.scaled(plan.lenders[step], borrowers[step]).data, -4).tolist()
+            at = int(self.timeline.business_day(as_of, 2)) * DAY + 3600
+            for lender, code in enumerate(codes):
+                span = range(claims.indptr[lender], claims.indptr[lender + 1])
+                yield {
+                    "institution": code,
+                    "as_of": to_date(as_of).isoformat(),
+                    "revision": 0,
+                    "submitted_at": _instant(at + lender % 3600),
+                    "exposures": [
+                        {"counterparty": codes[claims.indices[k]], "amount": amounts[k], "instrument": instruments[k]}
+                        for k in span
+                        if amounts[k] > 0
+                    ],
+                }
+
+    def _loss_capital(self, tier1: Floats) -> Floats:
+        capital = np.empty(len(self.institutions))
+        banks = self.population.banks
+        capital[banks] = tier1
+        insurers = ~banks
+        share = [INSURER_TRAITS[t].equity for t in self.population.types[insurers]]
+        capital[insurers] = self.population.assets[insurers] * share
+        return capital
+
+    def _panels(self, capital: Any, rng: np.random.Generator) -> dict[str, Panel]:
+        timeline, population = self.timeline, self.population
+        grid, everyone = timeline.grid, np.arange(len(self.institutions))
+        daily, quarterly = np.searchsorted(grid, timeline.daily), np.searchsorted(grid, timeline.quarters)
+        banks, insurers = np.flatnonzero(population.banks), np.flatnonzero(~population.banks)
+        own = bank_figures(population, capital, self._network, self._plan, self._shocks, rng)
+        theirs = insurer_figures(population, timeline.quarters, timeline.reference, rng)
+        hit = self._shocks.take(quarterly, everyone)
+        digital = digital_figures(population, timeline.quarters, timeline.reference, hit, rng)
+        at_quarters = {name: path[quarterly] for name, path in own.items()}
+        both = {name: np.empty((len(timeline.quarters), len(everyone))) for name in theirs if name in own}
+        for name, path in both.items():
+            path[:, banks], path[:, insurers] = at_quarters[name], theirs[name]
+        return {
+            "cn.balance.q": self._panel("cn.balance.q", timeline.quarters, everyone, both),
+            "cn.prudential.q": self._panel("cn.prudential.q", timeline.quarters, banks, at_quarters),
+            "cn.liquidity.d": self._panel(
+                "cn.liquidity.d", timeline.daily, banks, {name: path[daily] for name, path in own.items()}
+            ),
+            "cn.solvency.q": self._panel("cn.solvency.q", timeline.quarters, insurers, theirs),
+            "cn.digital.q": self._panel("cn.digital.q", timeline.quarters, everyone, digital),
+        }
+
+    def _panel(self, form: str, days: Longs, members: NDArray[np.intp], figures: dict[str, Floats]) -> Panel:
+        names = self.catalogue.reported(form)
+        values = np.empty((len(days), len(names), len(members)))
+        for k, name in enumerate(names):
+            grain = GRAINS.get(self.catalogue.indicators[name].unit)
+            path = figures[name]
+            values[:, k, :] = np.round(path, 6) if grain is None else np.round(path / grain) * grain
+        return Panel(form, days, members, names, values)
+
+    def _schedule(self, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+        """Arrival of every good filing, in order: at, panel (position in QUARTERLY, or last), day, member, revision."""
+        columns: list[tuple[Longs, ...]] = []
+        for number, form in enumerate((*QUARTERLY, "cn.liquidity.d")):
+            panel = self.panels[form]
+            day, member = (a.ravel() for a in np.indices((len(panel.days), len(panel.members))))
+            wait = np.ones(len(day), np.int64)
+            if form in QUARTERLY:
+                allowed = int(self.catalogue.forms[form].deadline.removesuffix("bd"))
+                wait = rng.integers(6, allowed - 1, len(day))
+            on = self.timeline.business_day(panel.days[day], wait)
+            if form in ("cn.balance.q", "cn.prudential.q"):
+                delayed = (panel.members[member] == self._cast.late) & (panel.days[day] == self._cast.quarter)
+                on = np.where(delayed, self._cast.late_until, on)
+            at = on * DAY + rng.integers(1800, 32_400, len(day))
+            columns.append((at, np.full(len(day), number), day, member, np.zeros(len(day), np.int64)))
+            again = self._corrected(form, panel, day, member, rng)
+            later = self.timeline.business_day(on[again], rng.integers(1, 6, len(again))) * DAY
+            columns.append((later + 36_000, np.full(len(again), number), day[again], member[again], np.ones(len(again), np.int64)))
+        joined = [np.concatenate(parts) for parts in zip(*columns, strict=True)]
+        order = np.lexsort((joined[4], joined[3], joined[1], joined[0]))
+        order = order[joined[0][order] < (int(self.timeline.live[-1]) + 1) * DAY]
+        names = ("at", "panel", "day", "member", "revision")
+        return {name: column[order] for name, column in zip(names, joined, strict=True)}
+
+    def _corrected(
+        self, form: str, panel: Panel, day: Longs, member: Longs, rng: np.random.Generator
+    ) -> NDArray[np.intp]:
+        """Positions of the filings that a revision follows."""
+        if form in QUARTERLY:
+            on_time = panel.members[member] != self._cast.late
+            return np.flatnonzero((rng.random(len(day)) < REVISED_SHARE) & on_time)
+        return np.flatnonzero((panel.members[member] == self._cast.thousands) & (panel.days[day] == self._cast.thousands_day))
+
+    def _between(self, since: int | None, until: int | None) -> Iterator[tuple[int, Panel, int, int, int]]:
+        low, high = np.searchsorted(self._events["at"], _bounds(since, until))
+        panels = [self.panels[form] for form in (*QUARTERLY, "cn.liquidity.d")]
+        columns = [self._events[name][low:high].tolist() for name in ("at", "panel", "day", "member", "revision")]
+        for at, panel, day, member, revision in zip(*columns, strict=True):
+            yield at, panels[panel], day, member, revision
+
+    def _filing(self, at: int, panel: Panel, day: int, member: int, revision: int) -> dict[str, Any]:
+        position = int(panel.members[member])
+        numbers = panel.values[day, :, member].tolist()
+        values = {name: None if x != x else x for name, x in zip(panel.indicators, numbers, strict=True)}
+        as_of = int(panel.days[day])
+        if revision and panel.form in REVISED:
+            values[REVISED[panel.form]] = round(values[REVISED[panel.form]] * 1.004, 6)
+        elif not revision and (position, as_of) == (self._cast.thousands, self._cast.thousands_day):
+            if panel.form == "cn.liquidity.d":
+                values["total_deposits"] = values["total_deposits"] / 1000
+        return {
+            "institution": self.institutions[position].code,
+            "form": panel.form,
+            "as_of": to_date(as_of).isoformat(),
+            "revision": revision,
+            "submitted_at": _instant(at),
+            "values": values,
+        }
+
+    def _bad_records(self) -> Iterator[Record]:
+        """The service provider's upload: every kind of mistake, once for each of its banks, before the good filings."""
+        panel = self.panels["cn.liquidity.d"]
+        day = int(np.searchsorted(panel.days, self._cast.upload_day))
+        at = int(self.timeline.business_day(self._cast.upload_day, 1)) * DAY + 900
+        for position in self._cast.upload:
+            member = int(np.searchsorted(panel.members, position))
+            for second, kind in enumerate(BAD_KINDS):
+                filing = self._filing(at + second, panel, day, member, 0)
+                yield Record("filings", filing["institution"], _spoil(filing, kind), at + second)
+
+    def _exposure_steps(self) -> list[int]:
+        days = self._plan.days
+        live = self.timeline.live
+        month = live.astype("datetime64[D]").astype("datetime64[M]")
+        month_ends = live[:-1][month[1:] != month[:-1]]
+        wanted = np.union1d(month_ends, self.timeline.quarters[self.timeline.quarters >= live[0] - 400])
+        arrived = self.timeline.business_day(wanted, 2) <= live[-1]
+        return np.searchsorted(days, wanted[arrived]).tolist()
+
+    def _exposure_records(self) -> Iterator[Record]:
+        for report in self.exposures():
+            at = int(np.datetime64(report["submitted_at"].rstrip("Z"), "s").astype(int))
+            yield Record("exposures", report["institution"], msgspec.json.encode(report), at)
+
+
+def _spoil(filing: dict[str, Any], kind: str) -> bytes:
+    """Return the filing's bytes with one kind of mistake in them."""
+    values = filing["values"]
+    match kind:
+        case "percent":
+            values["lcr"] = values["lcr"] * 100
+        case "text":
+            values["total_deposits"] = f"{values['total_deposits']:,.0f}"
+        case "misspelt":
+            values["hqal"] = values.pop("hqla")
+        case "tomorrow":
+            filing["as_of"] = filing["submitted_at"][:4] + "-12-31" if filing["as_of"][5:] != "12-31" else "2199-12-31"
+    encoded = msgspec.json.encode(filing)
+    if kind == "cut_off":
+        return encoded[: len(encoded) * 2 // 3]
+    if kind == "not_a_number":
+        return encoded.replace(b'"hqla":', b'"hqla":NaN,"hqla":', 1)
+    return encoded
+
+
+def _bounds(since: int | None, until: int | None) -> tuple[int, int]:
+    return (-(2**62) if since is None else since, 2**62 if until is None else until)
+
+
+def _instant(at: int) -> str:
+    return f"{np.datetime64(at, 's')}Z"

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from rules.problems import GuanlanError
 
-COMMANDS: tuple[str, ...] = ("desk",)
+COMMANDS: tuple[str, ...] = ("backtest", "desk", "rules")
 
 app = typer.Typer(
     name="guanlan",

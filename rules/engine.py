@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -444,6 +444,19 @@ class Engine:
             )
             for i in range(len(records))
         ]
+
+    def held(self, rule: str, code: str) -> int:
+        """Return the level of a rule that holds for an institution at its newest date: 0 none, -1 unknown."""
+        for group in self.groups:
+            for one in group.rules:
+                if one.id == rule:
+                    row = np.array([self._rows[code]], np.int32)
+                    at = group.judged[row]
+                    if at[0] == NEVER:
+                        return -1
+                    only = replace(group, rules=(one,))
+                    return int(self.judge.held(only, Context(self.world, row, at), self._system[row])[0, 0])
+        raise KeyError(rule)
 
     def unknown_counts(self) -> dict[str, dict[str, int]]:
         """Return how often each rule's outcome was unknown, by reason, since the start."""

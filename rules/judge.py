@@ -87,14 +87,14 @@ class Judge:
     def step(self, group: Group, rows: Ints, dates: Longs, system: Bools) -> tuple[Records, Records]:
         """Judge the rows at their dates, later than any before; return states before and after the fold."""
         context = Context(self.world, rows, dates)
-        held = self._held(group, context, system)
+        held = self.held(group, context, system)
         busy = (held > 0) | self.fold.awake[np.ix_(group.index, rows)]
         local, position = np.nonzero(busy)
         clear = self._clear(group, context, local, position)
         group.judged[rows] = np.maximum(group.judged[rows], dates)
         return self.fold.step(group.index[local], rows[position], dates[position], held[local, position], clear)
 
-    def _held(self, group: Group, context: Context, system: Bools) -> NDArray[np.int8]:
+    def held(self, group: Group, context: Context, system: Bools) -> NDArray[np.int8]:
         """Highest level that holds, [rules, n]: 0 none or out of scope, -1 unknown."""
         held = np.zeros((len(group.rules), len(context)), np.int8)
         any_system = bool(system.any())

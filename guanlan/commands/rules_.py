@@ -1,0 +1,79 @@
+"""`guanlan rules`: list, check, test and explain rule packs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="List, check, test and explain rule packs.", no_args_is_help=True)
+
+Packs = Annotated[list[str] | None, typer.Argument(help="Pack files, or names of packs that come along. Default: all.")]
+CatalogueOption = Annotated[list[str] | None, typer.Option("--catalogue", help="By default what the packs ask for.")]
+
+
+@app.command("list")
+def list_(packs: Packs = None, catalogue: CatalogueOption = None) -> None:
+    """List the rules of packs."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from guanlan.packs import compile_each
+
+    for name, program in compile_each(packs, catalogue):
+        table = Table(title=name, title_justify="left", box=None, pad_edge=False)
+        table.add_column("rule", no_wrap=True)
+        for heading in ("title", "标题", "levels", "status"):
+            table.add_column(heading)
+        for rule in program.rules:
+            levels = ", ".join(("watch", "warning", "critical")[level.number - 1] for level in rule.levels)
+            table.add_row(rule.id, rule.title.get("en", ""), rule.title.get("zh", ""), levels, rule.status)
+        Console().print(table)
+
+
+@app.command()
+def lint(packs: Packs = None, catalogue: CatalogueOption = None) -> None:
+    """Check packs; prints file:line:column for everything that is wrong, exits with 1 if anything is."""
+    from rich.console import Console
+
+    from guanlan.packs import compile_each
+
+    console = Console(highlight=False)
+    for name, program in compile_each(packs, catalogue):
+        console.print(f"{name}: {len(program.rules)} rules, no problem found")
+
+
+@app.command("test")
+def run(packs: Packs = None, catalogue: CatalogueOption = None) -> None:
+    """Run the tests beside packs (NAME.test.yaml); exits with 1 if one fails."""
+    from guanlan.packs import run_tests
+
+    if not run_tests(packs, catalogue):
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    rule: Annotated[str, typer.Argument(help="The rule's id.")],
+    pack: Annotated[list[str] | None, typer.Option("--pack", help="Packs to look in. Default: all.")] = None,
+    catalogue: CatalogueOption = None,
+    language: Annotated[str, typer.Option(help="en or zh.")] = "en",
+) -> None:
+    """Say in words what a rule reads, when it is judged and what has to hold."""
+    from guanlan.packs import find_rule
+    from rules.explain import explain as lines
+    from rules.problems import ConfigError
+
+    if language not in ("en", "zh"):
+        raise ConfigError(f"--language can't be {language!r}: use en or zh")
+    found, program = find_rule(rule, pack, catalogue)
+    typer.echo("\n".join(lines(found, program, language)))
+
+
+@app.command()
+def functions() -> None:
+    """List the functions that expressions may call."""
+    from rules.functions import FUNCTIONS
+
+    for name in sorted(FUNCTIONS):
+        typer.echo(f"{FUNCTIONS[name].usage}\n    " + FUNCTIONS[name].doc.replace("\n", "\n  "))

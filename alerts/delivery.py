@@ -273,7 +273,5 @@ class Delivery:
         name = self.sink.name
         self._metrics.open_alerts.labels(name).set(len(self.open))
         ends = {tp: self._consumer.highwater(tp) for tp in self._parts if tp in self._consumer.assignment()}
-        behind = sum(
-            max(0, end - max(self._parts[tp].committed, 0)) for tp, end in ends.items() if end is not None
-        )
+        behind = sum(max(0, end - max(self._parts[tp].committed, 0)) for tp, end in ends.items() if end is not None)
         self._metrics.lag.labels(name).set(behind)

@@ -35,14 +35,10 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """One transition of an alert, as a CloudEvent."""
 
     specversion: Annotated[Literal["1.0"], Meta(description="Version of CloudEvents.")]
-    id: Annotated[
-        str, Meta(min_length=1, description="The transition's id. One seen before is a repeat.")
-    ]
+    id: Annotated[str, Meta(min_length=1, description="The transition's id. One seen before is a repeat.")]
     source: Annotated[str, Meta(min_length=1, description="/guanlan/ and the rule pack's name.")]
     type: Annotated[EventType, Meta(description="guanlan.alert. and the state that was entered.")]
-    subject: Annotated[
-        str, Meta(min_length=1, description="Who the alert is about; also the key of the Kafka record.")
-    ]
+    subject: Annotated[str, Meta(min_length=1, description="Who the alert is about; also the key of the Kafka record.")]
     datacontenttype: Annotated[Literal["application/json"], Meta(description="Media type of data.")]
     dataschema: Annotated[str, Meta(description="Names the schema of data and its version.")]
     data: Annotated[Transition, Meta(description="The transition, with the evidence as it was.")]

@@ -1,6 +1,6 @@
 """Where notices go. A sink knows one target; `alerts.delivery` knows Kafka.
 
-    SinkDown     the target did not take it; it will be offered again
+SinkDown     the target did not take it; it will be offered again
 """
 
 from __future__ import annotations

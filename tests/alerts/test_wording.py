@@ -1,0 +1,79 @@
+"""What people read: golden messages, compared whole."""
+
+from __future__ import annotations
+
+from alerts.desk import Desk, Notice
+from alerts.sinks.apprise import digest
+from alerts.wording import deadline, legal_basis, message, number
+from tests.alerts.samples import episode, names
+
+
+def notices() -> list[Notice]:
+    """Return the notices of one episode."""
+    desk = Desk()
+    return [notice for event in episode() if (notice := desk.fold(event)) is not None]
+
+
+def test_an_escalation_in_full() -> None:
+    """Both languages, evidence with its filings, legal basis, action and deadline, ids."""
+    escalated = notices()[1]
+    assert message(escalated, names) == (
+        "[escalated watch → critical] Liquidity coverage ratio: Bank of Jiangnan (CN001)\n"
+        "Bank of Jiangnan: LCR 97.3%, minimum 100%\n"
+        "As of 2026-03-05\n"
+        "Basis: 商业银行流动性风险管理办法 (中国银行保险监督管理委员会令2018年第3号), art. 37\n"
+        "Action: Ask for a funding plan (within 5 business days)\n"
+        "\n"
+        "[升级 关注 → 严重] 流动性覆盖率: 江南银行 (CN001)\n"
+        "江南银行流动性覆盖率97.3%,监管要求100%\n"
+        "数据日期 2026-03-05\n"
+        "依据:《商业银行流动性风险管理办法》(中国银行保险监督管理委员会令2018年第3号)第37条\n"
+        "措施:报送融资计划(时限5个工作日)\n"
+        "\n"
+        "Evidence / 依据数据\n"
+        "lcr < 105%\n"
+        "lcr             97.30%  (2026-03-05)\n"
+        "nsfr            missing\n"
+        "total_deposits  1.2tn CNY  (2026-03-05, revision 1)\n"
+        "\n"
+        f"bank.liquidity.lcr · alert {escalated.alert.case} · event {escalated.alert.last.id}"
+    )
+
+
+def test_the_end_asks_for_nothing() -> None:
+    """A resolved alert names neither an action nor the level that held."""
+    resolved = message(notices()[3], names, "zh")
+    assert resolved.startswith("[解除 (关注)] 流动性覆盖率: 江南银行 (CN001)\n")
+    assert "[resolved (watch)] Liquidity coverage ratio" in resolved
+    assert "Action" not in resolved
+    assert "措施" not in resolved
+    assert "lcr < 105%" not in resolved
+
+
+def test_a_digest_has_the_gravest_first() -> None:
+    """One message for many: a line in each language and the ids, critical before watch."""
+    title, body = digest(notices(), names)
+    lines = body.splitlines()
+    assert title == "4 changes of alerts / 4项预警变动"
+    assert lines[0] == "[escalated watch → critical] Liquidity coverage ratio: Bank of Jiangnan (CN001)"
+    assert lines[1] == "[升级 关注 → 严重] 流动性覆盖率: 江南银行 (CN001)"
+    assert [line.split()[0] for line in lines[2::3]] == ["alert"] * 4
+    assert "resolved" in lines[-3]
+
+
+def test_numbers() -> None:
+    """Each unit reads as people write it."""
+    assert number(1.5e9, "CNY") == "1.5bn CNY"
+    assert number(-2.5e6, "USD") == "-2.5m USD"
+    assert number(80.0, "score") == "80"
+    assert number(12_345_678.0, "count") == "12,345,678"
+    assert number(37.0, "days") == "37 days"
+    assert number(float("nan"), "ratio") == "missing"
+
+
+def test_parts_that_are_missing_leave_no_trace() -> None:
+    """A basis without number or article, and a deadline in words, are shown as they are."""
+    assert legal_basis({"document": "办法"}, "zh") == "《办法》"
+    assert legal_basis({"document": "Act", "number": None, "article": None}, "en") == "Act"
+    assert legal_basis({"number": "3"}, "en") == ""
+    assert deadline("at once", "en") == "at once"

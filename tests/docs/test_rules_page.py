@@ -1,0 +1,33 @@
+"""The page for rule authors is true: its pack compiles, its test passes, its table of functions is whole."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rules.catalogue import load_catalogue
+from rules.functions import FUNCTIONS
+from rules.pack import PackText, compile_packs
+from rules.testing import read_tests, run_case
+
+PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
+
+
+def blocks() -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_example_pack_passes_its_example_test() -> None:
+    pack, tests = blocks()
+    program = compile_packs([PackText(pack, "docs/rules.md")], load_catalogue(["cn"]))
+    cases, problems = read_tests(tests, "docs/rules.md", program)
+    assert problems == []
+    results = [run_case(case, program) for case in cases]
+    assert [r.timeline() for r in results if not r.ok] == []
+    assert len(results) == 1
+
+
+def test_every_function_stands_in_the_table_as_the_code_says_it() -> None:
+    rows = {f"| `{f.usage}` | {' '.join(f.doc.split())} |" for f in FUNCTIONS.values()}
+    text = PAGE.read_text(encoding="utf-8")
+    assert {row for row in rows if row not in text} == set()

@@ -8,5 +8,6 @@ from __future__ import annotations
 
 from guanlan.synthetic.sector import Record, Sector
 from guanlan.synthetic.stories import Story
+from guanlan.synthetic.wide import Wide, wide_filings
 
-__all__ = ["Record", "Sector", "Story"]
+__all__ = ["Record", "Sector", "Story", "Wide", "wide_filings"]

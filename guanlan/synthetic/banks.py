@@ -75,7 +75,9 @@ def draw_capital(population: Population, rng: np.random.Generator) -> Capital:
     """Draw the capital of the population's banks (in its order): at least 2 points above the requirement."""
     types, assets = population.types[population.banks], population.assets[population.banks]
     n = len(assets)
-    bucket = np.array([i.dsib_bucket for i, bank in zip(population.institutions, population.banks, strict=True) if bank])
+    bucket = np.array(
+        [i.dsib_bucket for i, bank in zip(population.institutions, population.banks, strict=True) if bank]
+    )
     surcharge = np.where(bucket == 5, 0.015, 0.0025 * bucket)
     density = spread(rng, _trait(types, "density"), 0.02, 0.40, 0.72, n)
     weights = density * assets
@@ -124,7 +126,7 @@ def bank_figures(
     figures |= {name: path[:, members] for name, path in interbank.items() if name != "largest_claim"}
     figures |= _deposit_figures(types, planned, figures, hit, days, rng)
     figures |= _liquidity_figures(types, size, planned, figures, hit, days, rng)
-    figures |= _loan_figures(types, size, planned, days, rng)
+    figures |= _loan_figures(types, size, planned, hit, days, rng)
     figures |= _earnings(types, planned, figures["equity"], days, rng)
     figures["interbank_exposure_ratio"] = interbank["largest_claim"][:, members] / figures["tier1_capital"]
     figures["total_liabilities"] = figures.pop("funding")
@@ -172,7 +174,12 @@ def borrower_scale(strain: Floats) -> Floats:
 
 
 def _deposit_figures(
-    types: NDArray[np.str_], planned: Floats, figures: dict[str, Floats], hit: Shocks, days: Longs, rng: np.random.Generator
+    types: NDArray[np.str_],
+    planned: Floats,
+    figures: dict[str, Floats],
+    hit: Shocks,
+    days: Longs,
+    rng: np.random.Generator,
 ) -> dict[str, Floats]:
     n = planned.shape[1]
     certificates = planned * _trait(types, "certificates") * rng.uniform(0.8, 1.2, n)
@@ -206,7 +213,13 @@ def _quarter_end(days: Longs) -> Floats:
 
 
 def _liquidity_figures(
-    types: NDArray[np.str_], size: Floats, planned: Floats, figures: dict[str, Floats], hit: Shocks, days: Longs, rng: np.random.Generator
+    types: NDArray[np.str_],
+    size: Floats,
+    planned: Floats,
+    figures: dict[str, Floats],
+    hit: Shocks,
+    days: Longs,
+    rng: np.random.Generator,
 ) -> dict[str, Floats]:
     n = planned.shape[1]
     deposits, retail = figures["total_deposits"], figures["retail_deposits"]
@@ -221,7 +234,7 @@ def _liquidity_figures(
     calm_other = deposits + figures["_lost"] - calm_retail
     calm = outflows(calm_retail, calm_other, owed + withdrawn, (owed + withdrawn) * share)
     coverage = _fit(spread(rng, 1.52, 0.12, 1.40, 2.6, n), size, 1.4925, 1.40, 2.6)
-    paid = 0.9 * figures["_lost"] + 0.4 * withdrawn
+    paid = 0.45 * figures["_lost"] + 0.4 * withdrawn  # the rest is paid by selling other assets
     liquid = coverage * calm * np.exp(wander(rng, days, n, 60, 0.012) + wander(rng, days, n, 4, 0.010))
     hqla = np.maximum(liquid - paid, 0.01 * planned)
     left = hqla / liquid
@@ -242,14 +255,18 @@ def _liquidity_figures(
     }  # fmt: skip
 
 
-def _loan_figures(types: NDArray[np.str_], size: Floats, planned: Floats, days: Longs, rng: np.random.Generator) -> dict[str, Floats]:
+def _loan_figures(
+    types: NDArray[np.str_], size: Floats, planned: Floats, hit: Shocks, days: Longs, rng: np.random.Generator
+) -> dict[str, Floats]:
     n = planned.shape[1]
     loans = planned * _trait(types, "loans") * rng.uniform(0.93, 1.07, n)
     weights = size * _trait(types, "loans")
     base = _fit(spread(rng, _trait(types, "bad_loans"), 0.0022, 0.006, 0.0195, n), weights, 0.0150, 0.006, 0.0195)
-    bad = loans * np.clip(base * np.exp(wander(rng, days, n, 300, 0.05)), 0.004, 0.022)
+    calm = loans * np.clip(base * np.exp(wander(rng, days, n, 300, 0.05)), 0.004, 0.022)
+    bad = calm * hit.bad_loans
     cover = _fit(spread(rng, 2.12, 0.15, 1.90, 4.0, n), weights * base, 2.0521, 1.90, 4.0)
-    reserves = bad * np.clip(cover * np.exp(wander(rng, days, n, 200, 0.012)), 1.83, 5.0)
+    coverage = np.clip(cover * np.exp(wander(rng, days, n, 200, 0.012)), 1.83, 5.0)
+    reserves = calm * np.sqrt(hit.bad_loans) * coverage
 
     def steady(low: float, high: float, size: float, memory: float = 200) -> Floats:
         return rng.uniform(low, high, n) * np.exp(wander(rng, days, n, memory, size))
@@ -271,7 +288,9 @@ def _loan_figures(types: NDArray[np.str_], size: Floats, planned: Floats, days: 
     }  # fmt: skip
 
 
-def _earnings(types: NDArray[np.str_], planned: Floats, equity: Floats, days: Longs, rng: np.random.Generator) -> dict[str, Floats]:
+def _earnings(
+    types: NDArray[np.str_], planned: Floats, equity: Floats, days: Longs, rng: np.random.Generator
+) -> dict[str, Floats]:
     n = planned.shape[1]
     month = days.astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12
     season = np.select([month < 3, month < 6, month < 9], [1.12, 1.02, 0.98], 0.88)[:, None]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from guanlan.synthetic.noise import spread, wander
 from guanlan.synthetic.population import Population
+from guanlan.synthetic.shocks import Shocks
 
 Floats = NDArray[np.float64]
 Longs = NDArray[np.int64]
@@ -37,8 +38,13 @@ TRAITS = {
 }
 
 
-def insurer_figures(population: Population, days: Longs, reference: int, rng: np.random.Generator) -> dict[str, Floats]:
-    """Return every indicator that insurers report as an array [days, insurers]; NaN where it does not apply."""
+def insurer_figures(
+    population: Population, days: Longs, reference: int, shocks: Shocks, rng: np.random.Generator
+) -> dict[str, Floats]:
+    """Return every indicator that insurers report as an array [days, insurers]; NaN where it does not apply.
+
+    shocks are those of all institutions on these days.
+    """
     members = np.flatnonzero(~population.banks)
     types, size = population.types[members], population.assets[members]
     n = len(members)
@@ -55,7 +61,9 @@ def insurer_figures(population: Population, days: Longs, reference: int, rng: np
     claims = assets * trait("claims") / 4 * np.exp(wander(rng, days, n, 90, 0.05))
     solvency = spread(rng, trait("comprehensive"), 0.20, 1.72, 4.0, n) * np.exp(wander(rng, days, n, 250, 0.02))
     core = np.minimum(solvency * trait("core") / trait("comprehensive") * rng.uniform(0.92, 1.05, n), 0.98 * solvency)
-    equity = assets * trait("equity") * rng.uniform(0.85, 1.15, n)
+    worn = shocks.solvency[:, members]
+    solvency, core = solvency * worn, np.maximum(core, 0.95) * worn
+    equity = assets * trait("equity") * rng.uniform(0.85, 1.15, n) * (0.6 + 0.4 * worn)
     actual = 1.25 * equity
     roa = spread(rng, 0.008, 0.002, 0.002, 0.02, n) * np.exp(wander(rng, days, n, 150, 0.10))
     profit = roa * assets / 4
@@ -67,7 +75,7 @@ def insurer_figures(population: Population, days: Longs, reference: int, rng: np
         "net_profit": profit,
         "roa": roa,
         "roe": 4 * profit / equity,
-        "core_solvency_ratio": np.maximum(core, 0.95),
+        "core_solvency_ratio": core,
         "comprehensive_solvency_ratio": solvency,
         "integrated_risk_rating": np.broadcast_to(rng.choice([1, 2, 3, 4], n, p=[0.1, 0.3, 0.35, 0.25]).astype(float), assets.shape),
         "actual_capital": actual,

@@ -20,7 +20,7 @@ _SECOND = (
 )  # fmt: skip
 _BRANDS = (
     ("承钧", "Chengjun"), ("九穗", "Jiusui"), ("乾岳", "Qianyue"), ("坤舆", "Kunyu"), ("同泽", "Tongze"),
-    ("观澜", "Guanlan"), ("瀚穹", "Hanqiong"), ("锦帆", "Jinfan"), ("嘉穗", "Jiasui"), ("启衡", "Qiheng"),
+    ("凌泉", "Lingquan"), ("瀚穹", "Hanqiong"), ("锦帆", "Jinfan"), ("嘉穗", "Jiasui"), ("启衡", "Qiheng"),
     ("博岳", "Boyue"), ("昭岚", "Zhaolan"), ("宏屿", "Hongyu"), ("睿舟", "Ruizhou"), ("朗曜", "Langyao"),
     ("晟川", "Shengchuan"), ("鼎岚", "Dinglan"), ("盈帆", "Yingfan"), ("沛霖", "Peilin"), ("昱衡", "Yuheng"),
 )  # fmt: skip

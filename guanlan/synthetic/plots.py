@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from guanlan.synthetic.population import Population
 from guanlan.synthetic.shocks import Shocks
@@ -45,7 +46,9 @@ class Cast:
     thousands_day: int
 
 
-def plant(population: Population, timeline: Timeline, catalogue: Catalogue, shocks: Shocks) -> tuple[tuple[Story, ...], Cast]:
+def plant(
+    population: Population, timeline: Timeline, catalogue: Catalogue, shocks: Shocks
+) -> tuple[tuple[Story, ...], Cast]:
     """Choose the cast, bend `shocks` (on the timeline's grid) in place, and return the stories."""
     live, grid = timeline.live, timeline.grid
     last = len(live) - 1
@@ -70,9 +73,14 @@ def plant(population: Population, timeline: Timeline, catalogue: Catalogue, shoc
     careless = pick("digital_bank", lambda i: -population.assets[i])
     shocks.unvalidated[grid >= quarter, careless] = 0.28
 
+    sour = pick("rural_bank", lambda i: abs(population.assets[i] - 120e9))
+    shocks.bad_loans[:, sour] = 1 + 1.9 * _ramp(timeline, quarters=7)
+    thin = pick("life_insurer", lambda i: abs(population.assets[i] - 300e9))
+    shocks.solvency[:, thin] = 1 - 0.42 * _ramp(timeline, quarters=5)
+
     rural = sorted(np.flatnonzero(population.types == "rural_bank"), key=lambda i: population.assets[i])
-    upload = tuple(int(i) for i in rural if i != late)[:UPLOAD_BANKS]
-    thousands = next(int(i) for i in rural[::-1] if i != late and i not in upload)
+    upload = tuple(int(i) for i in rural if i not in (late, sour))[:UPLOAD_BANKS]
+    thousands = next(int(i) for i in rural[::-1] if i not in (late, sour, *upload))
     upload_day = int(live[min(30, last)])
     thousands_day = int(live[min(38, last)])
 
@@ -126,8 +134,32 @@ def plant(population: Population, timeline: Timeline, catalogue: Catalogue, shoc
             to_date(int(live[-1])),
             rules=("digital.ai.unvalidated",),
         ),
+        Story(
+            "bad_loans",
+            {"en": "Bad loans climb quarter by quarter", "zh": "不良贷款逐季上升"},
+            (codes[sour],),
+            to_date(int(timeline.quarters[0])),
+            to_date(int(timeline.quarters[-1])),
+            rules=("bank.credit.npl", "bank.credit.coverage"),
+        ),
+        Story(
+            "thin_insurer",
+            {"en": "An insurer's solvency wears away", "zh": "保险公司偿付能力持续下滑"},
+            (codes[thin],),
+            to_date(int(timeline.quarters[0])),
+            to_date(int(timeline.quarters[-1])),
+            rules=("insurer.solvency.comprehensive",),
+        ),
     )
     return found, cast
+
+
+def _ramp(timeline: Timeline, quarters: int) -> NDArray[np.float64]:
+    """0 until `quarters` quarters before the live days, then even steps up to 1 at their beginning [grid]."""
+    steps = np.searchsorted(timeline.quarters, timeline.grid, "right") - np.searchsorted(
+        timeline.quarters, timeline.reference
+    )
+    return np.clip((steps + quarters) / quarters, 0, 1)
 
 
 def _picker(population: Population) -> Callable[[str, Callable[[int], float]], int]:

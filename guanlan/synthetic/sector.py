@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -152,8 +153,8 @@ class Sector:
         daily, quarterly = np.searchsorted(grid, timeline.daily), np.searchsorted(grid, timeline.quarters)
         banks, insurers = np.flatnonzero(population.banks), np.flatnonzero(~population.banks)
         own = bank_figures(population, capital, self._network, self._plan, self._shocks, rng)
-        theirs = insurer_figures(population, timeline.quarters, timeline.reference, rng)
         hit = self._shocks.take(quarterly, everyone)
+        theirs = insurer_figures(population, timeline.quarters, timeline.reference, hit, rng)
         digital = digital_figures(population, timeline.quarters, timeline.reference, hit, rng)
         at_quarters = {name: path[quarterly] for name, path in own.items()}
         both = {name: np.empty((len(timeline.quarters), len(everyone))) for name in theirs if name in own}
@@ -196,7 +197,9 @@ class Sector:
             columns.append((at, np.full(len(day), number), day, member, np.zeros(len(day), np.int64)))
             again = self._corrected(form, panel, day, member, rng)
             later = self.timeline.business_day(on[again], rng.integers(1, 6, len(again))) * DAY
-            columns.append((later + 36_000, np.full(len(again), number), day[again], member[again], np.ones(len(again), np.int64)))
+            columns.append(
+                (later + 36_000, np.full(len(again), number), day[again], member[again], np.ones(len(again), np.int64))
+            )
         joined = [np.concatenate(parts) for parts in zip(*columns, strict=True)]
         order = np.lexsort((joined[4], joined[3], joined[1], joined[0]))
         order = order[joined[0][order] < (int(self.timeline.live[-1]) + 1) * DAY]
@@ -210,7 +213,9 @@ class Sector:
         if form in QUARTERLY:
             on_time = panel.members[member] != self._cast.late
             return np.flatnonzero((rng.random(len(day)) < REVISED_SHARE) & on_time)
-        return np.flatnonzero((panel.members[member] == self._cast.thousands) & (panel.days[day] == self._cast.thousands_day))
+        return np.flatnonzero(
+            (panel.members[member] == self._cast.thousands) & (panel.days[day] == self._cast.thousands_day)
+        )
 
     def _between(self, since: int | None, until: int | None) -> Iterator[tuple[int, Panel, int, int, int]]:
         low, high = np.searchsorted(self._events["at"], _bounds(since, until))
@@ -280,7 +285,7 @@ def _spoil(filing: dict[str, Any], kind: str) -> bytes:
     if kind == "cut_off":
         return encoded[: len(encoded) * 2 // 3]
     if kind == "not_a_number":
-        return encoded.replace(b'"hqla":', b'"hqla":NaN,"hqla":', 1)
+        return re.sub(rb'"hqla":[^,}]+', b'"hqla":NaN', encoded)
     return encoded
 
 

@@ -63,7 +63,9 @@ def lay_out(end: date, quarters: int, live_days: int) -> Timeline:
     business = np.array([ordinal(d) for d in days if is_business_day(d)], np.int64)
     past = business[business <= ordinal(end)]
     live = past[-live_days:]
-    quarter_ends = np.array([ordinal(d) for d in days if d.month % 3 == 0 and (d + timedelta(days=1)).day == 1], np.int64)
+    quarter_ends = np.array(
+        [ordinal(d) for d in days if d.month % 3 == 0 and (d + timedelta(days=1)).day == 1], np.int64
+    )
     before = quarter_ends[quarter_ends < live[0]][-quarters:]
     within = quarter_ends[(quarter_ends >= live[0]) & (quarter_ends <= ordinal(end))]
     return Timeline(business, live, past[-(live_days + WARM_UP) :], np.concatenate([before, within]), int(before[-1]))

@@ -18,6 +18,8 @@ from rules.windows import DAY, parse_span
 
 MAX_FILINGS = 400
 STREAK_LIMIT = 12
+CUSUM_FILINGS = 24
+FORECAST_FILINGS = 8
 
 Builder = Callable[[Compiler, Call], Node]
 
@@ -142,6 +144,70 @@ def zscore(c: Compiler, call: Call) -> Node:
 def slope(c: Compiler, call: Call) -> Node:
     """Least-squares slope of x over the window, per year of event time; at least three values."""
     return _reduce(c, call, "slope")
+
+
+@function("quantile(x, q, window)")
+def quantile(c: Compiler, call: Call) -> Node:
+    """The q-quantile (0 to 1, linear between values) of x over the window; gaps as for mean."""
+    _expect(call, 3, 3)
+    x, q = c.number(call.args[0]), _constant(call, 1, 0.0, 1.0)
+    filings, seconds = _window(call, 2)
+    form = c.slowest_form(x, call.at)
+    return c.graph.node("window_quantile", (x,), (form, filings, seconds, q), unit=x.unit)
+
+
+@function("ewma(x, n)")
+def ewma(c: Compiler, call: Call) -> Node:
+    """Exponentially weighted mean of x with a span of n filings (weight 2 / (n + 1) on the newest).
+
+    Counts the last 3 n filings; missing ones are left out and the weights of the others scaled up. Needs n
+    filings, at least half of them with a value.
+    """
+    _expect(call, 2, 2)
+    x, n = c.number(call.args[0]), _filings(call, 1, 0)
+    if n > MAX_FILINGS // 3:
+        raise ExpressionError(call.args[1].at, f"a span of at most {MAX_FILINGS // 3} filings", check="arguments")
+    form = c.slowest_form(x, call.at)
+    return c.graph.node("window_ewma", (x,), (form, 3 * n, 0, n), unit=x.unit)
+
+
+@function("cusum(x, target, slack)")
+def cusum(c: Compiler, call: Call) -> Node:
+    """Upper cumulative sum of x over its target (Page 1954): S = max(0, S + x − target − slack), from 0.
+
+    Runs over the last 24 filings; a missing value adds nothing. Missing where x is missing now. For a fall
+    below a target give −x and −target.
+    """
+    _expect(call, 3, 3)
+    x, target, slack = (c.number(arg) for arg in call.args)
+    c.same_unit(x, target, call.args[1].at, "can't compare")
+    c.same_unit(x, slack, call.args[2].at, "can't compare")
+    form = c.slowest_form(x, call.at)
+    excess = c.graph.node("subtract", (c.graph.node("subtract", (x, target), unit=x.unit), slack), unit=x.unit)
+    return c.graph.node("window_cusum", (excess,), (form, CUSUM_FILINGS, 0), unit=x.unit)
+
+
+@function("forecast(x, ahead)")
+def forecast(c: Compiler, call: Call) -> Node:
+    """x carried on along its trend for the time given ('365d'): value now plus slope times time.
+
+    The slope is robust (Theil–Sen: the median of slopes between all pairs) over the last 8 filings; at least
+    four of them must have a value.
+    """
+    _expect(call, 2, 2)
+    x = c.number(call.args[0])
+    filings, seconds = _window(call, 1)
+    if filings:
+        raise ExpressionError(call.args[1].at, "expected a time in quotes, as '365d'", check="arguments")
+    form = c.slowest_form(x, call.at)
+    return c.graph.node("window_forecast", (x,), (form, FORECAST_FILINGS, 0, seconds), unit=x.unit)
+
+
+def _constant(call: Call, index: int, low: float, high: float) -> float:
+    arg = call.args[index]
+    if not isinstance(arg, Number) or not low <= arg.value <= high:
+        raise ExpressionError(arg.at, f"expected a number from {low:g} to {high:g}", check="arguments")
+    return arg.value
 
 
 def _extreme(c: Compiler, call: Call, op: str) -> Node:

@@ -242,6 +242,56 @@ def _slope(node: Node, context: Context) -> Column:
     return np.where(enough & (count >= 3) & np.isfinite(found), found, np.nan)
 
 
+@operation("window_quantile")
+def _quantile(node: Node, context: Context) -> Column:
+    values, _, enough = _window(node, context)
+    q = cast(float, node.params[3])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = np.nanquantile(values, q, axis=0)
+    return np.where(enough, found, np.nan)
+
+
+@operation("window_ewma")
+def _ewma(node: Node, context: Context) -> Column:
+    span = cast(int, node.params[3])
+    inside, mask = context.window(str(node.params[0]), cast(int, node.params[1]), 0)
+    values = np.where(mask, number(node.args[0], inside).reshape(mask.shape), np.nan)
+    known = ~np.isnan(values)
+    decay = (1 - 2 / (span + 1)) ** np.arange(len(values))[:, None]
+    weights = np.where(known, decay, 0.0)
+    recent = np.count_nonzero(known[:span], axis=0)
+    enough = mask[:span].all(axis=0) & (2 * recent >= span)
+    with np.errstate(all="ignore"):
+        found = np.where(known, values * weights, 0.0).sum(axis=0) / weights.sum(axis=0)
+    return np.where(enough, found, np.nan)
+
+
+@operation("window_cusum")
+def _cusum(node: Node, context: Context) -> Column:
+    inside, mask = context.window(str(node.params[0]), cast(int, node.params[1]), 0)
+    excess = np.where(mask, number(node.args[0], inside).reshape(mask.shape), np.nan)
+    total = np.zeros(len(context))
+    for filing in np.nan_to_num(excess[::-1]):
+        total = np.maximum(0.0, total + filing)
+    return np.where(np.isnan(excess[0]), np.nan, total)
+
+
+@operation("window_forecast")
+def _forecast(node: Node, context: Context) -> Column:
+    ahead = cast(int, node.params[3])
+    inside, mask = context.window(str(node.params[0]), cast(int, node.params[1]), 0)
+    values = np.where(mask, number(node.args[0], inside).reshape(mask.shape), np.nan)
+    at = inside.at.reshape(mask.shape).astype(np.float64)
+    first, second = np.triu_indices(len(values), 1)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        slopes = (values[first] - values[second]) / (at[first] - at[second])
+        found = values[0] + np.nanmedian(slopes, axis=0) * ahead
+    enough = np.count_nonzero(~np.isnan(values), axis=0) >= 4
+    return np.where(enough, found, np.nan)
+
+
 @operation("streak")
 def _streak(node: Node, context: Context) -> Column:
     limit = cast(int, node.params[1])

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from rules.problems import InputError, Problem, nearest
 from rules.registry import Institution
+from rules.source import Reader, SourceProblem, Value, parse_yaml
+from streams.cells import is_missing, read_number, read_text
 from streams.clients import answering, open_producer, read_to_end
+from streams.mapping import InstitutionMapping, Mapping, TextField, load_mapping
+from streams.readers import kind_of, read_table, read_whole_text
+
+KEYS = ("code", "name", "type", "region", "peer_group", "lei", "dsib_bucket", "attributes")
 
 
 def publish_institutions(bootstrap: str, topic: str, institutions: Iterable[Institution]) -> int:
@@ -63,3 +72,142 @@ def decode_institution(value: bytes | None) -> Institution | None:
         return msgspec.json.decode(value, type=Institution)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def read_seed(paths: Iterable[Path], mapping: Mapping | str | Path | None = None) -> list[Institution]:
+    """Read institutions from seed files: YAML in the registry's own shape, or tables.
+
+    A table has the columns `code`, `name` (or `name_en`, `name_zh` …), `type`, `region`, `peer_group`, `lei`,
+    `dsib_bucket`; every other column is an attribute. A `mapping` with a section `institutions` reads a foreign
+    table. Raises InputError with every problem found, also for a code that stands twice.
+    """
+    if isinstance(mapping, str | Path):
+        mapping = load_mapping(mapping)
+    if mapping is not None and mapping.institutions is None:
+        raise InputError(f"the mapping {mapping.name!r} has no section 'institutions'")
+    found: dict[str, Institution] = {}
+    problems: list[str] = []
+    for path in paths:
+        yaml = kind_of(path) in (".yaml", ".yml")
+        for place, institution in _yaml_seed(path, problems) if yaml else _table_seed(path, mapping, problems):
+            if institution.code in found:
+                problems.append(f"{place}: the code {institution.code!r} stands twice")
+            found[institution.code] = institution
+    if problems:
+        raise InputError("\n".join(problems))
+    return list(found.values())
+
+
+def _table_seed(path: Path, mapping: Mapping | None, problems: list[str]) -> Iterator[tuple[str, Institution]]:
+    table = read_table(path, mapping.sheet, mapping.encoding) if mapping else read_table(path)
+    missing = mapping.missing if mapping else frozenset[str]()
+    fields = mapping.institutions if mapping else None
+    if table.columns and fields is not None:
+        _check_columns(path, fields, table.columns)
+    for row in table.rows:
+        place = f"{path} row {row.number}"
+        try:
+            if row.problem:
+                raise ValueError(row.problem)
+            own = fields or _own_columns(table.columns or tuple(row.cells))
+            yield place, _from_cells(own, row.cells, missing)
+        except ValueError as err:
+            problems.append(f"{place}: {err}")
+
+
+def _check_columns(path: Path, fields: InstitutionMapping, columns: tuple[str, ...]) -> None:
+    for group in (fields.fields, fields.names, fields.attributes):
+        for told in group.values():
+            if told.column and told.column not in columns:
+                guess = nearest(told.column, columns)
+                raise InputError(f"{path}: has no column {told.column!r}; {guess}".rstrip("; "))
+
+
+def _own_columns(columns: tuple[str, ...]) -> InstitutionMapping:
+    """Return the mapping of a table that uses the registry's own names."""
+    names = {"en" if c == "name" else c[5:]: TextField(c) for c in columns if c == "name" or c.startswith("name_")}
+    named = {field.column for field in names.values()}
+    rest = [c for c in columns if c and c not in named and c not in KEYS]
+    return InstitutionMapping(
+        {c: TextField(c) for c in columns if c in KEYS and c != "name"}, names, {c: TextField(c) for c in rest}
+    )
+
+
+def _from_cells(fields: InstitutionMapping, cells: dict[str, Any], missing: frozenset[str]) -> Institution:
+    """Return one table row's institution; raises ValueError with what is wrong."""
+    told = {key: text for key, field in fields.fields.items() if (text := _told(field, cells, missing))}
+    if not told.get("code"):
+        raise ValueError("has no code")
+    bucket = told.pop("dsib_bucket", "0")
+    if not bucket.isascii() or not bucket.isdigit():
+        raise ValueError(f"'dsib_bucket' must be a whole number, not {bucket!r}")
+    attributes = {key: text for key, field in fields.attributes.items() if (text := _told(field, cells, missing))}
+    return Institution(
+        name={language: text for language, f in fields.names.items() if (text := _told(f, cells, missing))},
+        dsib_bucket=int(bucket),
+        attributes={key: _attribute(text) for key, text in attributes.items()},
+        **told,
+    )
+
+
+def _told(field: TextField, cells: dict[str, Any], missing: frozenset[str]) -> str:
+    if field.constant is not None:
+        return field.constant
+    cell = cells.get(field.column)
+    if is_missing(cell, missing):
+        return ""
+    if field.values and str(cell).strip() not in field.values:
+        guess = nearest(str(cell).strip(), field.values)
+        raise ValueError(f"{field.column} is {cell!r}, which the mapping has no value for {guess}".rstrip())
+    return read_text(cell, field)
+
+
+def _attribute(text: str) -> str | float:
+    """Return a number where the text is one; one with a leading zero is a code and stays text."""
+    number = read_number(text)
+    is_code = len(text) > 1 and text.startswith("0") and text.isdigit()
+    return number if isinstance(number, float) and not is_code else text
+
+
+def _yaml_seed(path: Path, problems: list[str]) -> Iterator[tuple[str, Institution]]:
+    found: list[Problem] = []
+    try:
+        root = parse_yaml(read_whole_text(path), str(path))
+    except SourceProblem as err:
+        problems.append(str(err))
+        return
+    if isinstance(root.data, list):
+        entries = root.data
+    else:
+        top = Reader(root, found, "a seed file")
+        top.only(("institutions",))
+        entries = list(top.items("institutions"))
+    for entry in entries:
+        before = len(found)
+        institution = _from_yaml(entry, found)
+        if len(found) == before:
+            yield str(entry.place), institution
+    problems.extend(map(str, found))
+
+
+def _from_yaml(entry: Value, problems: list[Problem]) -> Institution:
+    r = Reader(entry, problems, "an institution")
+    r.only(KEYS)
+    if "code" in r.data and not r.text("code"):
+        r.problem(r.place("code"), "required", "an institution's code can't be empty")
+    attributes: dict[str, str | float] = {}
+    for key, value in r.mapping("attributes").items():
+        if isinstance(value.data, bool) or not isinstance(value.data, str | int | float):
+            r.problem(value.place, "shape", f"the attribute {key!r} must be a text or a number")
+        else:
+            attributes[key] = value.data if isinstance(value.data, str) else float(value.data)
+    return Institution(
+        code=r.text("code"),
+        name=r.words("name"),
+        type=r.text("type", ""),
+        region=r.text("region", ""),
+        peer_group=r.text("peer_group", ""),
+        lei=r.text("lei", ""),
+        dsib_bucket=int(r.number("dsib_bucket", 0)),
+        attributes=attributes,
+    )

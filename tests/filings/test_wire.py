@@ -68,7 +68,7 @@ def test_a_time_is_read_in_utc(text: str, seconds: int) -> None:
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     """Only the two documented forms are times: nothing is guessed."""
-    with pytest.raises(ValueError, match="it must be|year|no such"):
+    with pytest.raises(ValueError, match=r"it must be|year|no such"):
         to_seconds(text)
 
 

@@ -1,0 +1,300 @@
+"""Rows of each market measure: from tables to what `guanlan systemic market` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from guanlan.market_sample import Books, Options, Sample
+from guanlan.market_tables import Row
+from rules.problems import ConfigError, InputError
+from systemic.bootstrap import Interval, interval
+from systemic.market import absorption, covar, distance, garch, lrmes, mes, spillover, srisk
+from systemic.market.returns import windows
+
+if TYPE_CHECKING:
+    from systemic.arrays import Matrix, Vector
+
+Fit = TypeVar("Fit")
+
+
+def rows(measure: str, sample: Sample, options: Options) -> Iterator[Row]:
+    """Yield the rows of `measure`; InputError where the data can't carry it."""
+    try:
+        yield from MEASURES[measure](sample, options)
+    except ValueError as err:
+        raise InputError(f"{measure}: {err}") from err
+    except ModuleNotFoundError as err:
+        raise ConfigError(str(err)) from err
+
+
+def _mes(sample: Sample, options: Options) -> Iterator[Row]:
+    market = sample.index()
+    sign = 1.0 if options.sign == "loss" else -1.0
+
+    def statistic(table: Matrix) -> Vector:
+        return sign * mes.marginal_expected_shortfall(table[:, 1:], table[:, 0], level=options.level, tail=options.tail)
+
+    for span in sample.spans(options):
+        table = np.column_stack([market[span], sample.returns[span]])
+        threshold = mes.tail_threshold(market[span], options.level)
+        worst = market[span] < threshold if options.tail == "strict" else market[span] <= threshold
+        bounds = _bounds(statistic, table, options)
+        for i, (name, value) in enumerate(zip(sample.institutions, statistic(table), strict=True)):
+            days = int(np.isfinite(sample.returns[span][worst, i]).sum())
+            yield {
+                "date": sample.labels[span.stop - 1],
+                "institution": name,
+                "mes": value,
+                "threshold": threshold,
+                "days": days,
+            } | _interval_columns(bounds, i)
+
+
+def _covar(sample: Sample, options: Options, *, delta: bool) -> Iterator[Row]:
+    market = sample.index()
+    sign = 1.0 if options.sign == "loss" else -1.0
+    for span in sample.spans(options):
+        if sample.states is None:
+            found = covar.covar(sample.returns[span], market[span], level=options.level, var=options.var)
+            bounds = _bounds(
+                partial(_delta_covar, options), np.column_stack([market[span], sample.returns[span]]), options
+            )
+            dates = [(sample.labels[span.stop - 1], 0)]
+        else:
+            found = covar.conditional_covar(
+                sample.returns[span], market[span], sample.states[span], level=options.level
+            )
+            bounds = None
+            later = range(len(found.var) - 1 if options.last or options.window else 1, len(found.var))
+            dates = [(sample.labels[span.start + t], t) for t in later]
+        for label, t in dates:
+            for i, name in enumerate(sample.institutions):
+                row: Row = {"date": label, "institution": name}
+                if delta:
+                    value = sign * np.atleast_2d(found.delta)[t, i]
+                    yield {**row, "delta_covar": value, "slope": found.slope[i]} | _interval_columns(bounds, i)
+                else:
+                    parts = ("var", "median_loss", "covar", "covar_median")
+                    yield {**row, **{part: sign * np.atleast_2d(getattr(found, part))[t, i] for part in parts}}
+
+
+def _delta_covar(options: Options, table: Matrix) -> Vector:
+    sign = 1.0 if options.sign == "loss" else -1.0
+    return sign * covar.delta_covar(table[:, 1:], table[:, 0], level=options.level, var=options.var)
+
+
+def _alive(sample: Sample, span: slice, options: Options) -> list[int]:
+    """Institutions with a return on the last row of the span and on enough of its rows."""
+    known = np.isfinite(sample.returns[span])
+    return [int(i) for i in np.flatnonzero(known[-1] & (known.mean(axis=0) >= options.min_known))]
+
+
+def _absorption(sample: Sample, options: Options) -> Iterator[Row]:
+    def statistic(table: Matrix) -> float:
+        return absorption.absorption_ratio(
+            table, share=options.share, number=options.number, moments=options.moments, half_life=options.half_life
+        )
+
+    for span in sample.spans(options):
+        chosen = _alive(sample, span, options)
+        table = sample.returns[span][:, chosen]
+        bounds = _bounds(statistic, table, options)
+        yield {
+            "date": sample.labels[span.stop - 1],
+            "absorption_ratio": statistic(table),
+            "eigenvectors": options.number or absorption.eigenvector_number(max(len(chosen), 1), options.share),
+            "institutions": len(chosen),
+        } | _interval_columns(bounds, 0)
+
+
+def _turbulence(sample: Sample, options: Options) -> Iterator[Row]:
+    length = len(sample.labels)
+    if options.window is None:
+        chosen = _alive(sample, slice(0, length), options)
+        scores = absorption.turbulence(sample.returns[:, chosen], scaled=options.scaled)
+        for t in range(length - 1 if options.last else 0, length):
+            yield {"date": sample.labels[t], "turbulence": scores[t], "institutions": len(chosen)}
+        return
+    for span in windows(length, options.window + 1, options.step):
+        chosen = _alive(sample, span, options)
+        score = absorption.last_turbulence(sample.returns[span][:, chosen])
+        divisor = max(len(chosen), 1) if options.scaled else 1
+        yield {"date": sample.labels[span.stop - 1], "turbulence": score / divisor, "institutions": len(chosen)}
+
+
+def _spillover(sample: Sample, options: Options) -> Iterator[Row]:
+    horizon = int(options.horizon or 10)
+    for span in sample.spans(options):
+        chosen = _alive(sample, span, options)
+        names = [sample.institutions[i] for i in chosen]
+        if not names:
+            raise InputError(
+                f"no institution has enough returns in the window that ends on {sample.labels[span.stop - 1]}"
+            )
+        found = spillover.spillover(
+            sample.returns[span][:, chosen], order=options.lags, horizon=horizon, kind=options.decomposition
+        )
+        label = sample.labels[span.stop - 1]
+        if options.detail == "total":
+            yield {"date": label, "total": 100 * found.total, "institutions": len(names)}
+        elif options.detail == "pairs":
+            for i, receiver in enumerate(names):
+                for j, giver in enumerate(names):
+                    yield {"date": label, "receiver": receiver, "transmitter": giver, "share": 100 * found.table[i, j]}
+        else:
+            own = np.diag(found.table)
+            for i, name in enumerate(names):
+                parts = (own[i], found.from_others[i], found.to_others[i], found.net[i])
+                yield _directional(label, name, *parts)
+            yield _directional(label, "TOTAL", float(own.mean()), found.total, found.total, 0.0)
+
+
+def _directional(label: str, name: str, own: float, received: float, given: float, net: float) -> Row:
+    return {
+        "date": label,
+        "institution": name,
+        "own": 100 * own,
+        "from_others": 100 * received,
+        "to_others": 100 * given,
+        "net": 100 * net,
+    }
+
+
+def _distance(sample: Sample, options: Options) -> Iterator[Row]:
+    caps, debts = _balance(sample, "distance-to-default")
+    rate = np.full(len(sample.labels), options.rate) if sample.rate is None else sample.rate
+    fit = partial(distance.kmv, horizon=options.horizon or 1.0, drift=options.drift)
+    for span in sample.spans(options):
+        debt = debts.path(sample.days[span])
+
+        def one(i: int, span: slice = span, debt: Matrix = debt) -> distance.Merton:
+            return fit(caps[span, i], debt[:, i], rate[span])
+
+        fits = _each(sample, one)
+        length = span.stop - span.start
+        for t in range(length - 1 if options.last or options.window else 0, length):
+            for name, found in zip(sample.institutions, fits, strict=True):
+                yield {
+                    "date": sample.labels[span.start + t],
+                    "institution": name,
+                    "distance_to_default": found.distance[t] if found else None,
+                    "default_probability": found.probability[t] if found else None,
+                    "asset_value": found.assets[t] if found else None,
+                    "asset_volatility": found.volatility if found else None,
+                }
+
+
+def _balance(sample: Sample, measure: str) -> tuple[Matrix, Books]:
+    if sample.equity is None or sample.debts is None:
+        raise ConfigError(f"{measure} needs --market-caps and --liabilities (or --assets and --equity)")
+    return sample.equity, sample.debts
+
+
+def _each(sample: Sample, fit: Callable[[int], Fit]) -> list[Fit | None]:
+    """Fit each institution alone; None where its series can't carry it, an error when that is so for all."""
+    fits: list[Fit | None] = []
+    why = ""
+    for i in range(len(sample.institutions)):
+        try:
+            fits.append(fit(i))
+        except ValueError as err:
+            fits.append(None)
+            why = str(err)
+    if not any(found is not None for found in fits):
+        raise InputError(f"no institution can be fitted; for the last one: {why}")
+    return fits
+
+
+def _srisk(sample: Sample, options: Options) -> Iterator[Row]:
+    caps, debts = _balance(sample, "srisk")
+    market = sample.index()
+    for span in sample.spans(options):
+        equity, debt = caps[span.stop - 1], debts.step(sample.days[span.stop - 1])
+        returns = sample.returns[span]
+        if options.lrmes in ("beta", "mes"):
+            lost, error = _formula_lrmes(returns, market[span], options), np.full(len(equity), np.nan)
+
+            def statistic(table: Matrix, equity: Vector = equity, debt: Vector = debt) -> Vector:
+                return srisk.capital_shortfall(
+                    equity, debt, _formula_lrmes(table[:, 1:], table[:, 0], options), options.k
+                )
+
+            bounds = _bounds(statistic, np.column_stack([market[span], returns]), options)
+        else:
+            lost, error = _simulated_lrmes(sample, returns, market[span], options)
+            bounds = None
+        short = srisk.capital_shortfall(equity, debt, lost, options.k)
+        shares = srisk.shortfall_shares(short)
+        for i, name in enumerate(sample.institutions):
+            yield {
+                "date": sample.labels[span.stop - 1],
+                "institution": name,
+                "lrmes": lost[i],
+                "lrmes_standard_error": error[i],
+                "equity": equity[i],
+                "debt": debt[i],
+                "srisk": short[i],
+                "share": shares[i],
+            } | _interval_columns(bounds, i)
+
+
+def _formula_lrmes(returns: Matrix, market: Vector, options: Options) -> Vector:
+    if options.lrmes == "beta":
+        return lrmes.lrmes_from_beta(lrmes.market_beta(returns, market), options.decline)
+    shortfall = mes.marginal_expected_shortfall(returns, market, level=options.level, tail=options.tail)
+    return lrmes.lrmes_from_mes(shortfall)
+
+
+def _simulated_lrmes(sample: Sample, returns: Matrix, market: Vector, options: Options) -> tuple[Vector, Vector]:
+    def fit(i: int) -> lrmes.Simulated:
+        if options.lrmes == "simulation":
+            return simulate(lrmes.simulated_lrmes, returns[:, [i]], market)
+        return simulate(garch.simulate_lrmes, garch.market_model(returns[:, i], market))
+
+    def simulate(simulator: Callable[..., lrmes.Simulated], *inputs: object) -> lrmes.Simulated:
+        horizon = int(options.horizon or lrmes.SIX_MONTHS)
+        return simulator(*inputs, decline=options.decline, horizon=horizon, paths=options.paths, seed=options.seed)
+
+    found = _each(sample, fit)
+    missing = float("nan")
+    return (
+        np.array([f.lrmes[0] if f else missing for f in found]),
+        np.array([f.standard_error[0] if f else missing for f in found]),
+    )
+
+
+def _bounds(statistic: Callable[[Matrix], Vector | float], table: Matrix, options: Options) -> Interval | None:
+    if options.confidence is None:
+        return None
+    return interval(
+        statistic,
+        table,
+        confidence=options.confidence,
+        replications=options.replications,
+        block=options.block,
+        seed=options.seed,
+    )
+
+
+def _interval_columns(bounds: Interval | None, i: int) -> dict[str, str | float | int | None]:
+    return (
+        {}
+        if bounds is None
+        else {"low": bounds.low[i], "high": bounds.high[i], "standard_error": bounds.standard_error[i]}
+    )
+
+
+MEASURES: dict[str, Callable[[Sample, Options], Iterator[Row]]] = {
+    "absorption": _absorption,
+    "covar": partial(_covar, delta=False),
+    "delta-covar": partial(_covar, delta=True),
+    "distance-to-default": _distance,
+    "mes": _mes,
+    "spillover": _spillover,
+    "srisk": _srisk,
+    "turbulence": _turbulence,
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from rules.catalogue import Catalogue, Indicator
@@ -38,10 +38,14 @@ _COMPARISON = {
 
 
 class Compiler:
-    """Compiles expressions against one catalogue into one graph, so that equal parts are shared."""
+    """Compiles expressions against one catalogue into one graph, so that equal parts are shared.
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    `rules` are the ids that `firing` may name.
+    """
+
+    def __init__(self, catalogue: Catalogue, rules: Collection[str] = ()) -> None:
         self.catalogue = catalogue
+        self.rules = rules
         self.graph = Graph()
         self._derived: dict[str, Node] = {}
         self._open: list[str] = []

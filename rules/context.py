@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,9 +30,15 @@ class Truth:
 Column = Floats | Truth | NDArray[np.int32]
 
 
+LevelAt = Callable[[str, Ints, Longs], NDArray[np.int8]]
+
+
 @dataclass(slots=True)
 class World:
-    """What contexts read from: stores by form, attribute columns by name, and the text codes in them."""
+    """What contexts read from: stores by form, attribute columns by name, and the text codes in them.
+
+    `level_at` tells the level (int8) of a rule's alert for rows at dates; expressions with `firing` need it.
+    """
 
     catalogue: Catalogue
     stores: dict[str, FormStore]
@@ -39,6 +46,7 @@ class World:
     texts: dict[str, NDArray[np.int32]]
     codes: dict[str, int]
     country: str = ""
+    level_at: LevelAt | None = None
 
     def code(self, text: str) -> int:
         """Return the number that stands for a text in attribute columns."""

@@ -117,6 +117,7 @@ class Engine:
             catalogue.country,
         )
         self.fold = Fold(self.rules, FIRST_ROWS)
+        self.world.level_at = self._level_at
         self.judge = Judge(self.world, self.fold)
         self.groups = group_rules(self.rules, FIRST_ROWS)
         self._due: dict[str, int] = {}
@@ -131,6 +132,12 @@ class Engine:
         last = tuple(i for i in reported if i not in kept and catalogue.indicators[i].series)
         depth = self.program.history.get(form, 1) + catalogue.forms[form].horizon
         return FormStore(form, kept, last, depth, FIRST_ROWS)
+
+    def _level_at(self, rule: str, rows: Ints, at: Longs) -> NDArray[np.int8]:
+        for index, known in enumerate(self.rules):
+            if known.id == rule:
+                return self.fold.level_at(index, rows, at)
+        return np.zeros(len(rows), np.int8)
 
     def put_institution(self, institution: Institution) -> int:
         """Add an institution or bring its attributes up to date; return its row."""

@@ -118,6 +118,13 @@ class Fold:
         found.rule, found.row = rule, row
         return found
 
+    def level_at(self, rule: int, row: Ints, date: Longs) -> Bytes:
+        """Return the level of each pair's alert after the newest of its dates at or before `date`."""
+        index = self.latest[rule, row]
+        while (later := (index >= 0) & (self._records.date[index] > date)).any():
+            index = np.where(later, self._records.previous[index], index)
+        return np.where(index >= 0, self._records.level[np.maximum(index, 0)], 0).astype(np.int8)
+
     def step(self, rule: Ints, row: Ints, date: Longs, held: Bytes, clear: Bools) -> tuple[Records, Records]:
         """Fold one more date into each pair; return the states before and after.
 

@@ -13,6 +13,7 @@ from rules.compiler import Compiler
 from rules.expressions import Call, ExpressionError, Name, Number, Text
 from rules.plan import Node
 from rules.problems import nearest
+from rules.transitions import SEVERITIES
 from rules.units import RATIO, unit_of
 from rules.windows import DAY, parse_span
 
@@ -292,6 +293,29 @@ def age(c: Compiler, call: Call) -> Node:
     if not forms:
         raise ExpressionError(call.at, "age needs an indicator", check="arguments")
     return c.graph.node("age", (x,), forms, unit=unit_of("days"))
+
+
+@function("firing(rule, level)")
+def firing(c: Compiler, call: Call) -> Node:
+    """Whether another rule's alert for the same subject is open, at the level named or above; never unknown.
+
+    The level may be left out: any. The other rule is judged first; rules can't wait for each other in a circle.
+    """
+    _expect(call, 1, 2)
+    ident = call.args[0]
+    if not isinstance(ident, Text):
+        raise ExpressionError(ident.at, "expected a rule's id in quotes", check="arguments")
+    if ident.value not in c.rules:
+        fix = nearest(ident.value, c.rules)
+        raise ExpressionError(ident.at, f"there is no rule {ident.value!r}", fix, "unknown-rule")
+    number = 1
+    if len(call.args) > 1:
+        level = call.args[1]
+        name = level.value if isinstance(level, Text) else level.id if isinstance(level, Name) else ""
+        if name not in SEVERITIES[1:]:
+            raise ExpressionError(level.at, f"expected a level: {', '.join(SEVERITIES[1:])}", check="arguments")
+        number = SEVERITIES.index(name)
+    return c.graph.node("firing", params=(ident.value, number), kind="truth")
 
 
 @function("overdue(form)")

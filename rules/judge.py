@@ -59,10 +59,10 @@ class Tally:
 
 
 def group_rules(rules: Sequence[Rule], rows: int) -> list[Group]:
-    """Gather rules that share their forms, triggers and clocks."""
-    found: dict[tuple[frozenset[str], ...], list[int]] = {}
+    """Gather rules that share their forms, triggers and clocks; those that ask for others come after them."""
+    found: dict[tuple[int, frozenset[str], frozenset[str], frozenset[str]], list[int]] = {}
     for number, rule in enumerate(rules):
-        found.setdefault((rule.forms, rule.triggers, rule.clocks), []).append(number)
+        found.setdefault((rule.rank, rule.forms, rule.triggers, rule.clocks), []).append(number)
     return [
         Group(
             tuple(rules[n] for n in numbers),
@@ -72,7 +72,7 @@ def group_rules(rules: Sequence[Rule], rows: int) -> list[Group]:
             clocks,
             np.full(rows, NEVER),
         )
-        for (forms, triggers, clocks), numbers in found.items()
+        for (_, forms, triggers, clocks), numbers in sorted(found.items(), key=lambda item: item[0][0])
     ]
 
 

@@ -309,6 +309,14 @@ def _age(node: Node, context: Context) -> Column:
     return np.where(oldest == NEVER, np.nan, (context.at - oldest) / DAY)
 
 
+@operation("firing")
+def _firing(node: Node, context: Context) -> Column:
+    assert context.world.level_at is not None
+    level = context.world.level_at(str(node.params[0]), context.rows, context.at)
+    yes = level >= cast(int, node.params[1])
+    return Truth(yes, ~yes)
+
+
 @operation("overdue")
 def _overdue(node: Node, context: Context) -> Column:
     form = context.world.catalogue.forms[str(node.params[0])]

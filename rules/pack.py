@@ -11,6 +11,7 @@ from typing import Literal
 
 from rules.catalogue import FREQUENCY_DAYS, Catalogue
 from rules.compiler import Compiler, located
+from rules.composites import composed
 from rules.expressions import parse
 from rules.messages import compile_template
 from rules.plan import Level, Node, Piece, Rule, Span, walk
@@ -90,24 +91,34 @@ def load_packs(names: Iterable[str | Path]) -> list[PackText]:
 def compile_packs(packs: Sequence[PackText], catalogue: Catalogue) -> Program:
     """Compile packs against a catalogue; raise PackError with every problem found."""
     problems: list[Problem] = []
-    compiler = Compiler(catalogue)
+    roots: list[Value] = []
+    for pack in packs:
+        try:
+            roots.append(parse_yaml(pack.text, pack.file))
+        except SourceProblem as err:
+            problems.append(err.problem)
+    compiler = Compiler(catalogue, [ident for root in roots for ident in _ids(root)])
     derived = _derived(compiler)
     rules: list[Rule] = []
     seen: dict[str, Place] = {}
-    for pack in packs:
-        try:
-            root = parse_yaml(pack.text, pack.file)
-        except SourceProblem as err:
-            problems.append(err.problem)
-            continue
+    for root in roots:
         for rule, place in _pack(root, compiler, problems):
             if rule.id in seen:
                 problems.append(Problem(place, "twice", f"the rule {rule.id!r} stands at {seen[rule.id]} already"))
             seen[rule.id] = place
             rules.append(rule)
+    if not problems:
+        rules = composed(rules, seen, problems)
     if problems:
         raise PackError(sorted(problems, key=lambda p: p.place))
     return _program(catalogue, rules, derived)
+
+
+def _ids(root: Value) -> list[str]:
+    """Ids of the rules of a pack, before anything is checked."""
+    rules = root.data.get("rules") if isinstance(root.data, dict) else None
+    entries = rules.data if rules is not None and isinstance(rules.data, list) else []
+    return [str(e.data["id"].data) for e in entries if isinstance(e.data, dict) and "id" in e.data]
 
 
 def _derived(compiler: Compiler) -> dict[str, Node]:
@@ -170,7 +181,8 @@ def _rule(value: Value, pack: str, version: str, compiler: Compiler, problems: l
     judged = [n for n in (clear, *(level.condition for level in levels)) if n is not None]
     forms = frozenset(str(n.params[0]) for node in judged for n in walk(node) if n.op == "column") or triggers
     clocks = frozenset(str(n.params[0]) for n in below if n.op == "overdue")
-    if not triggers and not clocks:
+    asks = frozenset(str(n.params[0]) for n in below if n.op == "firing")
+    if not triggers and not clocks and not asks:
         r.problem(
             value.place,
             "reads-nothing",
@@ -198,6 +210,8 @@ def _rule(value: Value, pack: str, version: str, compiler: Compiler, problems: l
         forms=forms,
         triggers=triggers,
         clocks=clocks,
+        asks=asks,
+        rank=0,
         placement="system" if system else "watch",
         message=message,
         action=r.words("action"),

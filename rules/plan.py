@@ -108,6 +108,7 @@ class Rule:
     `forms` are those its levels and `clear` read: their as-of dates are the dates at which the rule is
     judged. `triggers` are all forms it reads, `where` included: a filing of one judges anew what it changes.
     `clocks` are forms whose deadlines it watches; such a rule is judged when one passes or is met.
+    `asks` are the rules whose alerts it asks for with `firing`; `rank` is 0 without, else above theirs.
     """
 
     id: str
@@ -127,6 +128,8 @@ class Rule:
     forms: frozenset[str]
     triggers: frozenset[str]
     clocks: frozenset[str]
+    asks: frozenset[str]
+    rank: int
     placement: Literal["watch", "system"]
     message: dict[str, tuple[Piece, ...]]
     action: dict[str, str]

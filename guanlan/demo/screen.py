@@ -1,0 +1,207 @@
+"""The demo's screen: what the pipeline does, what was planted and found, and the latest alerts in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from guanlan.demo.gauge import Readings
+from guanlan.demo.watch import Seen
+from guanlan.synthetic import Story
+from rules.transitions import Transition
+
+STYLES = {"critical": "bold white on red", "warning": "bold yellow", "watch": "cyan", "none": "green"}
+BARS = " ▁▂▃▄▅▆▇█"
+WORDS = {
+    "en": {
+        "title": "a made-up sector of {n} banks and insurers",
+        "pipeline": "Pipeline",
+        "rate": "filings a second",
+        "applied": "filings applied",
+        "values": "values",
+        "judged": "rules judged",
+        "rejected": "refused",
+        "waiting": "waiting",
+        "latency": "filing to verdict",
+        "series": "series exported",
+        "open": "alerts open",
+        "stories": "Planted stories",
+        "alerts": "Alerts",
+        "as_of": "as of",
+        "ends": "Ctrl-C ends",
+        "metrics": "metrics",
+        "broker": "broker",
+        "found": "found",
+        "ahead": "ahead",
+        "looking": "looking",
+        "day": "day {at} of {all}",
+        "history": "reading the history",
+        "done": "all live days played",
+        "refused": "{n} records refused",
+        "none": "none yet",
+    },
+    "zh": {
+        "title": "虚构行业：{n}家银行与保险机构",
+        "pipeline": "数据流",
+        "rate": "每秒报送",
+        "applied": "已处理报送",
+        "values": "指标值",
+        "judged": "规则判断",
+        "rejected": "退回",
+        "waiting": "待处理",
+        "latency": "报送至判定",
+        "series": "输出序列",
+        "open": "未关闭预警",
+        "stories": "预设情景",
+        "alerts": "预警",
+        "as_of": "数据日期",
+        "ends": "Ctrl-C 结束",
+        "metrics": "指标",
+        "broker": "消息服务",
+        "found": "已发现",
+        "ahead": "未开始",
+        "looking": "监测中",
+        "day": "第{at}天，共{all}天",
+        "history": "正在读取历史",
+        "done": "演示日期已播完",
+        "refused": "退回{n}条记录",
+        "none": "暂无",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything a frame shows. `today` is the day played (ISO), `position` of `days` live days."""
+
+    language: str
+    institutions: int
+    today: str
+    position: int
+    days: int
+    phase: str
+    sent: int
+    readings: Readings
+    before: dict[float, float]
+    stories: Sequence[Story]
+    broker: str
+    metrics_url: str
+
+
+def frame(view: View, seen: Seen, height: int) -> RenderableType:
+    """Return one frame of at most `height` lines."""
+    words = WORDS.get(view.language, WORDS["en"])
+    top = Table.grid(expand=True, padding=(0, 1))
+    top.add_column(ratio=2)
+    top.add_column(ratio=3)
+    top.add_row(_pipeline(view, seen, words), _stories(view, seen, words))
+    rows = max(3, height - len(view.stories) - 9)
+    return Group(_header(view, words), top, _alerts(view, seen, words, rows), _footer(view, words))
+
+
+def _header(view: View, words: dict[str, str]) -> RenderableType:
+    line = Table.grid(expand=True)
+    line.add_column()
+    line.add_column(justify="right")
+    name = Text.assemble(("观澜 Guanlan", "bold"), "  ", (words["title"].format(n=view.institutions), "dim"))
+    where = words["day"].format(at=view.position, all=view.days) if view.phase == "live" else words[view.phase]
+    line.add_row(name, Text.assemble((view.today, "bold"), "  ", (where, "dim")))
+    return Group(line, ProgressBar(total=view.days, completed=view.position))
+
+
+def _pipeline(view: View, seen: Seen, words: dict[str, str]) -> RenderableType:
+    totals = view.readings.totals
+    waiting = max(0, view.sent - int(totals["applied"] + totals["rejected"]))
+    low, high = (view.readings.latency(share, view.before) for share in (0.5, 0.99))
+    severities = Counter(t.severity for t in seen.open.values())
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_row(words["rate"], f"{view.readings.rate:,.0f}", Text(_bars(view.readings.rates), style="blue"))
+    table.add_row(words["applied"], f"{totals['applied']:,.0f}", f"{totals['values']:,.0f} {words['values']}")
+    table.add_row(words["waiting"], f"{waiting:,}", "")
+    table.add_row(words["rejected"], f"{totals['rejected']:,.0f}", "")
+    table.add_row(words["latency"], _seconds(low), f"p99 {_seconds(high)}")
+    table.add_row(words["judged"], f"{totals['judged']:,.0f}", "")
+    table.add_row(words["series"], f"{view.readings.series:,}", "")
+    counts = Text.assemble(
+        *((f"{severities[s]} {s}  ", STYLES[s]) for s in ("critical", "warning", "watch") if severities[s])
+    )
+    table.add_row(words["open"], str(len(seen.open)), counts)
+    return Panel(table, title=words["pipeline"], title_align="left", border_style="dim")
+
+
+def _stories(view: View, seen: Seen, words: dict[str, str]) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    for story in view.stories:
+        lacking = seen.lacking(story)
+        title = story.title.get(view.language) or story.title["en"]
+        if not lacking:
+            mark, style, note = "✓", "green", _found(story, seen, words)
+        elif view.today < story.begins.isoformat() or view.phase == "history":
+            mark, style, note = "·", "dim", words["ahead"]
+        else:
+            mark, style, note = "◌", "yellow", words["looking"]
+        table.add_row(Text(mark, style=style), Text(title, style="" if style == "green" else style), Text(note, "dim"))
+    return Panel(table, title=words["stories"], title_align="left", border_style="dim")
+
+
+def _found(story: Story, seen: Seen, words: dict[str, str]) -> str:
+    if story.rejected:
+        codes = set(story.institutions)
+        return words["refused"].format(n=sum(n for (code, _), n in seen.refused.items() if code in codes))
+    firsts = [t for (rule, code), t in seen.fired.items() if rule in story.rules and code in story.institutions]
+    first = min(firsts, key=lambda t: t.seen_at)
+    return f"{first.seen_at[:10]}  {first.rule}"
+
+
+def _alerts(view: View, seen: Seen, words: dict[str, str], rows: int) -> RenderableType:
+    table = Table(expand=True, box=None, padding=(0, 1), header_style="dim", show_edge=False)
+    table.add_column(words["as_of"], no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
+    for transition in list(seen.latest)[:rows]:
+        table.add_row(transition.as_of[:10], _badge(transition), _message(transition, view.language))
+    if not seen.latest:
+        table.add_row("", "", Text(words["none"], "dim"))
+    return Panel(table, title=words["alerts"], title_align="left", border_style="dim", height=rows + 3)
+
+
+def _badge(transition: Transition) -> Text:
+    sign = {"firing": "!", "escalated": "↑", "eased": "↓", "resolved": "✓"}.get(transition.state, "")
+    shown = transition.previous if transition.state == "resolved" else transition.severity
+    style = "green" if transition.state == "resolved" else STYLES[transition.severity]
+    return Text(f" {sign} {shown} ", style=style)
+
+
+def _message(transition: Transition, language: str) -> Text:
+    text = transition.message.get(language) or transition.message.get("en") or transition.rule
+    return Text(text, style="dim" if transition.state == "resolved" else "")
+
+
+def _footer(view: View, words: dict[str, str]) -> RenderableType:
+    parts = (f"{words['metrics']} {view.metrics_url}", f"{words['broker']} {view.broker}", words["ends"])
+    return Columns([Text(part, style="dim") for part in parts], expand=True)
+
+
+def _bars(rates: Sequence[float], width: int = 20) -> str:
+    shown = list(rates)[-width:]
+    top = max(shown, default=0.0) or 1.0
+    return "".join(BARS[min(8, round(8 * max(0.0, r) / top))] for r in shown)
+
+
+def _seconds(bound: float | None) -> str:
+    if bound is None:
+        return "–"
+    if bound == float("inf"):
+        return "> 1 h"
+    return f"< {bound * 1000:.0f} ms" if bound < 1 else f"< {bound:g} s"

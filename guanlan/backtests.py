@@ -18,9 +18,9 @@ from rules.pack import Program, compile_packs, load_packs, wanted_catalogues
 from rules.problems import ConfigError, InputError
 from rules.registry import Institution
 from rules.transitions import SEVERITIES, Transition
-from streams.decode import Columns, Refused
+from streams.decode import Columns
 from streams.registry import read_seed
-from streams.submit import load_columns
+from streams.submit import RowRefusal, load_columns
 
 CHARTS = 24
 
@@ -32,7 +32,7 @@ class Run:
     program: Program
     institutions: tuple[Institution, ...]
     filings: tuple[FormBatch, ...]
-    rejected: tuple[Refused, ...]
+    rejected: tuple[RowRefusal, ...]
     refused: tuple[tuple[int, str, str], ...]
     transitions: tuple[Transition, ...]
     episodes: tuple[Episode, ...]

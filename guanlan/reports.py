@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import textwrap
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,11 +47,12 @@ def summary(run: Run) -> str:
 def as_table(run: Run, language: str = "en") -> str:
     """Return the scores by rule, and what the known events would have shown, as text for a terminal."""
     buffer = io.StringIO()
-    console = Console(file=buffer, width=max(100, Console().width), highlight=False)
+    terminal = Console()
+    console = Console(file=buffer, width=terminal.width if terminal.is_terminal else 160, highlight=False)
     console.print(summary(run))
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("rule", "title"):
-        table.add_column(heading)
+    table.add_column("rule", no_wrap=True)
+    table.add_column("title")
     for heading in ("alerts", "institutions", "hits", "missed", "median lead", "false alarms"):
         table.add_column(heading, justify="right")
     titles = {rule.id: rule.title for rule in run.program.rules}
@@ -69,7 +71,7 @@ def as_table(run: Run, language: str = "en") -> str:
     for event in run.events:
         console.print(f"\n[bold]{event.institution}[/bold] {format_instant(event.at)}: {_event_line(run, event)}")
     for refused in run.rejected[:20]:
-        console.print(f"rejected, record {refused.position + 1}: {refused.reason}: {refused.detail}", style="yellow")
+        console.print(f"rejected, {refused.file}:{refused.row}: {refused.reason}: {refused.detail}", style="yellow")
     return buffer.getvalue()
 
 
@@ -128,14 +130,15 @@ def as_html(run: Run, language: str = "en") -> str:
 
 
 def plot(chart: Chart, run: Run) -> str:
-    """Return an SVG: the indicator over time, bands where levels hold, marks where the rule changed state."""
+    """Return an SVG: the value over time, bands where levels hold, marks where the rule changed state."""
     import matplotlib
 
     matplotlib.use("svg")
     from matplotlib import pyplot as plt
     from matplotlib.ticker import PercentFormatter
 
-    indicator = run.program.catalogue.indicators[chart.indicator]
+    indicator = run.program.catalogue.indicators.get(chart.value)
+    label = indicator.title.get("en", chart.value) if indicator else chart.value
     dates = [datetime.fromtimestamp(int(t), UTC) for t in chart.at]
     with plt.rc_context({"svg.fonttype": "path", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure, axes = plt.subplots(figsize=(6.4, 2.6), layout="constrained")
@@ -152,9 +155,9 @@ def plot(chart: Chart, run: Run) -> str:
             if event.institution == chart.institution:
                 axes.axvline(datetime.fromtimestamp(event.at, UTC), color="black", linewidth=1, linestyle=":")
         _marks(axes, chart, run)
-        if indicator.unit == "ratio":
+        if chart.is_ratio:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.set_ylabel(indicator.title.get("en", chart.indicator))
+        axes.set_ylabel(textwrap.fill(label, 34))
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
         plt.close(figure)

@@ -14,15 +14,17 @@ import numpy as np
 from rules.calendar import DAY, expected, parse_instant
 from rules.context import Context
 from rules.engine import Engine, FormBatch, Outcome
-from rules.expressions import Compare, ExpressionError, Name, Number, Unary, parse
+from rules.explain import render
 from rules.operations import number
 from rules.pack import Program
-from rules.plan import Node, Rule, walk
+from rules.plan import Node, Rule
 from rules.registry import Institution
-from rules.store import Floats, Longs
+from rules.store import NEVER, Floats, Longs
 from rules.transitions import SEVERITIES, Transition
+from rules.units import RATIO
 
 CHUNK = 2_000
+COMPARED = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ def score(
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A level of a rule that is one number on one indicator: `value op limit` means the level holds."""
+    """A level of a rule that compares one value with a number: `value op limit` means the level holds."""
 
     level: int
     op: str
@@ -194,44 +196,39 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What a plot of one rule for one institution shows: dates in seconds, the indicator, its level bands."""
+    """What a plot of one rule for one institution shows: the value it is about, at dates in seconds, and its bands.
+
+    `value` is an indicator's id or an expression; `is_ratio` says to show it as percent.
+    """
 
     rule: str
     institution: str
-    indicator: str
+    value: str
+    is_ratio: bool
     at: Longs
     values: Floats
     bands: tuple[Band, ...]
 
 
-def main_indicator(rule: Rule, program: Program) -> tuple[str, tuple[Band, ...]]:
-    """Return the indicator that a rule is about, and the levels that compare it with a number.
+def main_value(rule: Rule) -> tuple[Node | None, tuple[Band, ...]]:
+    """Return the value that a rule is about, and the levels that compare it with a number.
 
-    It is the one that most levels compare with a plain number; else the first that the rule reads.
+    It is the one that most levels compare first with a plain number; None when no level does so.
     """
-    bands: dict[str, list[Band]] = {}
+    bands: dict[int, list[Band]] = {}
+    nodes: dict[int, Node] = {}
     for level in rule.levels:
-        try:
-            tree = parse(level.text)
-        except ExpressionError:
-            continue
-        if not isinstance(tree, Compare) or len(tree.ops) != 1:
-            continue
-        limit = _literal(tree.operands[1])
-        if isinstance(tree.operands[0], Name) and limit is not None:
-            bands.setdefault(tree.operands[0].id, []).append(Band(level.number, tree.ops[0], limit))
-    if bands:
-        name = max(bands, key=lambda n: len(bands[n]))
-        return name, tuple(bands[name])
-    return (rule.reads[0] if rule.reads else ""), ()
-
-
-def _literal(tree: object) -> float | None:
-    if isinstance(tree, Number):
-        return tree.value
-    if isinstance(tree, Unary) and tree.op == "-" and isinstance(tree.operand, Number):
-        return -tree.operand.value
-    return None
+        condition = level.condition
+        while condition.op in ("and", "or"):
+            condition = condition.args[0]
+        if condition.op in COMPARED and condition.args[1].op == "constant" and condition.args[0].op != "constant":
+            value, limit = condition.args
+            nodes[value.id] = value
+            bands.setdefault(value.id, []).append(Band(level.number, COMPARED[condition.op], float(limit.params[0])))  # type: ignore[arg-type]
+    if not bands:
+        return None, ()
+    chosen = max(bands, key=lambda ident: len(bands[ident]))
+    return nodes[chosen], tuple(bands[chosen])
 
 
 def charts(
@@ -240,7 +237,7 @@ def charts(
     filings: Sequence[FormBatch],
     pairs: Sequence[tuple[str, str]],
 ) -> list[Chart]:
-    """Return the history of each (rule, institution)'s main indicator, as it is known at the end.
+    """Return the history of each (rule, institution)'s main value, as it is known at the end.
 
     `filings` must use the rows of an engine made from the same institutions in the same order.
     """
@@ -252,34 +249,24 @@ def charts(
     by_id = {rule.id: rule for rule in program.rules}
     found = []
     for rule_id, code in pairs:
-        name, bands = main_indicator(by_id[rule_id], program)
-        if name:
-            at, values = _series(whole, program, code, name)
-            found.append(Chart(rule_id, code, name, at, values, bands))
+        value, bands = main_value(by_id[rule_id])
+        if value is not None:
+            at = _dates(whole, by_id[rule_id], code)
+            values = number(value, Context(whole.world, np.full(len(at), whole.row(code), np.int32), at))
+            found.append(Chart(rule_id, code, value_name(value, program), value.unit == RATIO, at, values, bands))
     return found
 
 
-def _series(engine: Engine, program: Program, code: str, name: str) -> tuple[Longs, Floats]:
-    node = _node(program, name)
-    form = _form(program, name)
-    store = engine.world.stores[form]
-    row = engine.row(code)
-    at = np.sort(store.as_of[:, row])
-    at = at[at > -(2**61)]
-    values = number(node, Context(engine.world, np.full(len(at), row, np.int32), at))
-    return at, values
+def value_name(node: Node, program: Program) -> str:
+    """Return what a value is called: its indicator's id, else its expression."""
+    return next((name for name, derived in program.derived.items() if derived is node), None) or render(node)
 
 
-def _node(program: Program, name: str) -> Node:
-    derived = program.derived.get(name)
-    if derived is not None:
-        return derived
-    form = program.catalogue.indicators[name].form
-    return Node(-1, "column", (), (form, name), "number")
-
-
-def _form(program: Program, name: str) -> str:
-    return next(str(n.params[0]) for n in walk(_node(program, name)) if n.op == "column")
+def _dates(engine: Engine, rule: Rule, code: str) -> Longs:
+    found = [engine.world.stores[form].as_of[:, engine.row(code)] for form in sorted(rule.forms)]
+    dates = np.unique(np.concatenate(found))
+    known: Longs = dates[dates != NEVER]
+    return known
 
 
 def as_dict(transition: Transition, language: str = "en") -> dict[str, object]:

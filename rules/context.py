@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rules.catalogue import Catalogue
+from rules.plan import Node
 from rules.store import NEVER, Bools, Floats, FormStore, Ints, Longs
 
 DAY = 86_400
@@ -37,7 +38,8 @@ LevelAt = Callable[[str, Ints, Longs], NDArray[np.int8]]
 class World:
     """What contexts read from: stores by form, attribute columns by name, and the text codes in them.
 
-    `level_at` tells the level (int8) of a rule's alert for rows at dates; expressions with `firing` need it.
+    `derived` are the nodes of derived indicators. `level_at` tells the level (int8) of a rule's alert for rows
+    at dates; expressions with `firing` need it.
     """
 
     catalogue: Catalogue
@@ -46,6 +48,7 @@ class World:
     texts: dict[str, NDArray[np.int32]]
     codes: dict[str, int]
     country: str = ""
+    derived: Mapping[str, Node] = field(default_factory=dict)
     level_at: LevelAt | None = None
 
     def code(self, text: str) -> int:

@@ -115,6 +115,7 @@ class Engine:
             {name: np.zeros(FIRST_ROWS, np.int32) for name in TEXT_ATTRIBUTES},
             {"": 0},
             catalogue.country,
+            program.derived,
         )
         self.fold = Fold(self.rules, FIRST_ROWS)
         self.world.level_at = self._level_at

@@ -11,7 +11,7 @@ from rules.calendar import format_instant
 from rules.catalogue import Catalogue
 from rules.context import Context, Truth, World
 from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RESOLVED, Event
-from rules.operations import evaluate
+from rules.operations import evaluate, number
 from rules.plan import Piece, Rule
 from rules.registry import Institution
 from rules.store import NEVER
@@ -39,8 +39,8 @@ def transitions(
     by_rule: dict[int, list[int]] = {}
     for position, (event, _, _) in enumerate(events):
         by_rule.setdefault(event.rule, []).append(position)
-    for number, positions in by_rule.items():
-        rule = rules[number]
+    for index, positions in by_rule.items():
+        rule = rules[index]
         chosen = [events[p] for p in positions]
         context = Context(
             world,
@@ -140,6 +140,10 @@ def _readings(rule: Rule, context: Context) -> list[dict[str, Reading]]:
                 int(store.revision[slot, row]),
                 offset if offset >= 0 else None,
             )
+    for name in rule.derives:
+        derived = number(context.world.derived[name], context)
+        for i in range(len(context)):
+            out[i][name] = Reading(None if math.isnan(derived[i]) else float(derived[i]), unit_name(catalogue, name))
     return out
 
 

@@ -102,7 +102,7 @@ def compile_packs(packs: Sequence[PackText], catalogue: Catalogue) -> Program:
     rules: list[Rule] = []
     seen: dict[str, Place] = {}
     for root in roots:
-        for rule, place in _pack(root, compiler, problems):
+        for rule, place in _pack(root, compiler, derived, problems):
             if rule.id in seen:
                 problems.append(Problem(place, "twice", f"the rule {rule.id!r} stands at {seen[rule.id]} already"))
             seen[rule.id] = place
@@ -133,7 +133,9 @@ def _derived(compiler: Compiler) -> dict[str, Node]:
     return nodes
 
 
-def _pack(root: Value, compiler: Compiler, problems: list[Problem]) -> list[tuple[Rule, Place]]:
+def _pack(
+    root: Value, compiler: Compiler, derived: Mapping[str, Node], problems: list[Problem]
+) -> list[tuple[Rule, Place]]:
     top = Reader(root, problems, "a pack")
     top.only(PACK_KEYS)
     name, version = top.text("pack"), top.text("version", "")
@@ -148,7 +150,7 @@ def _pack(root: Value, compiler: Compiler, problems: list[Problem]) -> list[tupl
     for value in top.items("rules"):
         if isinstance(value.data, dict):
             value = replace(value, data={**defaults, **value.data})
-        rule = _rule(value, name, version, compiler, problems)
+        rule = _rule(value, name, version, compiler, derived, problems)
         if rule is not None:
             found.append((rule, value.place))
     if "rules" not in top.data:
@@ -156,7 +158,14 @@ def _pack(root: Value, compiler: Compiler, problems: list[Problem]) -> list[tupl
     return found
 
 
-def _rule(value: Value, pack: str, version: str, compiler: Compiler, problems: list[Problem]) -> Rule | None:
+def _rule(
+    value: Value,
+    pack: str,
+    version: str,
+    compiler: Compiler,
+    derived: Mapping[str, Node],
+    problems: list[Problem],
+) -> Rule | None:
     before = len(problems)
     r = Reader(value, problems, "a rule")
     if not isinstance(value.data, dict):
@@ -207,6 +216,7 @@ def _rule(value: Value, pack: str, version: str, compiler: Compiler, problems: l
         clear=clear,
         clear_hold=clear_hold,
         reads=tuple(sorted({str(n.params[1]) for n in below if n.op == "column"})),
+        derives=tuple(sorted(name for name, node in derived.items() if any(node is n for n in below))),
         forms=forms,
         triggers=triggers,
         clocks=clocks,

@@ -107,6 +107,7 @@ class Rule:
 
     `forms` are those its levels and `clear` read: their as-of dates are the dates at which the rule is
     judged. `triggers` are all forms it reads, `where` included: a filing of one judges anew what it changes.
+    `reads` are the reported indicators it reads, `derives` the derived ones it names.
     `clocks` are forms whose deadlines it watches; such a rule is judged when one passes or is met.
     `asks` are the rules whose alerts it asks for with `firing`; `rank` is 0 without, else above theirs.
     """
@@ -125,6 +126,7 @@ class Rule:
     clear: Node | None
     clear_hold: Span
     reads: tuple[str, ...]
+    derives: tuple[str, ...]
     forms: frozenset[str]
     triggers: frozenset[str]
     clocks: frozenset[str]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rules.backtest import Band, as_dict, charts, main_indicator, replay
+from rules.backtest import Band, as_dict, charts, main_value, replay, value_name
 from rules.calendar import parse_instant
 from rules.engine import Engine, FormBatch
 from rules.transitions import Transition
@@ -59,9 +59,18 @@ def test_a_line_says_rule_subject_state_severity_date_values_and_message() -> No
     assert line["message"] == "90%"
 
 
-def test_the_main_indicator_is_the_one_its_levels_compare_with_numbers() -> None:
+def test_a_rule_is_about_the_value_its_levels_compare_with_numbers() -> None:
     compiled = program(LOW)
-    assert main_indicator(compiled.rules[0], compiled) == ("x", (Band(1, "<", 1.2), Band(3, "<", 1.0)))
+    value, bands = main_value(compiled.rules[0])
+    assert (value and value_name(value, compiled), bands) == ("x", (Band(1, "<", 1.2), Band(3, "<", 1.0)))
+
+
+def test_a_value_may_be_an_expression_or_a_derived_indicator() -> None:
+    compiled = program(
+        "  - {id: e, levels: {watch: 'pct_change(assets, 4) > 20% and x < 1'}}\n  - {id: s, levels: {watch: share > 1}}"
+    )
+    names = [value_name(value, compiled) for rule in compiled.rules if (value := main_value(rule)[0])]
+    assert names == ["(assets − lag(assets, 4)) ÷ abs(lag(assets, 4))", "share"]
 
 
 def test_a_chart_holds_the_whole_history_of_the_indicator() -> None:

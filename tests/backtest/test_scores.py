@@ -9,7 +9,9 @@ from rules.calendar import parse_instant
 from rules.transitions import Transition
 
 
-def transition(alert: str, state: str, severity: str, seen: str, subject: str = "A", supersedes: str = "") -> Transition:
+def transition(
+    alert: str, state: str, severity: str, seen: str, subject: str = "A", supersedes: str = ""
+) -> Transition:
     return Transition(
         id=f"{alert}{state}{seen}",
         alert_id=alert,

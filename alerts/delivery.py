@@ -84,8 +84,8 @@ class Rebalances(ConsumerRebalanceListener):
 
 
 def open_consumer(bootstrap: str, group: str, instance: str = "", connect_seconds: float = 10.0) -> KafkaConsumer:
-    """Return a consumer for one sink. Raises kafka-python's errors when no broker answers."""
-    return KafkaConsumer(
+    """Return a connected consumer for one sink. Raises KafkaTimeoutError when no broker answers."""
+    consumer = KafkaConsumer(
         bootstrap_servers=bootstrap.split(","),
         bootstrap_timeout_ms=int(connect_seconds * 1000),
         group_id=group,
@@ -94,8 +94,15 @@ def open_consumer(bootstrap: str, group: str, instance: str = "", connect_second
         auto_offset_reset="earliest",
         allow_auto_create_topics=False,
         metadata_max_age_ms=10_000,
+        session_timeout_ms=15_000,
         max_poll_interval_ms=LONGEST_FLUSH_SECONDS * 1000,
     )
+    try:
+        consumer.bootstrap(timeout_ms=int(connect_seconds * 1000))
+    except KafkaError:
+        consumer.close(timeout_ms=0)
+        raise
+    return consumer
 
 
 class Delivery:

@@ -59,8 +59,9 @@ def command(
     from guanlan.settings import load_settings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("kafka").setLevel(logging.ERROR)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    for chatty in ("httpx", "apprise"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     settings = load_settings(bootstrap=bootstrap, alertmanager_url=alertmanager, notify=notify or None)
     targets = sinks(settings)
     metrics = DeskMetrics()
@@ -69,6 +70,7 @@ def command(
         signal.signal(number, lambda *_: stop.set())
     _serve(metrics, settings.metrics_host, metrics_port)
     deliveries = [_delivery(settings, sink, metrics) for sink in targets]
+    logging.getLogger("kafka").setLevel(logging.ERROR)
     failed = watch(deliveries, stop)
     if failed:
         raise GuanlanError("the desk stopped: " + "; ".join(failed))

@@ -56,4 +56,4 @@ class Inbox:
         """Wait until `enough` holds; raise TimeoutError when it does not."""
         with self._arrived:
             if not self._arrived.wait_for(lambda: enough(self), seconds):
-                raise TimeoutError(f"after {seconds} s there were {self.tries} tries and {len(self.posts)} posts")
+                raise TimeoutError(f"after {seconds} s and {self.tries} tries there were: {self.posts}")

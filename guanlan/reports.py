@@ -53,7 +53,7 @@ def as_table(run: Run, language: str = "en") -> str:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("rule", no_wrap=True)
     table.add_column("title")
-    for heading in ("alerts", "institutions", "hits", "missed", "median lead", "false alarms"):
+    for heading in (f"alerts ≥ {run.severity}", "institutions", "hits", "missed", "median lead", "false alarms"):
         table.add_column(heading, justify="right")
     titles = {rule.id: rule.title for rule in run.program.rules}
     for s in run.scores:

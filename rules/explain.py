@@ -98,6 +98,8 @@ def render(node: Node) -> str:
         return str(node.params[0])
     if node.op == "member":
         return f"{render(node.args[0])} in ({', '.join(map(str, node.params))})"
+    if (idiom := _idiom(node)) is not None:
+        return idiom
     if node.op in _SYMBOLS:
         left, right = (render(a) if not _loose(a, node) else f"({render(a)})" for a in node.args)
         return f"{left} {_SYMBOLS[node.op]} {right}"
@@ -113,6 +115,17 @@ def render(node: Node) -> str:
         return f"{then} if {condition} else {otherwise}"
     inner = [*map(render, node.args), *map(str, node.params)]
     return f"{node.op} {inner[0]}" if node.op == "not" else f"{node.op}({', '.join(inner)})"
+
+
+def _idiom(node: Node) -> str | None:
+    """The function that authors write for a shape the compiler made: change, pct_change."""
+    if node.op == "subtract" and node.args[1].op == "lag" and node.args[1].args[0] is node.args[0]:
+        return f"change({render(node.args[0])}, {node.args[1].params[1]})"
+    if node.op == "divide" and node.args[1].op == "absolute":
+        difference, size = node.args[0], node.args[1].args[0]
+        if difference.op == "subtract" and difference.args[1] is size and _idiom(difference):
+            return f"pct_{_idiom(difference)}"
+    return None
 
 
 _RANK = {"or": 0, "and": 1, "add": 3, "subtract": 3, "multiply": 4, "divide": 4}

@@ -31,7 +31,7 @@ class Topic:
 
 
 class LogConsumer:
-    """What `Delivery` uses of a consumer; `rebalance` gives it the same partitions anew."""
+    """What `Delivery` uses of a consumer; `rebalance` gives it partitions anew."""
 
     def __init__(self, topic: Topic, group: str) -> None:
         self._topic = topic
@@ -47,8 +47,11 @@ class LogConsumer:
         self._listener = listener
         self.rebalance()
 
-    def rebalance(self) -> None:
+    def rebalance(self, *partitions: int) -> None:
+        """Take all partitions away and give back these, by default all."""
         self._listener.on_partitions_revoked(self._tps)
+        if partitions:
+            self._tps = [TopicPartition("alerts", p) for p in partitions]
         self._next = {tp: self._topic.offsets.get((self._group, tp.partition), 0) for tp in self._tps}
         self._paused.clear()
         self._listener.on_partitions_assigned(self._tps)

@@ -145,6 +145,31 @@ def test_a_new_target_hears_of_what_is_open() -> None:
     assert [n.kind for n in again.taken] == ["eased"]
 
 
+def test_a_crash_while_a_new_target_reads_the_past() -> None:
+    """A group counts as new until it was told of what is open, however often it starts."""
+    topic = Topic([values("CN001", "CN002", "CN003")])
+    target, clock = Target(), Clock()
+    for _ in range(3):
+        one, _ = delivery(topic, target, clock)
+        for _ in range(2):
+            clock.now += 100.0
+            one.step(0)
+    settle(delivery(topic, target)[0])
+    assert target.taken == []
+    assert topic.offsets["desk", 0] == 12
+
+
+def test_what_was_taken_away_is_forgotten() -> None:
+    """Alerts of partitions that went to another desk are no longer repeated by this one."""
+    topic = started(Topic([values("CN001")[:1], values("CN002")[:1]]))
+    one, consumer = delivery(topic, Target())
+    settle(one)
+    assert [alert.last.subject for alert in one.open] == ["CN001", "CN002"]
+    consumer.rebalance(1)
+    settle(one)
+    assert [alert.last.subject for alert in one.open] == ["CN002"]
+
+
 def test_offsets_beyond_the_end_count_as_new() -> None:
     """When the topic was made anew, the old offset silences nothing for ever."""
     topic = Topic([values("CN001")[:1]], {("desk", 0): 500})

@@ -1,0 +1,498 @@
+"""The worker: a Faust app whose agents take whole record batches, and what surrounds it.
+
+`Worker` joins the parts: two sides with their tables, the outbox, the registry, the exporter, the clock. Its
+one rule: state changes, and what they cause to be sent, happen under the lock `quiet`, so a checkpoint always
+sees both or neither. What is guaranteed is written in `docs/guarantees.md`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from faust.exceptions import ProducerSendError
+from faust.types import TP
+
+from guanlan.settings import Settings
+from rules.calendar import format_instant
+from rules.pack import Program
+from rules.problems import ConfigError
+from rules.registry import Institution
+from streams.book import Measured, Network, measure
+from streams.checkpoint import Outbox, Undelivered
+from streams.clients import admin_client
+from streams.columnar import ColumnarApp, ColumnarConsumer, RecordBatch, batch_topic, state_table, waiting
+from streams.cross_section import forwarded
+from streams.exporter import Exporter, Snapshot, check_budget
+from streams.roster import Roster
+from streams.side import Effects, Names, Side
+from streams.system import MEASURED, SystemSide
+from streams.topics import (
+    ALERTS,
+    CROSS_SECTION,
+    EXPOSURES,
+    FILINGS,
+    INSTITUTIONS,
+    LARGEST_RECORD,
+    MEASURES,
+    REJECTED,
+    Topic,
+    create_topics,
+    topic_table,
+)
+from streams.watch import Watch
+
+log = logging.getLogger("guanlan.worker")
+
+POLL_RECORDS = 2_000
+MERGED_RECORDS = 4_000
+BATCH_BYTES = 16 << 20
+FETCH_BYTES = 4 << 20
+JOURNAL_BYTES = 256 << 20
+COMMIT_SECONDS = 1.0
+TICK_SECONDS = 1.0
+MEASURE_SECONDS = 0.5
+SESSION_SECONDS = 10.0
+STOP_SECONDS = 30.0
+DIED = 1
+
+CHANGELOG = {
+    "cleanup.policy": "compact",
+    "max.message.bytes": str(LARGEST_RECORD),
+    "segment.bytes": str(64 << 20),
+    "min.cleanable.dirty.ratio": "0.2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the worker's topics are and what they are called; `partitions` is that of the topic of filings."""
+
+    bootstrap: str
+    prefix: str
+    group: str
+    partitions: int
+
+    def topic(self, name: str) -> str:
+        """Return a topic's full name."""
+        return self.prefix + name
+
+    def changelog(self, name: str) -> str:
+        """Return the full name of a state table's changelog."""
+        return f"{self.prefix}{self.group}.{name}.changelog"
+
+
+def find_place(settings: Settings) -> Place:
+    """Look at the cluster: every topic must be there. Makes the changelogs, which belong to the worker.
+
+    Raises ServiceError when no broker answers, ConfigError when a topic is missing or has another number of
+    partitions than the state that was kept.
+    """
+    table = topic_table(settings.topic_prefix, settings.partitions, settings.replication)
+    with admin_client(settings.bootstrap) as admin:
+        there = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
+    missing = [topic.name for topic in table if topic.name not in there]
+    if missing:
+        raise ConfigError(f"these topics are missing: {', '.join(missing)}; make them with `guanlan topics create`")
+    place = Place(
+        settings.bootstrap,
+        settings.topic_prefix,
+        settings.group,
+        there[settings.topic_prefix + FILINGS],
+    )
+    single = [place.topic(name) for name in (EXPOSURES, CROSS_SECTION) if there[place.topic(name)] != 1]
+    if single:
+        raise ConfigError(f"the topic {single[0]} must have one partition; it has {there[single[0]]}")
+    changelogs = [
+        Topic(place.changelog(name), count, settings.replication, CHANGELOG)
+        for name, count in ((Watch.name, place.partitions), (SystemSide.name, 1))
+    ]
+    for changelog in changelogs:
+        if there.get(changelog.name, changelog.partitions) != changelog.partitions:
+            raise ConfigError(
+                f"the changelog {changelog.name} has {there[changelog.name]} partitions, but {place.topic(FILINGS)}"
+                f" has {changelog.partitions}: delete the changelog, and the state is computed again"
+            )
+    create_topics(settings.bootstrap, [c for c in changelogs if c.name not in there])
+    return place
+
+
+@contextlib.contextmanager
+def claim_folder(data_dir: Path, instance: str) -> Iterator[Path]:
+    """Yield a folder for local state that no other worker uses: named after the instance, else the first free one."""
+    names = [instance] if instance else [f"worker-{number}" for number in range(1, 65)]
+    for name in names:
+        folder = data_dir / name
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+        if _locked(lock):
+            with lock:
+                yield folder
+            return
+        lock.close()
+    if instance:
+        raise ConfigError(f"another worker uses {data_dir / instance}: give this one another GUANLAN_INSTANCE")
+    raise ConfigError(f"{len(names)} workers use {data_dir}: give this one another GUANLAN_DATA_DIR")
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+class Worker:
+    """One worker process: watches the partitions it is given, until it is told to stop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        program: Program,
+        place: Place,
+        folder: Path,
+        institutions: Sequence[Institution] = (),
+    ) -> None:
+        self.settings = settings
+        self.program = program
+        self.place = place
+        self.quiet = asyncio.Lock()
+        self.roster = Roster(place.bootstrap, place.topic(INSTITUTIONS), institutions)
+        self.app = self._app(folder)
+        self.outbox = Outbox(self.app)
+        self.lag: dict[TP, int] = {}
+        self._targets: dict[str, tuple[int, dict[TP, int]]] = {}
+        self._unsaved_bytes = 0
+        self.exporter = Exporter(asyncio.get_running_loop(), self.snapshot)
+        self.metrics = self.exporter.pipeline
+        names = Names(*(place.topic(name) for name in (REJECTED, ALERTS, CROSS_SECTION, MEASURES)))
+        system = program.at("system")
+        self.watch = Watch(
+            program.at("watch"),
+            self.roster,
+            state_table(self.app, Watch.name, place.changelog(Watch.name), place.partitions),
+            place.topic(FILINGS),
+            names,
+            place.partitions,
+            settings.max_record_bytes,
+            forwarded(system, MEASURED),
+        )
+        self.system = SystemSide(
+            system,
+            self.roster,
+            state_table(self.app, SystemSide.name, place.changelog(SystemSide.name), 1),
+            place.topic(EXPOSURES),
+            place.topic(CROSS_SECTION),
+            names,
+            settings.max_record_bytes,
+        )
+        self.sides: tuple[Side[Any], ...] = (self.watch, self.system)
+        for side in self.sides:
+            self._join(side)
+
+    def _app(self, folder: Path) -> ColumnarApp:
+        settings, place = self.settings, self.place
+        return ColumnarApp(
+            place.group,
+            columnar_topics=frozenset(place.topic(name) for name in (FILINGS, EXPOSURES, CROSS_SECTION)),
+            batch_bytes=BATCH_BYTES,
+            broker=";".join(f"kafka://{host.strip()}" for host in place.bootstrap.split(",")),
+            datadir=str(folder),
+            store="rocksdb://",
+            autodiscover=False,
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            topic_replication_factor=settings.replication,
+            table_standby_replicas=1 if settings.replication > 1 else 0,
+            consumer_auto_offset_reset="earliest",
+            consumer_group_instance_id=settings.instance or None,
+            consumer_max_fetch_size=FETCH_BYTES,
+            broker_max_poll_records=POLL_RECORDS,
+            broker_session_timeout=SESSION_SECONDS,
+            broker_heartbeat_interval=SESSION_SECONDS / 5,
+            broker_commit_interval=COMMIT_SECONDS,
+            producer_acks=-1,
+            producer_linger=0.005,
+            producer_max_batch_size=128 << 10,
+            producer_max_request_size=LARGEST_RECORD + (1 << 20),
+            stream_buffer_maxsize=8,
+            stream_wait_empty=True,
+        )
+
+    def _join(self, side: Side[Any]) -> None:
+        async def recovered(partitions: frozenset[int]) -> None:
+            await self._open(side, partitions)
+
+        side.keeper.table.recovered = recovered
+        for topic in sorted(side.topics):
+            self.app.agent(batch_topic(self.app, topic), name=topic, concurrency=1)(self._agent(side))
+
+    def _agent(self, side: Side[Any]) -> Any:
+        async def take(stream: Any) -> None:
+            gathered: list[RecordBatch] = []
+            async for batch in stream:
+                gathered.append(batch)
+                if waiting(stream) and sum(len(b.records) for b in gathered) < MERGED_RECORDS:
+                    continue
+                batches, gathered = gathered, []
+                try:
+                    await self._judge(side, batches)
+                except Exception:
+                    log.critical("nothing more can be applied: ending without committing", exc_info=True)
+                    _die()
+
+        return take
+
+    @property
+    def consumer(self) -> ColumnarConsumer:
+        """The app's consumer."""
+        return self.app.consumer  # type: ignore[no-any-return]
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Work until `stop` is set; return the exit code, 0 when everything was saved and 1 after a crash."""
+        settings = self.settings
+        try:
+            await self.roster.start()
+            institutions = list(self.roster.institutions.values())
+            series = check_budget(self.program.catalogue, institutions, settings.series_budget)
+            port = self.exporter.serve(settings.metrics_host, settings.metrics_port)
+            log.info("metrics on http://%s:%d/metrics, at most %d series", settings.metrics_host, port, series)
+            self.roster.changed, self.roster.gone = self._put_institution, self._retire
+            return await self._work(stop, len(institutions))
+        finally:
+            self.exporter.close()
+            await self.roster.stop()
+
+    async def _work(self, stop: asyncio.Event, institutions: int) -> int:
+        self.app.checkpoint, self.app.revoked = self._checkpoint, self._close
+        self.app.finalize()
+        self.app.in_worker = True
+        await self._discard_spoiled_stores()
+        log.info("%d institutions, %d rules; joining group %r", institutions, len(self.program.rules), self.place.group)
+        starting = asyncio.create_task(self.app.start())
+        beside = [asyncio.create_task(work) for work in (self.roster.follow(), self._tick(), self._measure())]
+        stopped = asyncio.create_task(stop.wait())
+        crashed = asyncio.create_task(self.app.until_crashed())
+        await asyncio.wait({stopped, crashed, *beside}, return_when=asyncio.FIRST_COMPLETED)
+        broken = next((t.exception() for t in beside if t.done()), None)
+        failed = self.app.crashed or broken is not None
+        log.info("ending")
+        for task in (*beside, stopped, crashed):
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        if failed:
+            log.critical("the worker ends because of: %r", broken or self.app.crash_reason)
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self.app.stop()
+        except TimeoutError:
+            log.critical("the end took over %d seconds: leaving the rest to the next start", STOP_SECONDS)
+            _die()
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return DIED if failed else 0
+
+    async def _discard_spoiled_stores(self) -> None:
+        """Delete local stores that can't be opened or know more than their changelog: they are only a cache."""
+        reader = AIOKafkaConsumer(bootstrap_servers=self.place.bootstrap.split(","), group_id=None)
+        await reader.start()
+        try:
+            for side, count in ((self.watch, self.place.partitions), (self.system, 1)):
+                changelog = self.place.changelog(side.name)
+                ends = await reader.end_offsets([TopicPartition(changelog, number) for number in range(count)])
+                for (_, number), end in ends.items():
+                    if side.keeper.table.discard_if_spoiled(number, end):
+                        log.warning("the local state of %s, partition %d, is read again from Kafka", side.name, number)
+        finally:
+            await reader.stop()
+
+    async def _open(self, side: Side[Any], partitions: frozenset[int]) -> None:
+        async with self.quiet:
+            resume = await side.open(partitions)
+            for partition, offsets in resume.items():
+                for topic, offset in offsets.items():
+                    self.consumer.recovered[TP(topic, partition)] = offset
+            for code in side.gone():
+                await self._emit(side.retire(code, int(time.time())))
+        if side is self.watch:
+            self.metrics.partitions.set(len(partitions))
+            log.info("watching partitions %s", ", ".join(map(str, sorted(partitions))) or "(none)")
+        elif partitions:
+            log.info("holding the cross-section")
+
+    async def _close(self) -> None:
+        async with self.quiet:
+            for side in self.sides:
+                side.close()
+            self.lag.clear()
+            self._targets.clear()
+            self._unsaved_bytes = 0
+
+    async def _judge(self, side: Side[Any], batches: list[RecordBatch]) -> None:
+        records = [record for batch in batches for record in batch.records]
+        read = side.read(records)
+        if side.strangers(read):
+            await self.roster.catch_up()
+        async with self.quiet:
+            if side.partitions is None or any(b.epoch != self.consumer.epoch for b in batches):
+                batches = [b for b in batches if b.epoch == self.consumer.epoch]
+                if side.partitions is None or not batches:
+                    return
+                records = [record for batch in batches for record in batch.records]
+                read = side.read(records)
+            effects = await side.apply_safely(records, read)
+            await self._emit(effects)
+            for batch in batches:
+                batch.applied = True
+            side.journal += batches
+        self._unsaved_bytes += sum(len(r.value or b"") for r in records)
+        self._observe(effects, records)
+        while self._unsaved_bytes > JOURNAL_BYTES and self.consumer.flow_active:
+            self.consumer.next_commit = 0.0
+            await self.consumer.commit()
+            if self._unsaved_bytes > JOURNAL_BYTES:
+                await asyncio.sleep(COMMIT_SECONDS)
+
+    async def _emit(self, effects: Effects) -> None:
+        for post in effects.posts:
+            await self.outbox.send(post.topic, post.key, post.value, post.headers, post.bulky)
+        for (state, severity), count in effects.transitions.items():
+            self.metrics.transitions.labels(state, severity).inc(count)
+        for reason, count in effects.rejected.items():
+            self.metrics.rejected.labels(reason).inc(count)
+        self.metrics.evaluations.inc(effects.evaluated)
+
+    def _observe(self, effects: Effects, records: Sequence[Any]) -> None:
+        m = self.metrics
+        m.batch.observe(len(records))
+        m.progress.set_to_current_time()
+        m.values.inc(effects.values)
+        m.replayed.inc(effects.replayed)
+        for form, count in effects.accepted.items():
+            m.accepted.labels(form).inc(count)
+        for stage, seconds in effects.seconds.items():
+            m.stages.labels(stage).observe(seconds)
+        if effects.accepted:
+            arrived = np.fromiter((r.timestamp for r in records), np.float64, len(records)) / 1000
+            m.latency.observe(np.maximum(0.0, time.time() - arrived))
+
+    async def _checkpoint(self, cut: Mapping[TP, int]) -> bool:
+        """Make everything up to `cut` durable; False when the broker did not take it."""
+        began = time.perf_counter()
+        epoch = self.consumer.epoch
+        sides = [side for side in self.sides if side.partitions is not None]
+        async with self.quiet:
+            copies = [(side, await side.keeper.copy(cut), len(side.journal)) for side in sides]
+            letters = self.outbox.take()
+            unsaved = self._unsaved_bytes
+        try:
+            await self.outbox.confirm(letters)
+            if self.consumer.epoch != epoch:
+                return False
+            written = [await side.keeper.write(copy) for side, copy, _ in copies]
+        except (Undelivered, ProducerSendError, KafkaError) as err:
+            log.warning("the checkpoint is put off: %s", err)
+            self.metrics.put_off.inc()
+            for side, copy, _ in copies:
+                side.keeper.undo(copy)
+            return False
+        for side, _, entries in copies:
+            del side.journal[:entries]
+        self._unsaved_bytes -= unsaved
+        if any(copy.records for _, copy, _ in copies):
+            self.metrics.checkpoints.observe(time.perf_counter() - began)
+            self.metrics.checkpoint_bytes.inc(sum(written))
+        return True
+
+    async def _put_institution(self, institution: Institution) -> None:
+        for side in self.sides:
+            side.put_institution(institution)
+
+    async def _retire(self, code: str) -> None:
+        async with self.quiet:
+            for side in self.sides:
+                if side.partitions is not None:
+                    await self._emit(side.retire(code, int(time.time())))
+
+    async def _tick(self) -> None:
+        """Once a second: see how far behind we are, and judge what is overdue as of a time we have caught up with."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            if all(side.partitions is None for side in self.sides):
+                continue
+            now, epoch = int(time.time()), self.consumer.epoch
+            try:
+                ends = await self.consumer.ends()
+            except (KafkaError, TimeoutError) as err:
+                log.warning("the broker did not say how far behind we are: %s", err)
+                continue
+            if self.consumer.epoch == epoch:
+                await self._tick_at(now, ends)
+
+    async def _tick_at(self, now: int, ends: dict[TP, int]) -> None:
+        applied = self.consumer.progress.applied()
+        self.lag = {tp: max(0, end - applied.get(tp, 0)) for tp, end in ends.items()}
+        if not any(self.lag.values()):
+            self.metrics.progress.set_to_current_time()
+        for side in self.sides:
+            if side.partitions is None:
+                continue
+            target = {tp: end for tp, end in ends.items() if tp.topic in side.topics}
+            then, until = self._targets.setdefault(side.name, (now, target))
+            if all(applied.get(tp, 0) >= end for tp, end in until.items()):
+                del self._targets[side.name]
+                async with self.quiet:
+                    if side.partitions is not None:
+                        await self._emit(side.tick(then))
+
+    async def _measure(self) -> None:
+        """Compute, in a thread, the measures of dates whose exposures or equity changed; then file them."""
+        while True:
+            await asyncio.sleep(MEASURE_SECONDS)
+            network, epoch = self.system.due(), self.consumer.epoch
+            if network is None:
+                continue
+            try:
+                measured = await asyncio.to_thread(measure, network)
+            except Exception:
+                log.exception("measures of %s can't be computed", format_instant(network.as_of))
+                self.system.give_up(network)
+                continue
+            async with self.quiet:
+                if self.system.partitions and self.consumer.epoch == epoch:
+                    await self._file(network, measured)
+
+    async def _file(self, network: Network, measured: Measured) -> None:
+        try:
+            effects = self.system.file(measured)
+        except Exception:
+            log.exception("measures of %s can't be filed", format_instant(network.as_of))
+            effects = await self.system.recompute()
+            self.system.give_up(network)
+        await self._emit(effects)
+
+    async def snapshot(self) -> Snapshot:
+        """Return what a scrape shows."""
+        shown = Snapshot(lag={(tp.topic, tp.partition): n for tp, n in self.lag.items()})
+        for side in self.sides:
+            if side.partitions is not None:
+                await side.show(shown)
+        return shown
+
+
+def _die() -> None:
+    logging.shutdown()
+    os._exit(DIED)

@@ -1,0 +1,386 @@
+"""Faust, one event a record batch: the only module that knows Faust's insides.
+
+Faust hands every record through the event loop on its own, at about 150 µs each. Here its consumer hands
+over what one poll brought for one partition as one event, whose value is a `RecordBatch`. Everything else of
+Faust stays as it is: groups, rebalances, tables, changelogs, recovery.
+
+What this module relies on is listed in `INTERNALS` and held by `tests/worker/test_internals.py`: when another
+version of Faust changes one of them, that test says which.
+
+Offsets do not follow Faust's acknowledgements, because Faust acknowledges an event it skipped in a rebalance,
+and one whose agent raised. A batch counts when the agent has said so (`RecordBatch.applied`); what may be
+committed in a partition is the end of its longest applied prefix; and that is committed only after the
+application's `checkpoint` has made its effects durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import faust
+from aiokafka import ConsumerRecord
+from faust.serializers.schemas import Schema
+from faust.tables.table import Table
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+FAUST_VERSION = "0.15.3"
+
+INTERNALS: Mapping[str, tuple[str, ...]] = {
+    "faust.app.base:App": (
+        "_new_transport",
+        "_on_partitions_revoked",
+        "_stop_consumer",
+        "_crashed",
+        "crash",
+        "crash_reason",
+        "crashed",
+        "flow_control",
+        "producer",
+    ),
+    "faust.transport.consumer:Consumer": (
+        "_acked",
+        "_acked_index",
+        "_add_gap",
+        "_commit_offsets",
+        "_committed_offset",
+        "_drain_messages",
+        "_read_offset",
+        "_unacked_messages",
+        "commit",
+        "force_commit",
+        "getmany",
+        "on_partitions_revoked",
+        "perform_seek",
+        "wait_empty",
+    ),
+    "faust.transport.consumer:ThreadDelegateConsumer": ("_getmany", "assignment", "highwaters", "seek_wait"),
+    "faust.transport.drivers.aiokafka:Consumer": ("_to_message",),
+    "faust.transport.drivers.aiokafka:Transport": ("Consumer",),
+    "faust.tables.base:Collection": (
+        "_changelog_topic_name",
+        "on_recovery_completed",
+        "send_changelog",
+    ),
+    "faust.stores.rocksdb:Store": (
+        "_db_for_partition",
+        "_visible_items",
+        "offset_key",
+        "partition_path",
+        "rocksdb_options",
+    ),
+}
+"""Faust attributes that are overridden or called here, by class."""
+
+Checkpoint = Callable[[Mapping[TP, int]], Awaitable[bool]]
+Recovered = Callable[[frozenset[int]], Awaitable[None]]
+Revoked = Callable[[], Awaitable[None]]
+
+
+@dataclass(eq=False, slots=True)
+class RecordBatch:
+    """What one poll brought for one partition, in the order of its offsets.
+
+    `epoch` counts the assignments of partitions to this worker; a batch of an earlier one must not be applied.
+    The agent sets `applied` once the effect of every record is in memory; until then no offset passes it.
+    """
+
+    tp: TP
+    records: Sequence[ConsumerRecord]
+    epoch: int = 0
+    applied: bool = False
+
+    @property
+    def first(self) -> int:
+        """Offset of the first record."""
+        return int(self.records[0].offset)
+
+    @property
+    def end(self) -> int:
+        """Offset after the last record."""
+        return int(self.records[-1].offset) + 1
+
+
+@dataclass(eq=False, slots=True)
+class Progress:
+    """Batches handed out and not yet committed, by partition; and how far each partition has been applied."""
+
+    waiting: dict[TP, list[RecordBatch]] = field(default_factory=dict)
+    ends: dict[TP, int] = field(default_factory=dict)
+
+    def start(self, tp: TP, offset: int) -> None:
+        """Reading of a partition (re)starts at `offset`: everything before it is done, nothing is under way."""
+        self.waiting.pop(tp, None)
+        self.ends[tp] = offset
+
+    def hand_out(self, batch: RecordBatch) -> None:
+        """Note a batch given to an agent. It replaces what was handed out from the same place before."""
+        before = self.waiting.setdefault(batch.tp, [])
+        before[:] = [b for b in before if b.first < batch.first]
+        before.append(batch)
+
+    def applied(self) -> dict[TP, int]:
+        """Return, by partition, the offset up to which every record handed out has been applied."""
+        for tp, batches in self.waiting.items():
+            done = 0
+            while done < len(batches) and batches[done].applied:
+                self.ends[tp] = batches[done].end
+                done += 1
+            del batches[:done]
+        return dict(self.ends)
+
+    def clear(self) -> None:
+        """Forget everything: the partitions were revoked."""
+        self.waiting.clear()
+        self.ends.clear()
+
+
+class BatchSchema(Schema):
+    """Passes a `RecordBatch` through Faust's decoding untouched."""
+
+    def loads_key(self, app: Any, message: Any, **kwargs: Any) -> None:
+        """Return None: the keys are in the records."""
+
+    def loads_value(self, app: Any, message: Any, **kwargs: Any) -> Any:
+        """Return the batch."""
+        return message.value
+
+
+class ColumnarConsumer(driver.Consumer):
+    """Yields one message per partition and poll for the app's columnar topics, and commits after checkpoints."""
+
+    app: ColumnarApp
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.progress = Progress()
+        self.epoch = 0
+        self.sealed = False
+        self.next_commit = 0.0
+        self.recovered: dict[TP, int] = {}
+        self.committed: dict[TP, int] = {}
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Sequence[Any]]:
+        fetched = await super()._getmany(active_partitions, timeout)
+        return {
+            tp: list(self._batches(tp, records)) if tp.topic in self.app.columnar_topics else records
+            for tp, records in fetched.items()
+        }
+
+    def _batches(self, tp: TP, records: Sequence[ConsumerRecord]) -> Iterator[RecordBatch]:
+        """Split one poll of one partition so that no batch is over the app's bound in bytes."""
+        begin = size = 0
+        for i, record in enumerate(records):
+            length = len(record.value or b"") + len(record.key or b"")
+            if i > begin and size + length > self.app.batch_bytes:
+                yield RecordBatch(TP(*tp), records[begin:i])
+                begin, size = i, 0
+            size += length
+        yield RecordBatch(TP(*tp), records[begin:])
+
+    def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
+        if not isinstance(record, RecordBatch):
+            return super()._to_message(tp, record)
+        record.epoch = self.epoch
+        self.progress.hand_out(record)
+        last = record.records[-1]
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000.0,
+            last.timestamp_type,
+            None,
+            None,
+            record,
+            None,
+            0,
+            0,
+            record.tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    async def perform_seek(self) -> None:
+        """Seek to the committed offsets, or to where the recovered state begins if that is earlier.
+
+        Where the group has no offset (never committed, or expired) the recovered state alone decides.
+        """
+        await super().perform_seek()
+        starts: dict[TP, int] = {}
+        for tp in self.assignment():
+            if tp.topic in self.app.columnar_topics:
+                offsets = [o for o in (self._committed_offset[tp], self.recovered.get(tp)) if o is not None]
+                starts[tp] = min(offsets, default=0)
+        seek = {tp: start for tp, start in starts.items() if start != (self._committed_offset[tp] or 0)}
+        if seek:
+            await self.seek_wait(seek)
+        for tp, start in starts.items():
+            self.progress.start(tp, start)
+            self.committed[tp] = self._committed_offset[tp] or 0
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Keep no gaps: `progress` knows the batches, and Faust would see one gap in every batch."""
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Let agents finish, checkpoint, commit; then begin a new epoch."""
+        await super().on_partitions_revoked(revoked)
+        await self.force_commit()
+        self.epoch += 1
+        self.progress.clear()
+        self.recovered.clear()
+        self.committed.clear()
+        await self.app.revoked()
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Checkpoint, then commit what the checkpoint covers.
+
+        In the flow of work a checkpoint that took long is followed by a longer pause, so that checkpoints
+        take at most about a fifth of the time; when flow is stopped (rebalance, end) there is no pause.
+        """
+        began = time.monotonic()
+        if self.sealed or (self.flow_active and began < self.next_commit):
+            return False
+        self._acked.clear()
+        self._acked_index.clear()
+        cut = self.progress.applied()
+        if not await self.app.checkpoint(cut):
+            return False
+        self.next_commit = time.monotonic() + 4 * (time.monotonic() - began)
+        offsets = {tp: offset for tp, offset in cut.items() if offset > self.committed.get(tp, 0)}
+        if not offsets or not await self._commit_offsets(offsets, start_new_transaction):
+            return False
+        self.committed.update(offsets)
+        return True
+
+    async def ends(self) -> dict[TP, int]:
+        """Ask the broker for the end of every columnar partition that is ours."""
+        ours = [tp for tp in self.assignment() if tp.topic in self.app.columnar_topics]
+        return dict(await self.highwaters(*ours)) if ours else {}
+
+
+class ColumnarTransport(driver.Transport):
+    """The aiokafka driver with our consumer."""
+
+    Consumer = ColumnarConsumer
+
+
+class ColumnarApp(faust.App):
+    """A Faust app whose agents get record batches.
+
+    `columnar_topics` names the topics; all topics that agents read must be among them. `batch_bytes` bounds a
+    batch. `checkpoint(cut)` is awaited before offsets are committed and says whether they may be; `revoked()`
+    when all partitions were taken away and what could be committed was.
+    """
+
+    def __init__(self, *args: Any, columnar_topics: frozenset[str], batch_bytes: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.columnar_topics = columnar_topics
+        self.batch_bytes = batch_bytes
+        self.checkpoint: Checkpoint = _nothing_to_save
+        self.revoked: Revoked = _nobody_to_tell
+
+    def _new_transport(self) -> ColumnarTransport:
+        return ColumnarTransport(self.conf.broker_consumer, self)
+
+    async def until_crashed(self) -> None:
+        """Wait until a part of the app has failed; `crash_reason` tells why."""
+        await self._crashed.wait()
+
+    async def _stop_consumer(self) -> None:
+        await super()._stop_consumer()
+        if self._consumer is not None:
+            self._consumer.sealed = True
+
+
+async def _nothing_to_save(cut: Mapping[TP, int]) -> bool:
+    return True
+
+
+async def _nobody_to_tell() -> None:
+    return None
+
+
+class StateTable(Table):
+    """A Faust table of bytes that is written by partition, outside of any stream.
+
+    `recovered` is awaited with the partitions that are ours once their rows are local, before reading starts.
+    """
+
+    recovered: Recovered | None = None
+    changelog: str = ""
+
+    def _changelog_topic_name(self) -> str:
+        return self.changelog
+
+    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+        """Tell who asked to be told; Faust drops what is raised here, so a failure ends the app."""
+        try:
+            await super().on_recovery_completed(active_tps, standby_tps)
+            if self.recovered is not None:
+                await self.recovered(frozenset(tp.partition for tp in active_tps))
+        except Exception as err:
+            await self.app.crash(err)
+
+    def put(self, partition: int, key: bytes, value: bytes) -> Awaitable[Any]:
+        """Write a row to the local store and the changelog; await the result to know it is in the changelog."""
+        sent = self.send_changelog(partition, key, value)
+        self.data._db_for_partition(partition).put(key, value)
+        return sent
+
+    def discard_if_spoiled(self, partition: int, end: int) -> bool:
+        """Delete the local store of a partition if it can't be opened, or knows more than its changelog's `end`.
+
+        Returns whether it did. Call it before the app starts.
+        """
+        path = self.data.partition_path(partition)
+        if not path.exists():
+            return False
+        try:
+            store = self.data.rocksdb_options.open(path)
+            offset = store.get(self.data.offset_key)
+            store.close()
+            if offset is None or int(offset) < end:
+                return False
+        except Exception as err:
+            self.log.warning("%s can't be opened: %s", path.name, err)
+        shutil.rmtree(path, ignore_errors=True)
+        return True
+
+    def rows(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the local rows of a partition."""
+        yield from self.data._visible_items(self.data._db_for_partition(partition))
+
+
+def state_table(app: ColumnarApp, name: str, changelog: str, partitions: int) -> StateTable:
+    """Declare a `StateTable` whose changelog topic exists already."""
+    named = type("StateTable", (StateTable,), {"changelog": changelog})
+    table = named(
+        app,
+        name=name,
+        beacon=app.tables.beacon,
+        partitions=partitions,
+        key_type=bytes,
+        value_type=bytes,
+        options={"write_buffer_size": 8 << 20, "block_cache_size": 16 << 20},
+    )
+    return app.tables.add(table)
+
+
+def batch_topic(app: ColumnarApp, name: str) -> Any:
+    """Declare a topic whose events are record batches."""
+    return app.topic(name, schema=BatchSchema())
+
+
+def waiting(stream: Any) -> bool:
+    """Say whether another event lies ready in the stream's queue."""
+    return not stream.channel.empty()
+
+
+async def yield_to_loop() -> None:
+    """Give other coroutines a turn."""
+    await asyncio.sleep(0)

@@ -1,0 +1,241 @@
+"""A side of the worker: one agent's state, how records change it, and what they cause to be sent.
+
+There are two: the watch side (`streams.watch`), which judges institutions one by one, and the system side
+(`streams.system`), which holds the cross-section. Here is what they have in common: applying batches so that
+no record is lost and none stops the stream.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+from aiokafka import ConsumerRecord
+
+from alerts.events import encode
+from rules.registry import Institution
+from rules.transitions import Transition
+from streams.checkpoint import Headers, Keeper, Offsets
+from streams.columnar import RecordBatch, StateTable, yield_to_loop
+from streams.exporter import Snapshot
+from streams.wire import Reason, Rejection, rejection_headers
+
+log = logging.getLogger("guanlan.worker")
+
+Read = TypeVar("Read")
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A record to be sent. `bulky` says that its value may be left out when the broker finds it too large."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    bulky: bool = False
+
+
+@dataclass(slots=True)
+class Names:
+    """Full names of the topics that sides write to."""
+
+    rejected: str
+    alerts: str
+    cross_section: str
+    measures: str
+
+
+@dataclass(slots=True)
+class Effects:
+    """What applying records did: what is to be sent, in order, and counts for the metrics."""
+
+    posts: list[Post] = field(default_factory=list)
+    accepted: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    values: int = 0
+    replayed: int = 0
+    evaluated: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def reject(self, topic: str, record: ConsumerRecord, rejection: Rejection) -> None:
+        """Send a record's original bytes to the topic for rejected ones, with the reason."""
+        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        headers = rejection_headers(rejection, record.topic, record.partition, record.offset, at)
+        self.posts.append(Post(topic, record.key, record.value, headers, bulky=True))
+        self.rejected[str(rejection.reason)] += 1
+
+    def tell(self, topic: str, transitions: Iterable[Transition]) -> None:
+        """Send transitions of alerts."""
+        for transition in transitions:
+            self.posts.append(Post(topic, *encode(transition)))
+            self.transitions[transition.state, transition.severity] += 1
+
+    def add(self, other: Effects) -> None:
+        """Take in what happened after this."""
+        self.posts += other.posts
+        self.accepted += other.accepted
+        self.rejected += other.rejected
+        self.transitions += other.transitions
+        self.values += other.values
+        self.replayed += other.replayed
+        self.evaluated += other.evaluated
+        for stage, seconds in other.seconds.items():
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
+class Side(ABC, Generic[Read]):
+    """State that records are applied to. `Read` is what records are decoded into.
+
+    `partitions` are those that are ours; None before recovery, when nothing may be applied. `journal` holds
+    the batches applied since the last checkpoint, so that the state can be made again if applying fails.
+    """
+
+    name: str
+
+    def __init__(self, table: StateTable, topics: frozenset[str], names: Names) -> None:
+        self.topics = topics
+        self.names = names
+        self.keeper = Keeper(table, topics, self.export)
+        self.partitions: frozenset[int] | None = None
+        self.journal: list[RecordBatch] = []
+
+    @abstractmethod
+    def reset(self, partitions: frozenset[int]) -> None:
+        """Begin with no state, for these partitions."""
+
+    @abstractmethod
+    def export(self, partition: int, block: str) -> bytes:
+        """Return the state of one block."""
+
+    @abstractmethod
+    def restore(self, partition: int, block: str, state: bytes) -> None:
+        """Take in what `export` gave."""
+
+    @abstractmethod
+    def read(self, records: Sequence[ConsumerRecord]) -> Read:
+        """Decode records; nothing is raised for what they hold."""
+
+    @abstractmethod
+    def strangers(self, read: Read) -> bool:
+        """Say whether the records speak of institutions that are not in the registry yet."""
+
+    @abstractmethod
+    def apply(self, read: Read) -> Effects:
+        """Apply decoded records. When it raises, the state is undefined."""
+
+    @abstractmethod
+    def save(self, read: Read) -> bytes:
+        """Copy all state that applying these records could change."""
+
+    @abstractmethod
+    def load(self, saved: bytes) -> None:
+        """Put back what `save` gave."""
+
+    @abstractmethod
+    def tick(self, now: int) -> Effects:
+        """Judge what only the clock tells."""
+
+    @abstractmethod
+    def put_institution(self, institution: Institution) -> None:
+        """An institution is new or different."""
+
+    @abstractmethod
+    def retire(self, code: str, now: int) -> Effects:
+        """An institution left the registry."""
+
+    @abstractmethod
+    async def show(self, snapshot: Snapshot) -> None:
+        """Add what this side has to a scrape, giving the event loop a turn now and then."""
+
+    @abstractmethod
+    def gone(self) -> list[str]:
+        """Return codes that have state but are no longer in the registry."""
+
+    async def open(self, partitions: frozenset[int]) -> dict[int, Offsets]:
+        """Load the state of these partitions; return by partition the offsets to resume from at the latest."""
+        self.reset(partitions)
+        self.keeper.forget()
+        resume: dict[int, Offsets] = {}
+        for partition in sorted(partitions):
+            resume[partition] = await self._load(partition)
+        self.partitions = partitions
+        return resume
+
+    async def _load(self, partition: int) -> Offsets:
+        blocks, resume = self.keeper.load(partition)
+        for block, state in blocks.items():
+            try:
+                self.restore(partition, block, state)
+            except Exception:
+                log.exception(
+                    "the stored state of %s partition %d, block %s, can't be read:"
+                    " this partition is computed again from its first record",
+                    self.name,
+                    partition,
+                    block,
+                )
+                return dict.fromkeys(self.topics, 0)
+            await yield_to_loop()
+        return resume
+
+    def close(self) -> None:
+        """Our partitions were revoked: forget all state."""
+        self.partitions = None
+        self.journal.clear()
+        self.keeper.forget()
+        self.reset(frozenset())
+
+    async def apply_safely(self, records: Sequence[ConsumerRecord], read: Read) -> Effects:
+        """Apply records; those that can't be applied, and only those, go to the rejected ones as `internal`.
+
+        Raises only when the state can't be made again.
+        """
+        try:
+            return self.apply(read)
+        except Exception:
+            log.exception("applying %d records failed: going back to the last checkpoint, then in parts", len(records))
+        effects = await self.recompute()
+        await self._apply_in_parts(records, effects)
+        return effects
+
+    async def recompute(self) -> Effects:
+        """Make the state again from the last checkpoint and the journal; return what happened besides."""
+        partitions = self.partitions or frozenset()
+        dirty = {partition: set(blocks) for partition, blocks in self.keeper.dirty.items()}
+        applied = dict(self.keeper.applied)
+        await self.open(partitions)
+        self.keeper.applied.update(applied)
+        for batch in self.journal:
+            await self._apply_in_parts(batch.records, Effects())
+        for partition, blocks in dirty.items():
+            for block in blocks:
+                self.keeper.mark(partition, block)
+        effects = Effects()
+        for code in self.gone():
+            effects.add(self.retire(code, int(time.time())))
+        return effects
+
+    async def _apply_in_parts(self, records: Sequence[ConsumerRecord], effects: Effects) -> None:
+        read = self.read(records)
+        saved = self.save(read)
+        try:
+            effects.add(self.apply(read))
+            return
+        except Exception as err:
+            self.load(saved)
+            if len(records) == 1:
+                detail = f"the worker failed on this record and went on without it: {type(err).__name__}: {err}"
+                effects.reject(self.names.rejected, records[0], Rejection(Reason.INTERNAL, detail[:500]))
+                return
+        await yield_to_loop()
+        half = len(records) // 2
+        await self._apply_in_parts(records[:half], effects)
+        await self._apply_in_parts(records[half:], effects)

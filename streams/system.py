@@ -1,0 +1,331 @@
+"""The system side: the cross-section of all partitions, the book of exposures, and the measures made of them.
+
+It runs on the one worker that holds the single partition of `exposures` and `cross-section`. Measures are
+filed into its engine under the forms of the catalogue `measures`, so rules read them like any indicator.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from aiokafka import ConsumerRecord
+from numpy.typing import NDArray
+
+from rules.calendar import format_instant
+from rules.catalogue import SYSTEM
+from rules.engine import Engine, FormBatch
+from rules.pack import Program
+from rules.problems import nearest
+from rules.registry import Institution
+from streams.book import Book, Measured, Network, joined
+from streams.checkpoint import block_of
+from streams.columnar import StateTable, yield_to_loop
+from streams.cross_section import Slice, decode_slice
+from streams.decode import Refused
+from streams.exporter import Column, Snapshot, exported, subject_labels
+from streams.exposures import decode_exposures
+from streams.roster import Roster
+from streams.side import Effects, Names, Post, Side
+from streams.watch import show_alerts
+from streams.wire import ExposureReport, Reason, Rejection, to_seconds
+
+MEASURED = ("equity",)
+OF_INSTITUTION = "measures.institution"
+OF_SYSTEM = "measures.system"
+BOOK = "book"
+PARTITION = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Records of both topics, decoded: slices in order, and exposure reports with their positions."""
+
+    records: Sequence[ConsumerRecord]
+    slices: list[Slice]
+    reports: list[tuple[int, ExposureReport]]
+    rejected: list[Refused]
+    seconds: float
+
+
+class SystemSide(Side[Crossing]):
+    """One engine over all institutions and the system itself."""
+
+    name = "system"
+
+    def __init__(
+        self,
+        program: Program,
+        roster: Roster,
+        table: StateTable,
+        exposures: str,
+        cross_section: str,
+        names: Names,
+        max_bytes: int,
+    ) -> None:
+        self._program = program
+        self._roster = roster
+        self._exposures = exposures
+        self._max_bytes = max_bytes
+        self._shown = [i for i in exported(program.catalogue) if i.form in (OF_INSTITUTION, OF_SYSTEM)]
+        form = program.catalogue.indicators[MEASURED[0]].form if MEASURED[0] in program.catalogue.indicators else ""
+        self._types = frozenset(program.catalogue.forms[form].types) if form else frozenset()
+        super().__init__(table, frozenset({exposures, cross_section}), names)
+        self.reset(frozenset())
+
+    def reset(self, partitions: frozenset[int]) -> None:
+        """Begin with a new engine and an empty book."""
+        self.engine = Engine(self._program)
+        self.book = Book()
+        self._filed: dict[tuple[int, str], bytes] = {}
+        self._failed: dict[int, int] = {}
+        if partitions:
+            self.engine.put_institution(Institution(SYSTEM))
+            for institution in self._roster.institutions.values():
+                self.engine.put_institution(institution)
+
+    def put_institution(self, institution: Institution) -> None:
+        """Register an institution, or take its new attributes."""
+        if self.partitions:
+            self.engine.put_institution(institution)
+
+    def retire(self, code: str, now: int) -> Effects:
+        """Resolve the system rules' alerts of an institution that left, and take it out of the network."""
+        effects = Effects()
+        if self.engine.row(code) >= 0:
+            effects.tell(self.names.alerts, self.engine.retire(code, now).transitions)
+            self.keeper.mark(PARTITION, block_of(code))
+        self.book.mark(0)
+        self.keeper.mark(PARTITION, BOOK)
+        return effects
+
+    def export(self, partition: int, block: str) -> bytes:
+        """Return the book, or the state of the block's institutions."""
+        if block == BOOK:
+            return msgspec.msgpack.encode(self.book)
+        return self.engine.export([row for code, row in self._rows() if block_of(code) == block])
+
+    def _rows(self) -> list[tuple[str, int]]:
+        codes = (i.code for i in self.engine.institutions)
+        return [(code, row) for code in dict.fromkeys(codes) if (row := self.engine.row(code)) >= 0]
+
+    def restore(self, partition: int, block: str, state: bytes) -> None:
+        """Take in the book or a block."""
+        if block == BOOK:
+            self.book = msgspec.msgpack.decode(state, type=Book)
+        else:
+            self.engine.restore(state)
+
+    def gone(self) -> list[str]:
+        """Return codes that have state but are no longer in the registry."""
+        return [code for code, _ in self._rows() if code != SYSTEM and code not in self._roster]
+
+    def read(self, records: Sequence[ConsumerRecord]) -> Crossing:
+        """Decode slices and exposure reports."""
+        began = time.perf_counter()
+        slices: list[Slice] = []
+        positions: list[int] = []
+        for position, record in enumerate(records):
+            if record.topic == self._exposures:
+                positions.append(position)
+            elif (found := decode_slice(record.value)) is not None:
+                slices.append(found)
+        reports, rejected = decode_exposures([records[p].value for p in positions], self._max_bytes)
+        return Crossing(
+            records,
+            slices,
+            [(positions[i], report) for i, report in reports],
+            [Refused(positions[r.position], r.reason, r.detail) for r in rejected],
+            time.perf_counter() - began,
+        )
+
+    def strangers(self, read: Crossing) -> bool:
+        """Say whether a report or a slice is of an institution that is not in the registry."""
+        if any(report.institution not in self._roster for _, report in read.reports):
+            return True
+        return any(code not in self._roster for part in read.slices for code in part.codes)
+
+    def apply(self, read: Crossing) -> Effects:
+        """Take columns into the cross-section and reports into the book; dates they touch become due."""
+        began = time.perf_counter()
+        effects = Effects()
+        for refused in read.rejected:
+            rejection = Rejection(refused.reason, refused.detail)
+            effects.reject(self.names.rejected, read.records[refused.position], rejection)
+        version = self.book.version
+        self._take_slices(read.slices, effects)
+        for position, report in read.reports:
+            self._take_report(read.records[position], report, effects)
+        if read.reports or self.book.version != version:
+            self.keeper.mark(PARTITION, BOOK)
+        effects.seconds = {"system_decode": read.seconds, "system_judge": time.perf_counter() - began}
+        return effects
+
+    def _take_slices(self, slices: Sequence[Slice], effects: Effects) -> None:
+        batches: list[FormBatch] = []
+        sequence = 0
+        for part in slices:
+            if part.form not in self._program.catalogue.forms:
+                continue
+            batch = part.batch(self._program.catalogue.reported(part.form), self.engine.rows(part.codes), sequence)
+            sequence += len(part.codes)
+            batches.append(batch)
+            self._take_equity(part, batch)
+            for code in part.codes:
+                self.keeper.mark(PARTITION, block_of(code))
+        if batches:
+            outcome = self.engine.apply(batches)
+            effects.tell(self.names.alerts, outcome.transitions)
+            effects.evaluated += outcome.evaluated
+
+    def _take_equity(self, part: Slice, batch: FormBatch) -> None:
+        if MEASURED[0] not in part.indicators:
+            return
+        column = batch.values[self._program.catalogue.reported(part.form).index(MEASURED[0])]
+        columns = (part.codes, batch.as_of, batch.revision, column, batch.submitted_at)
+        for code, as_of, revision, equity, at in zip(*map(list, columns), strict=True):
+            self.book.level(code, int(as_of), int(revision), None if np.isnan(equity) else float(equity), int(at))
+
+    def _take_report(self, record: ConsumerRecord, report: ExposureReport, effects: Effects) -> None:
+        code = report.institution
+        rejection: Rejection | None = None
+        if code not in self._roster:
+            hint = nearest(code, self._roster.institutions)
+            detail = f"there is no institution {code!r} in the registry" + (f": {hint}" if hint else "")
+            rejection = Rejection(Reason.UNKNOWN_INSTITUTION, detail)
+        else:
+            claims = joined([(e.counterparty, e.amount) for e in report.exposures])
+            as_of, at = to_seconds(report.as_of), to_seconds(report.submitted_at)
+            verdict = self.book.report(code, as_of, report.revision, record.offset, claims, at)
+            what = f"revision {report.revision} of {code} / exposures of {report.as_of}"
+            if verdict == "duplicate":
+                rejection = Rejection(Reason.DUPLICATE, f"{what} was filed before")
+            elif verdict == "revision_backwards":
+                rejection = Rejection(Reason.REVISION_BACKWARDS, f"{what} is older than the revision that is known")
+            elif verdict == "replayed":
+                effects.replayed += 1
+            else:
+                effects.accepted[self._exposures] += 1
+        if rejection is not None:
+            effects.reject(self.names.rejected, record, rejection)
+
+    def save(self, read: Crossing) -> bytes:
+        """Copy everything: the book, and all institutions."""
+        rows = [row for _, row in self._rows()]
+        return msgspec.msgpack.encode((msgspec.msgpack.encode(self.book), self.engine.export(rows)))
+
+    def load(self, saved: bytes) -> None:
+        """Put that back."""
+        book, engine = msgspec.msgpack.decode(saved, type=tuple[bytes, bytes])
+        self.book = msgspec.msgpack.decode(book, type=Book)
+        self.engine.restore(engine)
+
+    def tick(self, now: int) -> Effects:
+        """Judge system rules on what is overdue."""
+        effects = Effects()
+        outcome = self.engine.tick(now)
+        effects.tell(self.names.alerts, outcome.transitions)
+        effects.evaluated += outcome.evaluated
+        for subject in {t.subject for t in outcome.transitions}:
+            self.keeper.mark(PARTITION, block_of(subject))
+        return effects
+
+    def due(self) -> Network | None:
+        """Return what is known for the oldest date whose measures are to be computed; None when there is none."""
+        kept = set(self.book.dates())
+        self.book.due = {date: version for date, version in self.book.due.items() if date in kept}
+        dates = [date for date, version in self.book.due.items() if self._failed.get(date) != version]
+        if not self.partitions or not dates:
+            return None
+        institutions = self._roster.institutions.values()
+        expected = [i.code for i in institutions if not self._types or i.type in self._types]
+        return self.book.network(min(dates), expected)
+
+    def give_up(self, network: Network) -> None:
+        """The measures of a date can't be had from what is known now: wait until it changes."""
+        self._failed[network.as_of] = network.version
+
+    def file(self, measured: Measured) -> Effects:
+        """Publish measures and judge the rules that read them. Only what changed is filed, as a new revision."""
+        effects = Effects()
+        batches = list(self._batches(measured))
+        for batch in batches:
+            names = self._program.catalogue.reported(batch.form)
+            for i, row in enumerate(batch.rows.tolist()):
+                code = self.engine.institutions[row].code
+                self.keeper.mark(PARTITION, block_of(code))
+                for name, value in zip(names, batch.values[:, i].tolist(), strict=True):
+                    if not np.isnan(value):
+                        effects.posts.append(self._post(name, code, measured, value))
+        if batches:
+            outcome = self.engine.apply(batches)
+            effects.tell(self.names.alerts, outcome.transitions)
+            effects.evaluated += outcome.evaluated
+        self.book.done(measured.as_of, measured.version)
+        self.keeper.mark(PARTITION, BOOK)
+        return effects
+
+    def _batches(self, measured: Measured) -> Iterator[FormBatch]:
+        catalogue = self._program.catalogue
+        sequence = 0
+        for form, codes, columns in (
+            (OF_INSTITUTION, measured.codes, measured.institutions),
+            (OF_SYSTEM, (SYSTEM,), {name: np.array([value]) for name, value in measured.system.items()}),
+        ):
+            names = catalogue.reported(form)
+            values = np.array([columns.get(name, np.full(len(codes), np.nan)) for name in names])
+            rows = self.engine.rows(codes)
+            known = [i for i in range(len(codes)) if rows[i] >= 0]
+            fresh = [i for i in known if self._changed(measured.as_of, codes[i], values[:, i])]
+            if fresh:
+                chosen = rows[fresh]
+                n = len(fresh)
+                yield FormBatch(
+                    form,
+                    chosen,
+                    np.full(n, measured.as_of, np.int64),
+                    np.full(n, self.book.seen, np.int64),
+                    self._revisions(form, chosen, measured.as_of),
+                    np.full(n, -1, np.int64),
+                    np.arange(sequence, sequence + n, dtype=np.int64),
+                    values[:, fresh],
+                )
+                sequence += n
+
+    def _changed(self, as_of: int, code: str, values: NDArray[np.float64]) -> bool:
+        key, new = (as_of, code), values.tobytes()
+        if self._filed.get(key) == new:
+            return False
+        self._filed[key] = new
+        return True
+
+    def _revisions(self, form: str, rows: NDArray[np.int32], as_of: int) -> NDArray[np.int32]:
+        """Return the revision after the one the engine holds of this date, 0 where it holds none."""
+        store = self.engine.world.stores[form]
+        same = store.as_of[:, rows] == as_of
+        held = store.revision[same.argmax(axis=0), rows]
+        return np.where(same.any(axis=0), held + 1, 0).astype(np.int32)
+
+    def _post(self, name: str, code: str, measured: Measured, value: float) -> Post:
+        body = {
+            "measure": name,
+            "subject": code,
+            "as_of": format_instant(measured.as_of),
+            "value": value,
+            "unit": self._program.catalogue.indicators[name].unit,
+            "coverage": measured.coverage,
+        }
+        return Post(self.names.measures, code.encode(), msgspec.json.encode(body))
+
+    async def show(self, snapshot: Snapshot) -> None:
+        """Add measures, and the alerts and unknowns of system rules."""
+        engine = self.engine
+        labels = [() if i.code == SYSTEM else subject_labels(i) for i in engine.institutions]
+        for indicator in self._shown:
+            rows, values, as_of = engine.latest(indicator.id)
+            snapshot.columns.append(Column(indicator, [labels[row] for row in rows.tolist()], values, as_of))
+            await yield_to_loop()
+        show_alerts(engine, snapshot)

@@ -1,0 +1,249 @@
+"""The watch side: filings of the partitions this worker holds, judged institution by institution."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from aiokafka import ConsumerRecord
+from numpy.typing import NDArray
+
+from rules.engine import Engine, FormBatch
+from rules.pack import Program
+from rules.problems import nearest
+from rules.registry import Institution
+from streams.checkpoint import BLOCKS, block_of
+from streams.columnar import StateTable, yield_to_loop
+from streams.cross_section import Slice
+from streams.decode import Decoded, Decoder
+from streams.exporter import Column, Snapshot, exported, subject_labels
+from streams.roster import Roster, home
+from streams.side import Effects, Names, Post, Side
+from streams.wire import Reason, Rejection
+
+GUESSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Filings:
+    """Records and what they were decoded into."""
+
+    records: Sequence[ConsumerRecord]
+    decoded: Decoded
+    seconds: float
+
+
+class Watch(Side[Filings]):
+    """One engine over the institutions whose filings come to this worker.
+
+    `forwarded` names, by form, the indicators that the system side needs to see.
+    """
+
+    name = "filings"
+
+    def __init__(
+        self,
+        program: Program,
+        roster: Roster,
+        table: StateTable,
+        topic: str,
+        names: Names,
+        partitions: int,
+        max_bytes: int,
+        forwarded: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        self._program = program
+        self._roster = roster
+        self._count = partitions
+        self._decoder = Decoder(program.catalogue, max_bytes)
+        self._forwarded = forwarded
+        self._shown = [i for i in exported(program.catalogue) if not i.form.startswith("measures.")]
+        super().__init__(table, frozenset({topic}), names)
+        self.reset(frozenset())
+
+    def reset(self, partitions: frozenset[int]) -> None:
+        """Begin with a new engine over the institutions of these partitions."""
+        self.engine = Engine(self._program)
+        self._ours = partitions
+        self._home: NDArray[np.int32] = np.full(64, -1, np.int32)
+        self._block: NDArray[np.int32] = np.zeros(64, np.int32)
+        self._labels: list[tuple[str, ...]] = []
+        for institution in self._roster.institutions.values():
+            self.put_institution(institution)
+
+    def put_institution(self, institution: Institution) -> None:
+        """Register an institution of our partitions, or take its new attributes."""
+        if (partition := home(institution.code, self._count)) in self._ours:
+            row = self.engine.put_institution(institution)
+            if row >= len(self._home):
+                self._home = np.append(self._home, np.full(len(self._home), -1, np.int32))
+                self._block = np.append(self._block, np.zeros(len(self._block), np.int32))
+            self._home[row] = partition
+            self._block[row] = int(block_of(institution.code), 16)
+            self._labels += [()] * (row + 1 - len(self._labels))
+            self._labels[row] = subject_labels(institution)
+
+    def retire(self, code: str, now: int) -> Effects:
+        """Resolve the alerts of an institution that left."""
+        effects = Effects()
+        if self.engine.row(code) >= 0:
+            effects.tell(self.names.alerts, self.engine.retire(code, now).transitions)
+            self.keeper.mark(home(code, self._count), block_of(code))
+        return effects
+
+    def export(self, partition: int, block: str) -> bytes:
+        """Return the state of the block's institutions."""
+        count = len(self.engine.institutions)
+        ours = (self._home[:count] == partition) & (self._block[:count] == int(block, 16))
+        rows = [row for row in np.flatnonzero(ours).tolist() if self._registered(row)]
+        return self.engine.export(rows)
+
+    def _registered(self, row: int) -> bool:
+        return self.engine.row(self.engine.institutions[row].code) == row
+
+    def restore(self, partition: int, block: str, state: bytes) -> None:
+        """Take in a block; institutions that left the registry meanwhile are retired by `gone`."""
+        for code in self.engine.restore(state):
+            if code not in self._roster:
+                self.put_institution(Institution(code))
+
+    def gone(self) -> list[str]:
+        """Return codes that have state but are no longer in the registry."""
+        engine = self.engine
+        return [i.code for i in engine.institutions if i.code not in self._roster and engine.row(i.code) >= 0]
+
+    def read(self, records: Sequence[ConsumerRecord]) -> Filings:
+        """Decode filings into columns."""
+        began = time.perf_counter()
+        decoded = self._decoder.decode([r.value for r in records], [r.key for r in records])
+        return Filings(records, decoded, time.perf_counter() - began)
+
+    def strangers(self, read: Filings) -> bool:
+        """Say whether a filing is of an institution that is not in the registry."""
+        known = self._roster.institutions
+        return any(code not in known for columns in read.decoded.forms for code in columns.institutions)
+
+    def apply(self, read: Filings) -> Effects:
+        """Judge filings; reject those that are bad, not ours, or contradict what is known."""
+        began = time.perf_counter()
+        effects = Effects()
+        records = read.records
+        for refused in read.decoded.rejected:
+            effects.reject(self.names.rejected, records[refused.position], Rejection(refused.reason, refused.detail))
+        batches = self._batches(read, effects)
+        replayed = [batch.offset <= self.engine.applied[batch.rows] for batch in batches]
+        outcome = self.engine.apply(batches)
+        judged = time.perf_counter()
+        for sequence, reason, detail in outcome.refused:
+            effects.reject(self.names.rejected, records[sequence], Rejection(Reason(reason), detail))
+        effects.tell(self.names.alerts, outcome.transitions)
+        refused_at = np.array([sequence for sequence, _, _ in outcome.refused], np.int64)
+        for batch, again in zip(batches, replayed, strict=True):
+            good = ~again & ~np.isin(batch.sequence, refused_at)
+            if good.any():
+                self._account(batch if good.all() else batch.take(np.flatnonzero(good)), effects)
+        effects.replayed += outcome.replayed
+        effects.evaluated += outcome.evaluated
+        effects.seconds = {
+            "decode": read.seconds,
+            "judge": judged - began,
+            "encode": time.perf_counter() - judged,
+        }
+        return effects
+
+    def _batches(self, read: Filings, effects: Effects) -> list[FormBatch]:
+        records = read.records
+        partition = np.fromiter((r.partition for r in records), np.int32, len(records))
+        offset = np.fromiter((r.offset for r in records), np.int64, len(records))
+        batches = []
+        guesses = GUESSES
+        for columns in read.decoded.forms:
+            rows = self.engine.rows(columns.institutions)
+            astray = (rows < 0) | (self._home[rows] != partition[columns.index])
+            if astray.any():
+                for i in np.flatnonzero(astray).tolist():
+                    record = records[int(columns.index[i])]
+                    rejection = self._astray(columns.institutions[i], record.partition, guesses > 0)
+                    effects.reject(self.names.rejected, record, rejection)
+                    guesses -= 1
+                columns = columns.take(~astray)
+                rows = rows[~astray]
+            batches.append(
+                FormBatch(
+                    columns.form,
+                    rows,
+                    columns.as_of,
+                    columns.submitted_at,
+                    columns.revision,
+                    offset[columns.index],
+                    columns.index,
+                    columns.values,
+                )
+            )
+        return batches
+
+    def _astray(self, code: str, partition: int, guess: bool) -> Rejection:
+        if code not in self._roster:
+            hint = nearest(code, self._roster.institutions) if guess else ""
+            detail = f"there is no institution {code!r} in the registry" + (f": {hint}" if hint else "")
+            return Rejection(Reason.UNKNOWN_INSTITUTION, detail)
+        belongs = home(code, self._count)
+        return Rejection(
+            Reason.WRONG_SHAPE,
+            f"the record is in partition {partition}, but {code!r} belongs to partition {belongs}:"
+            " let Kafka's default partitioner choose it by the key",
+        )
+
+    def _account(self, batch: FormBatch, effects: Effects) -> None:
+        effects.accepted[batch.form] += len(batch.rows)
+        effects.values += int(np.count_nonzero(~np.isnan(batch.values)))
+        for place in np.unique(self._home[batch.rows] * BLOCKS + self._block[batch.rows]).tolist():
+            self.keeper.mark(place // BLOCKS, f"{place % BLOCKS:02x}")
+        wanted = self._forwarded.get(batch.form)
+        if wanted:
+            reported = self._program.catalogue.reported(batch.form)
+            codes = [self.engine.institutions[row].code for row in batch.rows.tolist()]
+            values = batch.values[[reported.index(name) for name in wanted]]
+            for part in Slice.of(batch, codes, wanted, values):
+                effects.posts.append(Post(self.names.cross_section, None, part.encode()))
+
+    def save(self, read: Filings) -> bytes:
+        """Copy the state of the institutions that the filings speak of."""
+        rows = {int(r) for c in read.decoded.forms for r in self.engine.rows(c.institutions) if r >= 0}
+        return self.engine.export(sorted(rows))
+
+    def load(self, saved: bytes) -> None:
+        """Put that state back."""
+        self.engine.restore(saved)
+
+    def tick(self, now: int) -> Effects:
+        """Judge rules on what is overdue."""
+        effects = Effects()
+        outcome = self.engine.tick(now)
+        effects.tell(self.names.alerts, outcome.transitions)
+        effects.evaluated += outcome.evaluated
+        for subject in {t.subject for t in outcome.transitions}:
+            self.keeper.mark(home(subject, self._count), block_of(subject))
+        return effects
+
+    async def show(self, snapshot: Snapshot) -> None:
+        """Add newest values, alerts and unknowns of our institutions."""
+        for indicator in self._shown:
+            rows, values, as_of = self.engine.latest(indicator.id)
+            subjects = [self._labels[row] for row in rows.tolist()]
+            snapshot.columns.append(Column(indicator, subjects, values, as_of))
+            await yield_to_loop()
+        snapshot.institutions += [i for i in self.engine.institutions if self.engine.row(i.code) >= 0]
+        show_alerts(self.engine, snapshot)
+
+
+def show_alerts(engine: Engine, snapshot: Snapshot) -> None:
+    """Add an engine's alerts (those of shadow rules left out) and unknown outcomes to a scrape."""
+    for active in engine.active():
+        if active.status != "shadow":
+            snapshot.alerts[active.rule, active.severity, active.state] += 1
+    for rule, reasons in engine.unknown_counts().items():
+        for reason, count in reasons.items():
+            snapshot.unknown[rule, reason] = snapshot.unknown.get((rule, reason), 0) + count

@@ -37,11 +37,11 @@ class Record(NamedTuple):
 @contextmanager
 def answering(bootstrap: str) -> Iterator[None]:
     """Turn Kafka's errors inside the block into ServiceError, naming the broker."""
-    from kafka.errors import KafkaError, KafkaTimeoutError, NoBrokersAvailable
+    from kafka.errors import KafkaError, KafkaTimeoutError
 
     try:
         yield
-    except (KafkaTimeoutError, NoBrokersAvailable, ConnectionError) as err:
+    except (KafkaTimeoutError, OSError) as err:
         said = str(err).splitlines()[0] if str(err) else type(err).__name__
         raise ServiceError(
             f"no Kafka broker answers at {bootstrap} ({said}); set GUANLAN_BOOTSTRAP or --bootstrap"
@@ -101,6 +101,8 @@ def read_to_end(
             partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
             known = consumer.end_offsets(partitions) if partitions else {}
             ends = {partition: end for partition, end in known.items() if end}
+            if not ends:
+                return
             consumer.assign(list(ends))
             consumer.seek_to_beginning(*ends)
             heard = time.monotonic()

@@ -40,16 +40,22 @@ def read_table(path: Path, sheet: str = "", encoding: str = "") -> Table:
     Cells are texts, numbers, dates or None, as the format has them. Raises InputError, here or while rows are
     read, with one sentence.
     """
-    reader = _READERS.get(kind_of(path))
-    if reader is None:
-        known = ", ".join(sorted(_READERS))
-        raise InputError(f"{path}: can't tell the format from the name; known: {known}")
+    check_file(path)
     with _readable(path):
-        table = reader(path, sheet, encoding)
+        table = _READERS[kind_of(path)](path, sheet, encoding)
     repeated = sorted({name for name in table.columns if name and table.columns.count(name) > 1})
     if repeated:
         raise InputError(f"{path}: the column {repeated[0]!r} stands twice")
     return Table(path, table.columns, _guarded(path, table.rows))
+
+
+def check_file(path: Path) -> None:
+    """Raise InputError when the file is not there or its name tells no format that can be read."""
+    with _readable(path):
+        path.stat()
+    if kind_of(path) not in _READERS:
+        known = ", ".join(sorted(_READERS))
+        raise InputError(f"{path}: can't tell the format from the name; known: {known}")
 
 
 def kind_of(path: Path) -> str:
@@ -146,7 +152,6 @@ def _row(number: int, columns: tuple[str, ...], cells: list[Any]) -> Row:
 
 def _json_lines(path: Path, sheet: str, encoding: str) -> Table:
     del sheet, encoding
-    path.stat()
     return Table(path, (), (_json_row(number, line) for number, line in read_lines(path)))
 
 

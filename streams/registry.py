@@ -24,7 +24,7 @@ def publish_institutions(bootstrap: str, topic: str, institutions: Iterable[Inst
 
     Raises ServiceError when the broker does not answer or refuses one.
     """
-    producer = open_producer(bootstrap, linger_ms=20)
+    producer = open_producer(bootstrap, linger_ms=20, allow_auto_create_topics=False)
     with answering(bootstrap):
         try:
             sent = [producer.send(topic, key=i.code.encode(), value=msgspec.json.encode(i)) for i in institutions]
@@ -38,7 +38,7 @@ def publish_institutions(bootstrap: str, topic: str, institutions: Iterable[Inst
 
 def retire_institutions(bootstrap: str, topic: str, codes: Iterable[str]) -> None:
     """Write a tombstone for each code: the institution leaves the registry and its alerts are retired."""
-    producer = open_producer(bootstrap)
+    producer = open_producer(bootstrap, allow_auto_create_topics=False)
     with answering(bootstrap):
         try:
             for future in [producer.send(topic, key=code.encode(), value=None) for code in codes]:

@@ -22,7 +22,7 @@ from rules.catalogue import Catalogue
 from rules.problems import InputError, nearest
 from streams.decode import MAX_BYTES, Columns, Decoder
 from streams.mapping import Mapping, load_mapping, own_format
-from streams.readers import Row, kind_of, read_lines, read_table
+from streams.readers import Row, check_file, kind_of, read_lines, read_table
 from streams.rows import Clock, Draft, RowWriter
 from streams.wire import Reason, Rejection, from_seconds, to_seconds
 
@@ -63,6 +63,9 @@ def filings_from(
         if not mapping.forms:
             raise InputError(f"the mapping {mapping.name!r} is for institutions, not for filings")
     clock = clock or on_the_due_day(catalogue)
+    paths = list(paths)
+    for path in paths:
+        check_file(path)
     for path in paths:
         if mapping is None and kind_of(path) in (".jsonl", ".ndjson") and _is_wire(path):
             yield from _wire_drafts(path, clock)
@@ -125,18 +128,35 @@ class Batch:
     start: int
     drafts: list[Draft] = field(default_factory=list)
 
-    def judge(self, decoder: Decoder) -> tuple[list[Columns], list[RowRefusal]]:
-        """Return the accepted filings, with positions among all as their index, and the refused."""
+    def judge(
+        self, decoder: Decoder, registered: frozenset[str] = frozenset()
+    ) -> tuple[list[Columns], list[RowRefusal]]:
+        """Return the accepted filings, with positions among all as their index, and the refused.
+
+        Filings of institutions that are not among `registered` are refused; an empty set refuses nobody.
+        """
         told = [i for i, draft in enumerate(self.drafts) if draft.problem is None]
         decoded = decoder.decode([self.drafts[i].record for i in told])
-        where = np.array(told, dtype=np.int64) + self.start
-        wrong = [self._refusal(told[r.position], Rejection(r.reason, r.detail)) for r in decoded.rejected]
-        wrong += [self._refusal(i, d.problem) for i, d in enumerate(self.drafts) if d.problem is not None]
-        return [replace(c, index=where[c.index]) for c in decoded.forms], sorted(wrong)
+        where = np.array(told, dtype=np.int64)
+        wrong = {told[r.position]: Rejection(r.reason, r.detail) for r in decoded.rejected}
+        wrong |= {i: draft.problem for i, draft in enumerate(self.drafts) if draft.problem is not None}
+        forms = []
+        for columns in decoded.forms:
+            strange = [bool(registered) and code not in registered for code in columns.institutions]
+            for row in np.flatnonzero(strange).tolist():
+                wrong[int(where[columns.index[row]])] = _stranger(columns.institutions[row], registered)
+            known = columns.take(~np.array(strange)) if any(strange) else columns
+            forms.append(replace(known, index=where[known.index] + self.start))
+        return forms, [self._refusal(i, wrong[i]) for i in sorted(wrong)]
 
     def _refusal(self, i: int, rejection: Rejection) -> RowRefusal:
         draft = self.drafts[i]
         return RowRefusal(self.start + i, rejection.reason, rejection.detail, draft.file, draft.row)
+
+
+def _stranger(code: str, registered: frozenset[str]) -> Rejection:
+    guess = nearest(code, registered)
+    return Rejection(Reason.UNKNOWN_INSTITUTION, f"no institution {code!r} is registered{'; ' if guess else ''}{guess}")
 
 
 def in_batches(drafts: Iterable[Draft]) -> Iterator[Batch]:

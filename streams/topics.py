@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rules.problems import ConfigError
 from streams.clients import admin_client
 
 if TYPE_CHECKING:
@@ -127,6 +128,14 @@ def differences(bootstrap: str, table: Iterable[Topic]) -> list[Difference]:
             )
             found.extend(_setting_differences(topic, settings.get(topic.name, {})))
     return found
+
+
+def require_topic(bootstrap: str, name: str) -> None:
+    """Raise ConfigError when the topic is not there, ServiceError when no broker answers."""
+    with admin_client(bootstrap) as admin:
+        there = name in admin.list_topics()
+    if not there:
+        raise ConfigError(f"there is no topic {name!r} at {bootstrap}; run: guanlan topics create")
 
 
 def _settings(admin: KafkaAdminClient, topics: list[Topic]) -> dict[str, dict[str, str]]:

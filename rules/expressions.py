@@ -295,11 +295,11 @@ class _Parser:
     def options(self) -> tuple[Expression, ...]:
         if not self.take("("):
             return (self.atom(),)
-        items = [self.atom()]
+        items = [self.signed()]
         while self.take(","):
             if self.token.text == ")":
                 break
-            items.append(self.atom())
+            items.append(self.signed())
         self.expect(")", "to close the list")
         return tuple(items)
 

@@ -76,7 +76,7 @@ class Daemon:
         return self._child.pid
 
     def start(self, ready: Callable[[], bool], within: float = 60.0) -> None:
-        """Start the program and return when `ready()` is true; raise StartError when it ends or after `within` seconds."""
+        """Start the program and return when `ready()` is true; StartError when it ends or needs more than `within` s."""
         if self.running:
             raise RuntimeError(f"{self.name} is running already")
         with self.log.open("ab") as output:

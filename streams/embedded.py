@@ -1,7 +1,8 @@
 """The embedded broker: Tansu, which speaks Kafka's protocol and keeps everything in memory.
 
-For the demo and for machines without Java. It has no transactions, a member of a group that died holds the
-group for up to 30 s, and what it stores is gone when it stops.
+For the demo and for machines without Java. It has no transactions, and what it stores is gone when it stops. It
+lets a member into a group only after half of the session timeout that the member asks for, and after all of it
+where an earlier member died: so members should ask for `SESSION_TIMEOUT` and not for Faust's minute.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import Self
 
 from rules.problems import ConfigError
 from streams.daemon import LOOPBACK, Daemon, accepts, free_port
+
+SESSION_TIMEOUT = 3.0
+"""Seconds: the session timeout that members of groups on the embedded broker should ask for."""
 
 
 def embedded_program() -> Path | None:

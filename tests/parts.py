@@ -58,6 +58,7 @@ class ContainerKafka:
 
         self._container = KafkaContainer(CONTAINER_IMAGE).with_kraft()
         self._container.with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
+        self._container.with_env("KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS", "1000")
         self._container.with_env("KAFKA_MESSAGE_MAX_BYTES", str(LARGEST_RECORD))
         self._container.with_env("KAFKA_REPLICA_FETCH_MAX_BYTES", str(LARGEST_RECORD))
         self._container.with_env("KAFKA_SOCKET_REQUEST_MAX_BYTES", str(2 * LARGEST_RECORD))

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import logging
 import shutil
 import subprocess
 import tempfile
@@ -152,7 +151,6 @@ def _serves(bootstrap: str) -> bool:
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
 
-    logging.getLogger("kafka").setLevel(logging.ERROR)
     try:
         admin = KafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
     except KafkaError:

@@ -10,7 +10,7 @@ from kafka.admin import NewTopic
 from kafka.structs import TopicPartition
 
 from deploy.kafka.local import LocalKafka
-from streams.embedded import EmbeddedKafka
+from streams.embedded import SESSION_TIMEOUT, EmbeddedKafka
 from tests.parts import Broker
 
 
@@ -43,7 +43,28 @@ def _read(bootstrap: str, topic: str, count: int) -> list[bytes]:
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", consumer_timeout_ms=20_000)
     try:
         consumer.assign([TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic))])
-        return [record.value for record, _ in zip(consumer, range(count), strict=False)]
+        return [record.value for _, record in zip(range(count), consumer, strict=False)]
+    finally:
+        consumer.close()
+
+
+def _read_in_group(bootstrap: str, count: int) -> list[bytes]:
+    """Read `count` values of topic filings as the only member of a group, commit, and leave."""
+    consumer = KafkaConsumer(
+        "filings",
+        bootstrap_servers=bootstrap,
+        group_id="watch",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        session_timeout_ms=int(SESSION_TIMEOUT * 1000),
+        heartbeat_interval_ms=int(SESSION_TIMEOUT * 200),
+        max_poll_records=1,
+        consumer_timeout_ms=60_000,
+    )
+    try:
+        values = [record.value for _, record in zip(range(count), consumer, strict=False)]
+        consumer.commit()
+        return values
     finally:
         consumer.close()
 
@@ -84,6 +105,16 @@ def test_the_embedded_broker_keeps_records(embedded: EmbeddedKafka) -> None:
     _produce(embedded.bootstrap, "filings", values[:100], enable_idempotence=True)
     _produce(embedded.bootstrap, "filings", values[100:], enable_idempotence=False)
     assert _read(embedded.bootstrap, "filings", len(values)) == values
+
+
+@pytest.mark.needs("embedded")
+def test_a_group_on_the_embedded_broker_goes_on_where_it_stopped(embedded: EmbeddedKafka) -> None:
+    """A second member of a group, after the first has left, reads what the first had not committed."""
+    values = [b"%d" % n for n in range(20)]
+    _make_topic(embedded.bootstrap, "filings", partitions=1)
+    _produce(embedded.bootstrap, "filings", values)
+    assert _read_in_group(embedded.bootstrap, 12) == values[:12]
+    assert _read_in_group(embedded.bootstrap, 8) == values[12:]
 
 
 @pytest.mark.needs("embedded")

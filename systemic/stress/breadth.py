@@ -39,11 +39,12 @@ def breadth(breach: Vector, weight: Vector) -> Breadth:
         raise ValueError("a weight is negative")
     if not np.isin(state[known], (0.0, 1.0)).all():
         raise ValueError("a breach is 1, 0 or missing")
-    whole, seen, hit = heavy.sum(), heavy[known].sum(), heavy[known] @ state[known]
+    whole, seen, unseen = heavy.sum(), heavy[known].sum(), heavy[~known].sum()
+    hit = heavy[known] @ state[known]
     if not whole > 0:
         return Breadth(*(4 * [float("nan")]))
     share = float(hit / seen) if seen > 0 else float("nan")
-    return Breadth(share, float(hit / whole), float((hit + whole - seen) / whole), float(seen / whole))
+    return Breadth(share, float(hit / whole), float((hit + unseen) / whole), float(seen / whole))
 
 
 @measure(

@@ -47,8 +47,8 @@ def waterfall(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[
     steps = []
     for part in sorted(parts, key=lambda p: (-abs(pairs[p][1] - pairs[p][0]), p)):
         was, now = pairs[part]
-        steps.append(Step(part, was, now, level, level + now - was))
-        level += now - was
+        steps.append(Step(part, was, now, level, level + (now - was)))
+        level = steps[-1].end
     return tuple(steps)
 
 

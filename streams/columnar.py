@@ -32,14 +32,11 @@ from faust.types import TP, ConsumerMessage
 FAUST_VERSION = "0.15.3"
 
 INTERNALS: Mapping[str, tuple[str, ...]] = {
+    "mode.services:Service": ("_crashed", "crash", "crash_reason", "crashed"),
     "faust.app.base:App": (
         "_new_transport",
         "_on_partitions_revoked",
         "_stop_consumer",
-        "_crashed",
-        "crash",
-        "crash_reason",
-        "crashed",
         "flow_control",
         "producer",
     ),

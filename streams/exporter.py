@@ -19,7 +19,14 @@ from wsgiref.simple_server import WSGIServer
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    start_http_server,
+)
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -124,6 +131,8 @@ class Exporter(Collector):
         self._loop = loop
         self._snapshot = snapshot
         self._server: tuple[WSGIServer, threading.Thread] | None = None
+        self.port = 0
+        disable_created_metrics()
         self.registry = CollectorRegistry(auto_describe=False)
         self.pipeline = Pipeline(self.registry)
         self.registry.register(self)
@@ -167,7 +176,8 @@ class Exporter(Collector):
             raise ConfigError(
                 f"can't serve metrics on {host}:{port}: {err.strerror}; set GUANLAN_METRICS_PORT to a free port"
             ) from None
-        return int(self._server[0].server_address[1])
+        self.port = int(self._server[0].server_address[1])
+        return self.port
 
     def close(self) -> None:
         """Stop answering."""

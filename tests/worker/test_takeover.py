@@ -1,0 +1,77 @@
+"""Several workers, and one killed in mid-stream: the end is that of a single worker that nobody disturbed."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+import pytest
+
+from streams.roster import home
+from tests.worker.field import Field, direct, load, program_of, wait_until
+
+pytestmark = pytest.mark.needs("kafka")
+
+
+def test_two_workers_one_killed_end_as_one_undisturbed(field: Field) -> None:
+    """Kill -9 of one of two workers while filings flow changes neither the alerts' ids nor the state at the end."""
+    wide, records = load(institutions=60, filings=6_000)
+    program = program_of(wide)
+    expected = direct(program, wide.institutions, records)
+    field.prepare(wide.institutions)
+    field.start_worker(wide)
+    doomed = field.start_worker(wide)
+    feeder = threading.Thread(target=field.send, args=(records,), kwargs={"pause": 0.05, "piece": 40})
+    feeder.start()
+    wait_until(lambda: len(field.read("alerts")) > len(expected.transitions) // 4)
+    assert feeder.is_alive()
+    doomed.kill()
+    feeder.join()
+    wait_until(field.caught_up)
+    found = field.transitions()
+    assert found.keys() == expected.transitions.keys()
+    assert found == expected.transitions
+    assert field.state(program, wide.institutions) == expected.active
+    assert field.rejected() == []
+
+
+def test_a_worker_killed_alone_goes_on_where_it_was(field: Field) -> None:
+    """Kill -9 and restart on the same disk, three times in one load: same alerts, same state."""
+    wide, records = load(institutions=40, filings=4_000, seed=5)
+    program = program_of(wide)
+    expected = direct(program, wide.institutions, records)
+    field.prepare(wide.institutions)
+    third = len(records) // 3
+    for part in range(3):
+        worker = field.start_worker(wide, instance="only")
+        before = len(field.read("alerts"))
+        field.send(records[part * third : None if part == 2 else (part + 1) * third])
+        wait_until(lambda before=before: len(field.read("alerts")) > before)  # type: ignore[misc]
+        worker.kill()
+    field.start_worker(wide, instance="only")
+    wait_until(field.caught_up)
+    assert field.transitions() == expected.transitions
+    assert field.state(program, wide.institutions) == expected.active
+
+
+def test_a_worker_that_joins_takes_its_share(field: Field) -> None:
+    """A second worker gets half of the partitions while filings flow; leaving again in order it hands them back."""
+    wide, records = load(institutions=40, filings=3_000, seed=7)
+    program = program_of(wide)
+    expected = direct(program, wide.institutions, records)
+    field.prepare(wide.institutions)
+    field.start_worker(wide)
+    feeder = threading.Thread(target=field.send, args=(records,), kwargs={"pause": 0.05, "piece": 20})
+    feeder.start()
+    second = field.start_worker(wide)
+    held = second.log.read_text(encoding="utf-8").rpartition("watching partitions ")[2].splitlines()[0]
+    assert len(held.split(",")) == field.partitions // 2
+    wait_until(lambda: len(field.read("alerts")) > len(expected.transitions) // 2)
+    second.stop()
+    feeder.join()
+    wait_until(field.caught_up)
+    assert "ending" in second.log.read_text(encoding="utf-8")
+    assert field.transitions() == expected.transitions
+    assert field.state(program, wide.institutions) == expected.active
+    alerts = field.read("alerts")
+    assert max(Counter(home((a.key or b"").decode(), field.partitions) for a in alerts).values()) < len(alerts)

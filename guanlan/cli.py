@@ -14,7 +14,18 @@ from rich.console import Console
 
 from rules.problems import GuanlanError
 
-COMMANDS: tuple[str, ...] = ("backtest", "demo", "desk", "import", "institutions", "rules", "submit", "topics", "worker")
+COMMANDS: tuple[str, ...] = (
+    "backtest",
+    "demo",
+    "desk",
+    "doctor",
+    "import",
+    "institutions",
+    "rules",
+    "submit",
+    "topics",
+    "worker",
+)
 
 app = typer.Typer(
     name="guanlan",

@@ -65,7 +65,7 @@ class Play:
 
     def _run(self, stack: ExitStack) -> int:
         say = self.console.print
-        say(f"{self.stage.broker}: starting", style="dim")
+        say("starting the broker" if self.stage.broker == "embedded" else "using your broker", style="dim")
         self.stage.open(self.sector.institutions)
         self.feeder = Feeder(self.sector, self.stage)
         stack.callback(self.feeder.stop)
@@ -152,42 +152,39 @@ class Play:
             readings=self.gauge.readings,
             before=self.gauge.at_start,
             stories=self.sector.stories,
-            broker=f"{self.stage.broker} {self.stage.bootstrap}",
+            broker=self.stage.broker,
+            bootstrap=self.stage.bootstrap,
             metrics_url=self.stage.metrics_url,
         )
         with self.watcher.lock:
             return frame(view, self.watcher.seen, self.console.height)
 
     def _summary(self) -> int:
-        self._full_reading()
         language = self.options.language
         with self.watcher.lock:
             seen = self.watcher.seen
             lacking = {story.id: seen.lacking(story) for story in self.sector.stories}
             others = seen.others(self.sector.stories)
             transitions, refused = seen.transitions, seen.refused.total()
+        complete = self.phase == "done"
         table = Table(box=None, padding=(0, 2), show_header=False)
         for story in self.sector.stories:
             missing = lacking[story.id]
-            mark = Text("found", "green") if not missing else Text("missed", "bold red")
+            mark = Text("found", "green") if not missing else Text("missed" if complete else "not yet", "bold red")
             note = "" if not missing else "; ".join(missing[:3])
             table.add_row(mark, story.title.get(language) or story.title["en"], Text(note, "red"))
         self.console.print(table)
         totals = self.gauge.readings.totals
         self.console.print(
             f"{totals['applied']:,.0f} filings applied, {refused:,} refused, {totals['judged']:,.0f} rules judged, "
-            f"{transitions:,} transitions; {len(others)} alerts on institutions to which nothing was planted"
+            f"{transitions:,} transitions; {len(others)} alerts on institutions to which nothing was planted",
+            soft_wrap=True,
         )
         for transition in others[:5]:
             self.console.print(f"  {transition.as_of} {transition.rule} {transition.subject}", style="dim")
         found = sum(not missing for missing in lacking.values())
-        complete = self.phase == "done"
         self.console.print(f"{found} of {len(lacking)} stories found" + ("" if complete else " so far"))
         return 0 if found == len(lacking) or not complete else 1
-
-    def _full_reading(self) -> None:
-        if self.phase == "done":
-            self.gauge.read()
 
 
 @contextmanager

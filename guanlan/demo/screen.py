@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.columns import Columns
 from rich.console import Group, RenderableType
+from rich.layout import Layout
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -20,6 +22,7 @@ from rules.transitions import Transition
 
 STYLES = {"critical": "bold white on red", "warning": "bold yellow", "watch": "cyan", "none": "green"}
 BARS = " ▁▂▃▄▅▆▇█"
+PIPELINE_ROWS = 8
 WORDS = {
     "en": {
         "title": "a made-up sector of {n} banks and insurers",
@@ -46,7 +49,13 @@ WORDS = {
         "history": "reading the history",
         "done": "all live days played",
         "refused": "{n} records refused",
-        "none": "none yet",
+        "nothing": "none yet",
+        "watch": "watch",
+        "warning": "warning",
+        "critical": "critical",
+        "none": "none",
+        "embedded": "embedded (Tansu, in memory)",
+        "given": "yours",
     },
     "zh": {
         "title": "虚构行业：{n}家银行与保险机构",
@@ -73,14 +82,23 @@ WORDS = {
         "history": "正在读取历史",
         "done": "演示日期已播完",
         "refused": "退回{n}条记录",
-        "none": "暂无",
+        "nothing": "暂无",
+        "watch": "关注",
+        "warning": "预警",
+        "critical": "严重",
+        "none": "正常",
+        "embedded": "内置（Tansu，内存）",
+        "given": "外部",
     },
 }
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Everything a frame shows. `today` is the day played (ISO), `position` of `days` live days."""
+    """Everything a frame shows. `today` is the day played (ISO), `position` of `days` live days.
+
+    broker: "embedded" or "given". before: latency counts when the live days began.
+    """
 
     language: str
     institutions: int
@@ -93,18 +111,23 @@ class View:
     before: dict[float, float]
     stories: Sequence[Story]
     broker: str
+    bootstrap: str
     metrics_url: str
 
 
 def frame(view: View, seen: Seen, height: int) -> RenderableType:
-    """Return one frame of at most `height` lines."""
+    """Return one frame of `height` lines."""
     words = WORDS.get(view.language, WORDS["en"])
-    top = Table.grid(expand=True, padding=(0, 1))
-    top.add_column(ratio=2)
-    top.add_column(ratio=3)
-    top.add_row(_pipeline(view, seen, words), _stories(view, seen, words))
-    rows = max(3, height - len(view.stories) - 9)
-    return Group(_header(view, words), top, _alerts(view, seen, words, rows), _footer(view, words))
+    middle = max(len(view.stories), PIPELINE_ROWS) + 2
+    layout, top = Layout(), Layout(size=middle)
+    top.split_row(Layout(_pipeline(view, seen, words), ratio=4), Layout(_stories(view, seen, words), ratio=5))
+    layout.split_column(
+        Layout(_header(view, words), size=2),
+        top,
+        Layout(_alerts(view, seen, words, max(1, height - middle - 6))),
+        Layout(_footer(view, words), size=1),
+    )
+    return layout
 
 
 def _header(view: View, words: dict[str, str]) -> RenderableType:
@@ -122,10 +145,11 @@ def _pipeline(view: View, seen: Seen, words: dict[str, str]) -> RenderableType:
     waiting = max(0, view.sent - int(totals["applied"] + totals["rejected"]))
     low, high = (view.readings.latency(share, view.before) for share in (0.5, 0.99))
     severities = Counter(t.severity for t in seen.open.values())
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column(justify="right")
-    table.add_column()
+    labels = (words[key] for key in ("rate", "applied", "waiting", "rejected", "latency", "judged", "series", "open"))
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(style="dim", min_width=max(map(cell_len, labels)))
+    table.add_column(justify="right", min_width=8)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_row(words["rate"], f"{view.readings.rate:,.0f}", Text(_bars(view.readings.rates), style="blue"))
     table.add_row(words["applied"], f"{totals['applied']:,.0f}", f"{totals['values']:,.0f} {words['values']}")
     table.add_row(words["waiting"], f"{waiting:,}", "")
@@ -134,14 +158,17 @@ def _pipeline(view: View, seen: Seen, words: dict[str, str]) -> RenderableType:
     table.add_row(words["judged"], f"{totals['judged']:,.0f}", "")
     table.add_row(words["series"], f"{view.readings.series:,}", "")
     counts = Text.assemble(
-        *((f"{severities[s]} {s}  ", STYLES[s]) for s in ("critical", "warning", "watch") if severities[s])
+        *((f"{severities[s]} {words[s]}  ", STYLES[s]) for s in ("critical", "warning", "watch") if severities[s])
     )
     table.add_row(words["open"], str(len(seen.open)), counts)
     return Panel(table, title=words["pipeline"], title_align="left", border_style="dim")
 
 
 def _stories(view: View, seen: Seen, words: dict[str, str]) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for story in view.stories:
         lacking = seen.lacking(story)
         title = story.title.get(view.language) or story.title["en"]
@@ -161,7 +188,7 @@ def _found(story: Story, seen: Seen, words: dict[str, str]) -> str:
         return words["refused"].format(n=sum(n for (code, _), n in seen.refused.items() if code in codes))
     firsts = [t for (rule, code), t in seen.fired.items() if rule in story.rules and code in story.institutions]
     first = min(firsts, key=lambda t: t.seen_at)
-    return f"{first.seen_at[:10]}  {first.rule}"
+    return f"{first.seen_at[2:10]}  {first.rule.partition('.')[2]}"
 
 
 def _alerts(view: View, seen: Seen, words: dict[str, str], rows: int) -> RenderableType:
@@ -170,17 +197,17 @@ def _alerts(view: View, seen: Seen, words: dict[str, str], rows: int) -> Rendera
     table.add_column("", no_wrap=True)
     table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
     for transition in list(seen.latest)[:rows]:
-        table.add_row(transition.as_of[:10], _badge(transition), _message(transition, view.language))
+        table.add_row(transition.as_of[:10], _badge(transition, words), _message(transition, view.language))
     if not seen.latest:
-        table.add_row("", "", Text(words["none"], "dim"))
-    return Panel(table, title=words["alerts"], title_align="left", border_style="dim", height=rows + 3)
+        table.add_row("", "", Text(words["nothing"], "dim"))
+    return Panel(table, title=words["alerts"], title_align="left", border_style="dim")
 
 
-def _badge(transition: Transition) -> Text:
+def _badge(transition: Transition, words: dict[str, str]) -> Text:
     sign = {"firing": "!", "escalated": "↑", "eased": "↓", "resolved": "✓"}.get(transition.state, "")
     shown = transition.previous if transition.state == "resolved" else transition.severity
     style = "green" if transition.state == "resolved" else STYLES[transition.severity]
-    return Text(f" {sign} {shown} ", style=style)
+    return Text(f" {sign} {words[shown]} ", style=style)
 
 
 def _message(transition: Transition, language: str) -> Text:
@@ -189,7 +216,11 @@ def _message(transition: Transition, language: str) -> Text:
 
 
 def _footer(view: View, words: dict[str, str]) -> RenderableType:
-    parts = (f"{words['metrics']} {view.metrics_url}", f"{words['broker']} {view.broker}", words["ends"])
+    parts = (
+        f"{words['metrics']} {view.metrics_url}",
+        f"{words['broker']} {words[view.broker]} {view.bootstrap}",
+        words["ends"],
+    )
     return Columns([Text(part, style="dim") for part in parts], expand=True)
 
 

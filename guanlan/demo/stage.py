@@ -48,8 +48,8 @@ class Stage:
 
     @property
     def broker(self) -> str:
-        """What kind of broker it is, for the screen."""
-        return "your broker" if self._given else EmbeddedKafka.description
+        """Whether the broker is the "embedded" one, or was "given"."""
+        return "given" if self._given else "embedded"
 
     @property
     def metrics_url(self) -> str:

@@ -96,7 +96,7 @@ def plant(
         ),
         Story(
             "bad_batch",
-            {"en": "A service provider's upload goes wrong", "zh": "服务商批量报送出错"},
+            {"en": "A provider's upload goes wrong", "zh": "服务商批量报送出错"},
             tuple(codes[i] for i in upload),
             to_date(upload_day),
             to_date(upload_day),
@@ -128,7 +128,7 @@ def plant(
         ),
         Story(
             "unvalidated_models",
-            {"en": "AI models put to use without validation", "zh": "人工智能模型未经验证即投产"},
+            {"en": "AI models used without validation", "zh": "人工智能模型未经验证即投产"},
             (codes[careless],),
             to_date(quarter),
             to_date(int(live[-1])),
@@ -136,7 +136,7 @@ def plant(
         ),
         Story(
             "bad_loans",
-            {"en": "Bad loans climb quarter by quarter", "zh": "不良贷款逐季上升"},
+            {"en": "Bad loans climb for years", "zh": "不良贷款逐季上升"},
             (codes[sour],),
             to_date(int(timeline.quarters[0])),
             to_date(int(timeline.quarters[-1])),
@@ -144,7 +144,7 @@ def plant(
         ),
         Story(
             "thin_insurer",
-            {"en": "An insurer's solvency wears away", "zh": "保险公司偿付能力持续下滑"},
+            {"en": "Solvency wears away", "zh": "保险公司偿付能力持续下滑"},
             (codes[thin],),
             to_date(int(timeline.quarters[0])),
             to_date(int(timeline.quarters[-1])),

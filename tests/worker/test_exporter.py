@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -125,6 +126,8 @@ def test_a_worker_shows_what_was_filed(field: Field) -> None:
             return (await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{port}/metrics")).text
 
     found = parsed(asyncio.run(run()))
+    filed = [msgspec.json.decode(r.value) for r in records if r.key == "W00000"]
+    newest = max(filed, key=lambda f: (f["as_of"], f.get("revision", 0)))
     shown = {labels[0]: value for labels, value in found["guanlan_x0000_ratio"].items()}
     assert shown["W00000"] == newest["values"]["x0000"]
     assert sum(found["guanlan_alerts"].values()) == len(expected.active)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-from rules.problems import GuanlanError
+from streams.clients import ServiceError
 
 LOOPBACK = "127.0.0.1"
 
@@ -21,10 +21,8 @@ _PORTS = range(20_000, 32_000)  # below Linux's ephemeral ports, so no outgoing 
 _GUARD = 'cat >/dev/null; kill -KILL -- "-$1" 2>/dev/null'
 
 
-class StartError(GuanlanError):
+class StartError(ServiceError):
     """A program did not start or did not answer in time; the message ends with its last words."""
-
-    exit_code = 3
 
 
 def free_port() -> int:
@@ -76,7 +74,7 @@ class Daemon:
         return self._child.pid
 
     def start(self, ready: Callable[[], bool], within: float = 60.0) -> None:
-        """Start the program and return when `ready()` is true; StartError when it ends or needs more than `within` s."""
+        """Start it and return once `ready()` is true; raise StartError when it ends or needs more than `within` s."""
         if self.running:
             raise RuntimeError(f"{self.name} is running already")
         with self.log.open("ab") as output:

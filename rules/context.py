@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rules.calendar import due, has_deadline
 from rules.catalogue import Catalogue
-from rules.plan import Node
+from rules.plan import Node, walk
 from rules.store import NEVER, Bools, Floats, FormStore, Ints, Longs
 
 DAY = 86_400
@@ -39,7 +41,9 @@ class World:
     """What contexts read from: stores by form, attribute columns by name, and the text codes in them.
 
     `derived` are the nodes of derived indicators. `level_at` tells the level (int8) of a rule's alert for rows
-    at dates; expressions with `firing` need it.
+    at dates; expressions with `firing` need it. `members` are the rows of institutions, ascending, that count
+    in values across institutions; `system` marks the row that stands for the system itself; `now` is the latest
+    time that filings or ticks have told.
     """
 
     catalogue: Catalogue
@@ -50,6 +54,15 @@ class World:
     country: str = ""
     derived: Mapping[str, Node] = field(default_factory=dict)
     level_at: LevelAt | None = None
+    members: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
+    system: Bools = field(default_factory=lambda: np.zeros(0, np.bool_))
+    now: int = 0
+
+    def past_deadline(self, node: Node, at: int) -> bool:
+        """Whether every form that the node reads was due before `now` for the date `at`."""
+        forms = [self.catalogue.forms[str(n.params[0])] for n in walk(node) if n.op == "column"]
+        day = datetime.fromtimestamp(at, UTC).date()
+        return all(has_deadline(form) and due(form, day, self.country) <= self.now for form in forms)
 
     def code(self, text: str) -> int:
         """Return the number that stands for a text in attribute columns."""

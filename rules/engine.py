@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.calendar import expected
+from rules.calendar import expected, has_deadline
 from rules.catalogue import SYSTEM
 from rules.context import Context, World
 from rules.evidence import transitions
@@ -122,6 +122,8 @@ class Engine:
         self.judge = Judge(self.world, self.fold)
         self.groups = group_rules(self.rules, FIRST_ROWS)
         self._due: dict[str, int] = {}
+        self._across = frozenset[str]().union(*(g.triggers for g in self.groups if g.across))
+        self._touched: dict[str, set[int]] = {}
         self._compact_at = COMPACT_EVERY
         for institution in institutions:
             self.put_institution(institution)
@@ -153,6 +155,7 @@ class Engine:
             self._active[row] = True
         self.institutions[row] = institution
         self._system[row] = institution.code == SYSTEM
+        self.world.system = self._system
         for name in TEXT_ATTRIBUTES:
             self.world.texts[name][row] = self.world.code(str(getattr(institution, name)))
         for name in NUMBER_ATTRIBUTES:
@@ -215,11 +218,17 @@ class Engine:
         outcome = Outcome()
         before = self.judge.tally.evaluated
         arrived: list[tuple[int, Transition]] = []
+        self._touched.clear()
         for step in _steps(batches):
             found = [entry for batch in step for entry in self._apply_one_each(batch, outcome)]
             # evidence is read now: the next step moves the history on
             told = transitions([entry[1:] for entry in found], self.rules, self.world, self.institutions)
             arrived += zip((entry[0] for entry in found), told, strict=True)
+        if self._touched:
+            seen, last = self.world.now, max(int(batch.sequence.max()) for batch in batches if len(batch.rows))
+            entries = [(e, cause, seen) for e, cause in self._judge_across(self._touched)]
+            told = transitions(entries, self.rules, self.world, self.institutions)
+            arrived += ((last, transition) for transition in told)
         arrived.sort(key=lambda entry: entry[0])
         outcome.transitions = [transition for _, transition in arrived]
         outcome.evaluated = self.judge.tally.evaluated - before
@@ -249,8 +258,13 @@ class Engine:
         else:
             placed_newest, placed_revised = placed.newest, placed.revised
         cause = np.where(placed_revised, REVISED, np.where(placed_newest, FILED, LATE)).astype(np.int8)
+        if len(batch.rows) and self._across & {batch.form}:
+            self._touched.setdefault(batch.form, set()).update(np.unique(batch.as_of).tolist())
+            self.world.now = max(self.world.now, int(batch.submitted_at.max()))
         found: list[tuple[int, Event, Cause, int]] = []
         for group in self.groups:
+            if group.across:
+                continue
             if group.clocks:
                 if batch.form in group.clocks:
                     found += self._judge_clock(group, batch, cause)
@@ -317,9 +331,10 @@ class Engine:
         last_date = dict(zip(rows.tolist(), dates[-1].tolist(), strict=True))
         said: list[Event] = []
         touched = {(e.rule, e.row) for e in old} | {(e.rule, e.row) for e in new}
-        position = {(int(k), int(r)): i for i, (k, r) in enumerate(zip(pair_rule, pair_row, strict=True))}
+        place_of_rule = {int(rule): i * len(rows) for i, rule in enumerate(group.index)}
+        place_of_row = {int(row): i for i, row in enumerate(rows)}
         for rule, row in sorted(touched):
-            pair = np.array([position[rule, row]])
+            pair = np.array([place_of_rule[rule] + place_of_row[row]])
             said += differences(
                 first.take(pair),
                 [e for e in old if (e.rule, e.row) == (rule, row)],
@@ -331,6 +346,8 @@ class Engine:
 
     def _old_events(self, taken: Records, first: Records) -> list[Event]:
         """Events that the records taken back had said, oldest first a pair."""
+        if not len(taken):
+            return []
         found: list[Event] = []
         before = {(int(k), int(r)): i for i, (k, r) in enumerate(zip(first.rule, first.row, strict=True))}
         order = np.lexsort((taken.date, taken.row, taken.rule))
@@ -342,6 +359,57 @@ class Engine:
                 found += events(state, now)
                 state = now
         return found
+
+    def _judge_across(self, touched: Mapping[str, set[int]]) -> list[tuple[Event, Cause]]:
+        """Judge rules on values across institutions, for all of them, at the dates touched and since."""
+        found: list[tuple[Event, Cause]] = []
+        self.world.members = np.flatnonzero(self._active & ~self._system).astype(np.int32)
+        self._date_system(touched)
+        rows = np.flatnonzero(self._active).astype(np.int32)
+        for group in self.groups:
+            dates = [date for form in group.triggers for date in touched.get(form, ())]
+            if not group.across or not dates:
+                continue
+            newest = np.max([self.world.stores[form].newest(rows) for form in group.forms], axis=0)
+            chosen = rows[newest >= min(dates)]
+            n = len(chosen)
+            if not n:
+                continue
+            cause = FILED if min(dates) >= int(newest.max()) else LATE
+            filings = FormBatch(
+                form="",
+                rows=chosen,
+                as_of=np.full(n, min(dates), np.int64),
+                submitted_at=np.full(n, self.world.now, np.int64),
+                revision=np.zeros(n, np.int32),
+                offset=np.full(n, -1, np.int64),
+                sequence=np.zeros(n, np.int64),
+                values=np.zeros((0, n)),
+            )
+            told = self._judge_again(group, filings, np.full(n, cause, np.int8))
+            found += [(event, why) for _, event, why, _ in told]
+        return found
+
+    def _date_system(self, touched: Mapping[str, set[int]]) -> None:
+        """Give the system's own row the dates touched, as filings without values, so that it is judged at them."""
+        row = self._rows.get(SYSTEM)
+        if row is None:
+            return
+        rows = np.array([row], np.int32)
+        for form, dates in touched.items():
+            store = self.world.stores[form]
+            for date in sorted(dates):
+                same = store.as_of[:, row] == date
+                revision = store.revision[same.argmax(), row] + 1 if same.any() else 0
+                blank = [np.full((len(names), 1), np.nan) for names in (store.kept, store.last)]
+                store.place(
+                    rows,
+                    np.array([date], np.int64),
+                    np.array([revision], np.int32),
+                    np.array([-1], np.int64),
+                    blank[0],
+                    blank[1],
+                )
 
     def _edge(self, form: str, rows: Ints) -> Longs:
         """The oldest as-of date of the form at which a filing still changes states."""
@@ -398,13 +466,23 @@ class Engine:
                     at = np.full(len(rows), wanted[0], np.int64)
                     states = self.judge.step(group, rows, at, self._system[rows])
                     found += [(e, "clock", wanted[0]) for e in events(*states)]
-        for form in {f for g in self.groups for f in g.clocks}:
+        passed: dict[str, set[int]] = {}
+        for form in {f for g in self.groups for f in g.clocks} | self._with_deadlines():
             wanted = expected(self.program.catalogue.forms[form], now, self.world.country)
-            if wanted is not None:
-                self._due[form] = max(wanted[0], self._due.get(form, int(NEVER)))
+            if wanted is not None and wanted[0] > self._due.get(form, int(NEVER)):
+                self._due[form] = wanted[0]
+                if form in self._across:
+                    passed[form] = {wanted[1]}
+        self.world.now = max(self.world.now, now)
+        if passed:
+            found += [(event, "clock", now) for event, _ in self._judge_across(passed)]
         outcome.transitions = transitions(found, self.rules, self.world, self.institutions)
         outcome.evaluated = self.judge.tally.evaluated - before
         return outcome
+
+    def _with_deadlines(self) -> set[str]:
+        forms = self.program.catalogue.forms
+        return {form for form in self._across if has_deadline(forms[form])}
 
     def _compact(self) -> None:
         if self.fold.size < self._compact_at:

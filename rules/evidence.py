@@ -10,6 +10,7 @@ import numpy as np
 from rules.calendar import format_instant
 from rules.catalogue import Catalogue
 from rules.context import Context, Truth, World
+from rules.explain import render as render_value
 from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RESOLVED, Event
 from rules.operations import evaluate, number
 from rules.plan import Piece, Rule
@@ -121,12 +122,15 @@ def format_seen(seconds: int) -> str:
 def _readings(rule: Rule, context: Context) -> list[dict[str, Reading]]:
     out: list[dict[str, Reading]] = [{} for _ in range(len(context))]
     catalogue = context.world.catalogue
+    system = [context.world.system[row] for row in context.rows]
     for name in rule.reads:
         form = catalogue.indicators[name].form
         store = context.world.stores[form]
         values = context.column(form, name)
         slots, there = context.filing(form)
         for i, row in enumerate(context.rows):
+            if system[i] and rule.across:
+                continue
             if not there[i]:
                 out[i][name] = Reading(None, unit_name(catalogue, name))
                 continue
@@ -140,9 +144,15 @@ def _readings(rule: Rule, context: Context) -> list[dict[str, Reading]]:
                 int(store.revision[slot, row]),
                 offset if offset >= 0 else None,
             )
+    for node in rule.across:
+        found = number(node, context)
+        for i in range(len(context)):
+            out[i][render_value(node)] = Reading(None if math.isnan(found[i]) else float(found[i]))
     for name in rule.derives:
         derived = number(context.world.derived[name], context)
         for i in range(len(context)):
+            if system[i] and rule.across:
+                continue
             out[i][name] = Reading(None if math.isnan(derived[i]) else float(derived[i]), unit_name(catalogue, name))
     return out
 

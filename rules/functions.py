@@ -13,14 +13,16 @@ from rules.compiler import Compiler
 from rules.expressions import Call, ExpressionError, Name, Number, Text
 from rules.plan import Node
 from rules.problems import nearest
+from rules.registry import TEXT_ATTRIBUTES
 from rules.transitions import SEVERITIES
-from rules.units import RATIO, unit_of
+from rules.units import RATIO, Unit, unit_of
 from rules.windows import DAY, parse_span
 
 MAX_FILINGS = 400
 STREAK_LIMIT = 12
 CUSUM_FILINGS = 24
 FORECAST_FILINGS = 8
+GROUPING = tuple(name for name in TEXT_ATTRIBUTES if name not in ("code", "lei"))
 
 Builder = Callable[[Compiler, Call], Node]
 
@@ -51,12 +53,15 @@ def function(usage: str) -> Callable[[Builder], Builder]:
     return register
 
 
+def _usage(call: Call) -> ExpressionError:
+    return ExpressionError(call.at, f"{call.function} is called as {FUNCTIONS[call.function].usage}", check="arguments")
+
+
 def _expect(call: Call, low: int, high: int) -> None:
     if call.options:
         raise ExpressionError(call.options[0][1].at, f"{call.function} takes no argument {call.options[0][0]!r}")
     if not low <= len(call.args) <= high:
-        usage = FUNCTIONS[call.function].usage
-        raise ExpressionError(call.at, f"{call.function} is called as {usage}", check="arguments")
+        raise _usage(call)
 
 
 def _filings(call: Call, index: int, default: int) -> int:
@@ -293,6 +298,112 @@ def age(c: Compiler, call: Call) -> Node:
     if not forms:
         raise ExpressionError(call.at, "age needs an indicator", check="arguments")
     return c.graph.node("age", (x,), forms, unit=unit_of("days"))
+
+
+def _across(c: Compiler, call: Call, count: int, unit: Unit | None, default_by: str = "") -> Node:
+    """An aggregate over `count` arguments, the group given by `by=`."""
+    by = default_by
+    for key, value in call.options:
+        named = value.id if isinstance(value, Name) else value.value if isinstance(value, Text) else ""
+        if key != "by" or named not in GROUPING:
+            summary = f"{call.function} knows by= one of {', '.join(GROUPING)}"
+            raise ExpressionError(value.at, summary, check="arguments")
+        by = named
+    if len(call.args) != count:
+        raise _usage(call)
+    args = tuple(c.any(arg) for arg in call.args)
+    for node, arg in zip(args, call.args, strict=True):
+        if not c.forms(node):
+            raise ExpressionError(arg.at, f"{call.function} needs an indicator here", check="arguments")
+    return c.graph.node(call.function, args, (by,), unit=unit)
+
+
+def _of_number(c: Compiler, call: Call, keeps_unit: bool = True, default_by: str = "") -> Node:
+    if not call.args:
+        raise _usage(call)
+    return _across(c, call, 1, c.number(call.args[0]).unit if keeps_unit else RATIO, default_by)
+
+
+@function("group_sum(x, by=attribute)")
+def group_sum(c: Compiler, call: Call) -> Node:
+    """Sum of x over all institutions, or over those that share the attribute. Missing values are left out.
+
+    Like everything across institutions it is missing until 80 % of those who report the form have done so for
+    the date, or its deadline has passed.
+    """
+    return _of_number(c, call)
+
+
+@function("group_mean(x, by=attribute)")
+def group_mean(c: Compiler, call: Call) -> Node:
+    """Mean of x over all institutions, or over those that share the attribute; coverage as for group_sum."""
+    return _of_number(c, call)
+
+
+@function("weighted_mean(x, w, by=attribute)")
+def weighted_mean(c: Compiler, call: Call) -> Node:
+    """Mean of x weighted by w, over institutions where both are known; coverage as for group_sum."""
+    return _across(c, call, 2, c.number(call.args[0]).unit if call.args else None)
+
+
+@function("hhi(x, by=attribute)")
+def hhi(c: Compiler, call: Call) -> Node:
+    """Herfindahl index of x over institutions: the sum of squared shares, from 1/n to 1; coverage as for group_sum."""
+    return _of_number(c, call, keeps_unit=False)
+
+
+@function("count(condition, by=attribute)")
+def count(c: Compiler, call: Call) -> Node:
+    """How many institutions the condition holds for; unknown does not count; coverage as for group_sum."""
+    if len(call.args) == 1:
+        c.truth(call.args[0])
+    return _across(c, call, 1, None)
+
+
+@function("share_of(condition, w, by=attribute)")
+def share_of(c: Compiler, call: Call) -> Node:
+    """Share of w that belongs to institutions for which the condition holds, of all where both are known."""
+    if len(call.args) == 2:
+        c.truth(call.args[0])
+        c.number(call.args[1])
+    return _across(c, call, 2, RATIO)
+
+
+@function("share(x, by=attribute)")
+def share(c: Compiler, call: Call) -> Node:
+    """The institution's own share of the sum of x; coverage as for group_sum."""
+    return _of_number(c, call, keeps_unit=False)
+
+
+@function("peer_median(x, by=peer_group)")
+def peer_median(c: Compiler, call: Call) -> Node:
+    """Median of x in the institution's peer group, itself included; coverage as for group_sum."""
+    return _of_number(c, call, default_by="peer_group")
+
+
+@function("peer_mean(x, by=peer_group)")
+def peer_mean(c: Compiler, call: Call) -> Node:
+    """Mean of x in the peer group without what lies outside its 5 % and 95 % quantiles, as in the UBPR."""
+    return _of_number(c, call, default_by="peer_group")
+
+
+@function("peer_percentile(x, by=peer_group)")
+def peer_percentile(c: Compiler, call: Call) -> Node:
+    """Percentile rank of x among its peers, 0 to 1; equal values share the middle of their ranks."""
+    return _of_number(c, call, keeps_unit=False, default_by="peer_group")
+
+
+@function("peer_rank(x, by=peer_group)")
+def peer_rank(c: Compiler, call: Call) -> Node:
+    """Rank of x among its peers: 1 for the largest; equal values share the better rank."""
+    node = _of_number(c, call, default_by="peer_group")
+    return c.graph.node(node.op, node.args, node.params, unit=None)
+
+
+@function("peer_zscore(x, by=peer_group)")
+def peer_zscore(c: Compiler, call: Call) -> Node:
+    """Robust z-score among peers: distance from their median in units of 1.4826 median absolute deviations."""
+    return _of_number(c, call, keeps_unit=False, default_by="peer_group")
 
 
 @function("firing(rule, level)")

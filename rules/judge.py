@@ -27,6 +27,7 @@ class Group:
     forms: frozenset[str]
     triggers: frozenset[str]
     clocks: frozenset[str]
+    across: bool
     judged: Longs
 
     def grow(self, rows: int) -> None:
@@ -60,9 +61,10 @@ class Tally:
 
 def group_rules(rules: Sequence[Rule], rows: int) -> list[Group]:
     """Gather rules that share their forms, triggers and clocks; those that ask for others come after them."""
-    found: dict[tuple[int, frozenset[str], frozenset[str], frozenset[str]], list[int]] = {}
+    found: dict[tuple[int, bool, frozenset[str], frozenset[str], frozenset[str]], list[int]] = {}
     for number, rule in enumerate(rules):
-        found.setdefault((rule.rank, rule.forms, rule.triggers, rule.clocks), []).append(number)
+        key = (rule.rank, bool(rule.across), rule.forms, rule.triggers, rule.clocks)
+        found.setdefault(key, []).append(number)
     return [
         Group(
             tuple(rules[n] for n in numbers),
@@ -70,9 +72,10 @@ def group_rules(rules: Sequence[Rule], rows: int) -> list[Group]:
             forms,
             triggers,
             clocks,
+            across,
             np.full(rows, NEVER),
         )
-        for (_, forms, triggers, clocks), numbers in sorted(found.items(), key=lambda item: item[0][0])
+        for (_, across, forms, triggers, clocks), numbers in sorted(found.items(), key=lambda item: item[0][0])
     ]
 
 
@@ -131,6 +134,9 @@ class Judge:
 
     def _count_unknown(self, rule: Rule, context: Context, at: NDArray[np.intp]) -> None:
         left = np.ones(len(at), np.bool_)
+        if rule.across:
+            self.tally.unknown[rule.id, "coverage too low"] += len(at)
+            return
         part = Context(context.world, context.rows[at], context.at[at])
         for reason, found in _reasons(rule, part):
             now = left & found

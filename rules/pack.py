@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from rules.aggregates import is_aggregate
 from rules.catalogue import FREQUENCY_DAYS, Catalogue
 from rules.compiler import Compiler, located
 from rules.composites import composed
-from rules.expressions import parse
+from rules.expressions import ExpressionError, parse
 from rules.messages import compile_template
 from rules.plan import Level, Node, Piece, Rule, Span, walk
 from rules.problems import CatalogueError, ConfigError, PackError, Place, Problem, nearest
@@ -128,6 +129,8 @@ def _derived(compiler: Compiler) -> dict[str, Node]:
         if indicator.formula:
             with located(problems, indicator.formula_place, indicator.formula):
                 nodes[indicator.id] = compiler.indicator(indicator.id)
+                if any(is_aggregate(n) for n in walk(nodes[indicator.id])):
+                    raise ExpressionError(0, "a formula can't look at other institutions", "do it in the rule")
     if problems:
         raise CatalogueError(problems)
     return nodes
@@ -199,7 +202,8 @@ def _rule(
             "nothing would ever judge it",
         )
         return None
-    system = scope == "system" or any(f.startswith("measures.") for f in triggers)
+    across = tuple(n for n in below if is_aggregate(n))
+    system = scope == "system" or bool(across) or any(f.startswith("measures.") for f in triggers)
     plain = json.dumps(value.plain(), sort_keys=True, ensure_ascii=False)
     return Rule(
         id=ident,
@@ -220,6 +224,7 @@ def _rule(
         forms=forms,
         triggers=triggers,
         clocks=clocks,
+        across=across,
         asks=asks,
         rank=0,
         placement="system" if system else "watch",

@@ -109,6 +109,8 @@ class Rule:
     judged. `triggers` are all forms it reads, `where` included: a filing of one judges anew what it changes.
     `reads` are the reported indicators it reads, `derives` the derived ones it names.
     `clocks` are forms whose deadlines it watches; such a rule is judged when one passes or is met.
+    `across` are the values over several institutions that it uses; a rule with any is judged for all of them
+    whenever one files.
     `asks` are the rules whose alerts it asks for with `firing`; `rank` is 0 without, else above theirs.
     """
 
@@ -130,6 +132,7 @@ class Rule:
     forms: frozenset[str]
     triggers: frozenset[str]
     clocks: frozenset[str]
+    across: tuple[Node, ...]
     asks: frozenset[str]
     rank: int
     placement: Literal["watch", "system"]

@@ -51,13 +51,13 @@ def answering(bootstrap: str) -> Iterator[None]:
 
 
 @contextmanager
-def admin_client(bootstrap: str, connect_seconds: float = CONNECT_SECONDS) -> Iterator[KafkaAdminClient]:
+def admin_client(bootstrap: str) -> Iterator[KafkaAdminClient]:
     """Yield an admin client; raises ServiceError."""
     from kafka import KafkaAdminClient
 
     with answering(bootstrap):
         client = KafkaAdminClient(
-            bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=int(connect_seconds * 1000)
+            bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=int(CONNECT_SECONDS * 1000)
         )
         try:
             yield client
@@ -65,22 +65,20 @@ def admin_client(bootstrap: str, connect_seconds: float = CONNECT_SECONDS) -> It
             client.close()
 
 
-def open_producer(bootstrap: str, connect_seconds: float = CONNECT_SECONDS, **options: Any) -> KafkaProducer:
+def open_producer(bootstrap: str, **options: Any) -> KafkaProducer:
     """Return a producer that waits for all replicas; raises ServiceError. `options` go to kafka-python."""
     from kafka import KafkaProducer
 
     with answering(bootstrap):
         return KafkaProducer(
             bootstrap_servers=bootstrap.split(","),
-            bootstrap_timeout_ms=int(connect_seconds * 1000),
+            bootstrap_timeout_ms=int(CONNECT_SECONDS * 1000),
             acks="all",
             **options,
         )
 
 
-def read_to_end(
-    bootstrap: str, topic: str, idle_seconds: float = 30.0, connect_seconds: float = CONNECT_SECONDS
-) -> Iterator[Record]:
+def read_to_end(bootstrap: str, topic: str, idle_seconds: float = 30.0) -> Iterator[Record]:
     """Yield every record of a topic from its beginning to its present end, each partition in order.
 
     Belongs to no consumer group. A topic that does not exist has no records. Raises ServiceError when the
@@ -91,7 +89,7 @@ def read_to_end(
     with answering(bootstrap):
         consumer = KafkaConsumer(
             bootstrap_servers=bootstrap.split(","),
-            bootstrap_timeout_ms=int(connect_seconds * 1000),
+            bootstrap_timeout_ms=int(CONNECT_SECONDS * 1000),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -127,12 +127,15 @@ class Mapping:
             if form is None:
                 continue
             if form not in catalogue.forms:
-                problems.append(_unknown(mapped.form.place, "form", form, catalogue.forms))
+                summary = f"the catalogue has no form {form!r}"
+                problems.append(Problem(mapped.form.place, "unknown-form", summary, nearest(form, catalogue.forms)))
                 continue
             known = catalogue.reported(form)
             for column in mapped.columns or ():
                 if column.indicator not in known:
-                    problems.append(_unknown(column.place, f"indicator in {form}:", column.indicator, known))
+                    summary = f"the form {form!r} has no indicator {column.indicator!r}"
+                    fix = nearest(column.indicator, known)
+                    problems.append(Problem(column.place, "unknown-indicator", summary, fix))
         _raise(problems)
 
 
@@ -224,8 +227,6 @@ def _form(value: Value, problems: list[Problem]) -> FormMapping:
     r.only(_FORM_KEYS)
     layout = r.choice("layout", ("wide", "long"), "wide")
     for key in ("indicator", "value"):
-        if layout == "long" and key not in r.data:
-            r.problem(value.place, "required", f"a long table needs {key!r}, the column it stands in")
         if layout == "wide" and key in r.data:
             r.problem(r.place(key), "shape", f"{key!r} is for 'layout: long'")
     if "columns" not in r.data:
@@ -328,10 +329,6 @@ def delay_parts(delay: str) -> tuple[int, str]:
     if not found:
         raise ValueError(f"{delay!r} is no delay: 30d, 15bd or 6h")
     return int(found[1]), found[2]
-
-
-def _unknown(place: Place, what: str, name: str, known: Iterable[str]) -> Problem:
-    return Problem(place, "unknown", f"there is no {what} {name!r} in the catalogue", nearest(name, known))
 
 
 def _raise(problems: list[Problem]) -> None:

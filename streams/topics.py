@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rules.problems import ConfigError
-from streams.clients import admin_client
+from streams.clients import ServiceError, admin_client
 
 if TYPE_CHECKING:
     from kafka import KafkaAdminClient
@@ -26,6 +27,7 @@ LARGEST_RECORD = 64 * 1024 * 1024
 large is judged and kept like any other bad filing, and not lost at the sender."""
 
 _HEADERS = 64 * 1024
+_SETTLE_SECONDS = 10.0
 _FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1"}
 _LATEST = {"cleanup.policy": "compact"}
 _MONTH = {"cleanup.policy": "delete", "retention.ms": str(30 * 86_400_000)}
@@ -102,8 +104,13 @@ def create_topics(bootstrap: str, table: Iterable[Topic]) -> tuple[list[str], li
                 },
                 wait_for_metadata=True,
             )
-        _mend_settings(admin, [topic for topic in table if topic.name in there])
-    return [topic.name for topic in missing], differences(bootstrap, table)
+        mended = _mend_settings(admin, [topic for topic in table if topic.name in there])
+    left = differences(bootstrap, table)
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while mended and any(d.what in mended for d in left) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        left = differences(bootstrap, table)
+    return [topic.name for topic in missing], left
 
 
 def differences(bootstrap: str, table: Iterable[Topic]) -> list[Difference]:
@@ -159,14 +166,20 @@ def _setting_differences(topic: Topic, actual: dict[str, str]) -> list[Differenc
     ]
 
 
-def _mend_settings(admin: KafkaAdminClient, topics: list[Topic]) -> None:
+def _mend_settings(admin: KafkaAdminClient, topics: list[Topic]) -> set[str]:
+    """Set what differs and return the names of the settings; brokers may take a moment until they show it."""
     from kafka.admin import ConfigResource, ConfigResourceType
 
     settings = _settings(admin, topics)
+    differing = {t.name: _setting_differences(t, settings.get(t.name, {})) for t in topics}
     changes = [
-        ConfigResource(ConfigResourceType.TOPIC, topic.name, {d.what: d.expected for d in differing})
-        for topic in topics
-        if (differing := _setting_differences(topic, settings.get(topic.name, {})))
+        ConfigResource(ConfigResourceType.TOPIC, name, {d.what: d.expected for d in found})
+        for name, found in differing.items()
+        if found
     ]
-    if changes:
-        admin.alter_configs(changes, raise_on_unknown=False)
+    if not changes:
+        return set()
+    for name, answer in admin.alter_configs(changes, raise_on_unknown=False).get("topic", {}).items():
+        if answer != "OK":
+            raise ServiceError(f"the broker did not change the settings of topic {name!r}: {answer}")
+    return {d.what for found in differing.values() for d in found}

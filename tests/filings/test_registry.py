@@ -1,0 +1,124 @@
+"""The registry: seed files of every kind, and the compacted topic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rules.problems import ConfigError, InputError
+from rules.registry import Institution
+from streams.clients import open_producer
+from streams.registry import publish_institutions, read_institutions, read_seed, retire_institutions
+from streams.topics import INSTITUTIONS, create_topics, require_topic, topic_table
+from tests.fdic import INSTITUTIONS as FDIC_INSTITUTIONS
+from tests.fdic import needs_fdic
+from tests.parts import Broker
+
+CSV = """code,name,name_zh,type,region,peer_group,lei,dsib_bucket,founded,branch_code
+CN001,First Bank,第一银行,large_bank,CN-11,large,5493001KJTIIGC8Y1R12,2,1985,007
+CN002,Second Bank,,city_bank,CN-31,,,,,
+"""
+YAML = """
+institutions:
+  - code: CN001
+    name: {en: First Bank, zh: 第一银行}
+    type: large_bank
+    region: CN-11
+    peer_group: large
+    lei: 5493001KJTIIGC8Y1R12
+    dsib_bucket: 2
+    attributes: {founded: 1985, branch_code: "007"}
+  - {code: CN002, name: {en: Second Bank}, type: city_bank, region: CN-31}
+"""
+BANKS = [
+    Institution(
+        "CN001",
+        {"en": "First Bank", "zh": "第一银行"},
+        "large_bank",
+        "CN-11",
+        "large",
+        "5493001KJTIIGC8Y1R12",
+        2,
+        {"founded": 1985.0, "branch_code": "007"},
+    ),
+    Institution("CN002", {"en": "Second Bank"}, "city_bank", "CN-31"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), [("seed.csv", CSV), ("seed.yaml", YAML), ("list.yml", YAML[15:])])
+def test_tables_and_yaml_tell_the_same(name: str, text: str, tmp_path: Path) -> None:
+    """Both kinds of seed give the same institutions; other columns of a table are attributes."""
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    assert read_seed([path]) == BANKS
+
+
+@needs_fdic
+def test_a_foreign_table_needs_only_a_mapping() -> None:
+    """The FDIC's list becomes institutions, classes of charter become types."""
+    found = {i.code: i for i in read_seed([FDIC_INSTITUTIONS], "us-fdic")}
+    assert len(found) == 15
+    assert found["24735"].name == {"en": "Silicon Valley Bank"}
+    assert {i.type for i in found.values()} == {"commercial_bank", "savings_bank"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        (
+            "s.csv",
+            "code,type\nA,x\nA,y\n,z\nB\n",
+            ["row 3: the code 'A' stands twice", "row 4: has no code", "1 cells"],
+        ),
+        ("s.csv", "code,dsib_bucket\nA,two\n", ["row 2: 'dsib_bucket' must be a whole number, not 'two'"]),
+        ("s.csv", "kode\nA\n", ["row 2: has no code"]),
+        ("s.yaml", "- {code: A, nmae: x}\n- {name: {en: x}}\n", ["s.yaml:1:13", "'name'?", "s.yaml:2:3"]),
+        ("s.yaml", "- {code: '', attributes: {a: [1]}}\n", ["can't be empty", "a text or a number"]),
+        ("s.yaml", "banks: []\n", ["has no key 'banks'"]),
+        ("s.yaml", "a: [\n", ["not valid YAML"]),
+    ],
+)
+def test_everything_wrong_with_a_seed_is_said_at_once(name: str, text: str, words: list[str], tmp_path: Path) -> None:
+    """Each mistake is named with its place; nothing is loaded."""
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_seed([path])
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_value_the_mapping_does_not_know_is_refused(tmp_path: Path) -> None:
+    """A class of charter without an entry in the mapping is an error with its row, not an empty type."""
+    path = tmp_path / "i.csv"
+    path.write_text("CERT,NAME,CITY,STALP,BKCLASS\n1,One,X,NY,ZZ\n")
+    with pytest.raises(InputError, match="row 2: BKCLASS is 'ZZ', which the mapping has no value for"):
+        read_seed([path], "us-fdic")
+    path.write_text("CERT,NAME,CITY,STALP,BKCLAS\n1,One,X,NY,N\n")
+    with pytest.raises(InputError, match="no column 'BKCLASS'; did you mean 'BKCLAS'"):
+        read_seed([path], "us-fdic")
+
+
+def test_the_topic_keeps_the_latest_of_each(kafka: Broker, topic_prefix: str) -> None:
+    """Reading gives each institution as it was written last, without those retired or what is no institution."""
+    create_topics(kafka.bootstrap, topic_table(topic_prefix, partitions=2))
+    topic = topic_prefix + INSTITUTIONS
+    assert read_institutions(kafka.bootstrap, topic) == []
+    gone = Institution("CN003", {"en": "Third Bank"})
+    assert publish_institutions(kafka.bootstrap, topic, [*BANKS, gone]) == 3
+    renamed = Institution("CN002", {"en": "Second Bank Group"}, "city_bank", "CN-31")
+    publish_institutions(kafka.bootstrap, topic, [renamed])
+    retire_institutions(kafka.bootstrap, topic, ["CN003"])
+    producer = open_producer(kafka.bootstrap)
+    producer.send(topic, key=b"CN009", value=b"not an institution").get(timeout=30)
+    producer.close()
+    assert read_institutions(kafka.bootstrap, topic) == [BANKS[0], renamed]
+
+
+def test_a_topic_that_is_not_there_is_empty_and_can_be_required(kafka: Broker, topic_prefix: str) -> None:
+    """Reading creates nothing; a command that must write says how to make the topic."""
+    topic = topic_prefix + INSTITUTIONS
+    assert read_institutions(kafka.bootstrap, topic) == []
+    with pytest.raises(ConfigError, match="run: guanlan topics create"):
+        require_topic(kafka.bootstrap, topic)

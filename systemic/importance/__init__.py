@@ -1,0 +1,1 @@
+"""How important an institution is to the system: indicator scores, buckets, and attribution."""

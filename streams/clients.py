@@ -103,7 +103,7 @@ def read_to_end(bootstrap: str, topic: str, idle_seconds: float = 30.0) -> Itera
                 return
             consumer.assign(list(ends))
             consumer.seek_to_beginning(*ends)
-            heard = time.monotonic()
+            heard, seen = time.monotonic(), set[TopicPartition]()
             while any(consumer.position(p) < end for p, end in ends.items()):
                 polled = consumer.poll(timeout_ms=500)
                 if polled:
@@ -111,6 +111,9 @@ def read_to_end(bootstrap: str, topic: str, idle_seconds: float = 30.0) -> Itera
                 elif time.monotonic() - heard > idle_seconds:
                     raise ServiceError(f"the Kafka broker at {bootstrap} stopped sending topic {topic!r}")
                 for partition, records in polled.items():
+                    if partition not in seen:  # the embedded broker tells the true end only here
+                        seen.add(partition)
+                        ends[partition] = max(ends[partition], consumer.highwater(partition) or 0)
                     for r in records:
                         if r.offset < ends[partition]:
                             yield Record(r.key, r.value, list(r.headers), r.partition, r.offset)

@@ -72,6 +72,8 @@ def granger_p_values(returns: Matrix, order: int = 1) -> Matrix:
 
 def _granger(effect: Vector, cause: Vector, order: int) -> float:
     rows = len(effect)
+    if rows <= order:
+        return float("nan")
     own = np.column_stack([effect[order - lag : rows - lag] for lag in range(1, order + 1)])
     other = np.column_stack([cause[order - lag : rows - lag] for lag in range(1, order + 1)])
     known = complete_rows(own, other, effect[order:])

@@ -26,7 +26,8 @@ def quantile_regression(response: ArrayLike, regressors: ArrayLike, level: float
     if not 0 < level < 1:
         raise ValueError(f"a quantile lies between 0 and 1, not at {level}")
     observed = np.asarray(response, dtype=np.float64)
-    columns = np.asarray(regressors, dtype=np.float64).reshape(len(observed), -1)
+    columns = np.asarray(regressors, dtype=np.float64)
+    columns = columns if columns.ndim > 1 else columns[:, None]
     known = complete_rows(observed, columns)
     design = np.column_stack([np.ones(int(known.sum())), columns[known]])
     if len(design) <= design.shape[1]:

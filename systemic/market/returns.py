@@ -15,7 +15,6 @@ ReturnKind = Literal["log", "simple"]
 
 declare("returns", ("time", "institution"), "ratio", "one-period returns of the institutions, oldest first")
 declare("market_return", ("time",), "ratio", "one-period returns of the market, same dates as `returns`")
-declare("states", ("time", "state"), "ratio", "state variables on the same dates; used with a lag of one row")
 declare("equity_value", ("institution",), "currency", "market value of the equity")
 declare("debt", ("institution",), "currency", "book value of the liabilities")
 declare("equity_path", ("time", "institution"), "currency", "market value of the equity, oldest first")
@@ -59,5 +58,5 @@ def complete_rows(*series: Matrix) -> Mask:
     """Return which rows are finite in every one of the series, each (T,) or (T, n); True where n is 0."""
     known = np.ones(len(series[0]), dtype=np.bool_)
     for each in series:
-        known &= np.isfinite(each).reshape(len(known), -1).all(axis=1)
+        known &= np.isfinite(each if each.ndim > 1 else each[:, None]).all(axis=1)
     return known

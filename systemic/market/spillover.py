@@ -44,6 +44,8 @@ def vector_autoregression(series: Matrix, order: int = 1) -> Autoregression:
     if order < 1:
         raise ValueError(f"a vector autoregression has at least one lag, not {order}")
     rows, n = series.shape
+    if rows <= order:
+        raise ValueError(f"{rows} rows are too few for {order} lags")
     regressors = np.column_stack(
         [np.ones(rows - order)] + [series[order - lag : rows - lag] for lag in range(1, order + 1)]
     )

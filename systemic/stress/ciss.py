@@ -18,7 +18,7 @@ PAPER = (
 MEDIAN = 0.5
 UNIFORM_VARIANCE = 1 / 12
 
-declare("indicators", ("time", "indicator"), "ratio", "raw stress indicators, oldest first, higher is more stress")
+declare("stress_indicators", ("time", "indicator"), "ratio", "raw indicators, oldest first, higher is more stress")
 
 
 def empirical_cdf(series: Vector, *, initial: int | None = None) -> Vector:
@@ -166,14 +166,14 @@ def _structure(
         "stress is worse when it is everywhere at once",
     ),
     complexity="O(T k log T + T m²)",
-    inputs=("indicators",),
+    inputs=("stress_indicators",),
 )
-def stress_index(indicators: Matrix, *, decay: float = 0.93, min_coverage: float = 0.8) -> float:
+def stress_index(stress_indicators: Matrix, *, decay: float = 0.93, min_coverage: float = 0.8) -> float:
     """Last value of the composite of all indicators, each its own sub-index with equal weight; in [0, 1].
 
     NaN where less than `min_coverage` of the indicators are known on the last row, or there is none.
     See `composite` for groups, weights and the parts.
     """
-    if not indicators.size:
+    if not stress_indicators.size:
         return float("nan")
-    return float(composite(indicators, decay=decay, min_coverage=min_coverage).index[-1])
+    return float(composite(stress_indicators, decay=decay, min_coverage=min_coverage).index[-1])

@@ -23,6 +23,7 @@ COMMANDS: tuple[str, ...] = (
     "institutions",
     "rules",
     "submit",
+    "systemic",
     "topics",
     "worker",
 )

@@ -1,0 +1,11 @@
+"""`guanlan systemic`: systemic-risk measures from files, CSV in and CSV or JSON Lines out."""
+
+from __future__ import annotations
+
+import typer
+
+from guanlan.systemic_market_io import register
+
+app = typer.Typer(help="Systemic-risk measures from files: CSV in, CSV or JSON Lines out.", no_args_is_help=True)
+
+register(app)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from msgspec.structs import astuple
 
 from rules.catalogue import Catalogue, Form
-from streams.diagnose import diagnose_filing, out_of_range
+from streams.diagnose import diagnose_filing, is_filed, out_of_range
 from streams.wire import DAY, Code, Reason, Rejection, Revision, from_seconds, to_seconds
 
 Ints = npt.NDArray[np.int64]
@@ -89,7 +89,7 @@ class Decoder:
     def __init__(self, catalogue: Catalogue, max_bytes: int = MAX_BYTES) -> None:
         self.catalogue = catalogue
         self.max_bytes = max_bytes
-        plans = [_Plan(catalogue, form) for form in catalogue.forms.values()]
+        plans = [_Plan(catalogue, form) for form in catalogue.forms.values() if is_filed(form.id)]
         self._plans = {plan.struct: plan for plan in plans}
         kinds: Any = msgspec.NODEFAULT
         for plan in plans:
@@ -250,7 +250,8 @@ class _Gathering:
         if not bad.any():
             return columns, []
         refused = [
-            _from_the_future(columns, row) if early[row] else self._range(columns, row) for row in np.flatnonzero(bad).tolist()
+            _from_the_future(columns, row) if early[row] else self._range(columns, row)
+            for row in np.flatnonzero(bad).tolist()
         ]
         return columns.take(~bad), refused
 

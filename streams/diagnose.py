@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
-from rules.catalogue import Catalogue, Indicator
+from rules.catalogue import MEASURES, Catalogue, Indicator
 from rules.problems import nearest
 from streams.wire import LATEST_REVISION, Reason, Rejection, to_seconds
 
@@ -22,6 +22,11 @@ _LONGEST_GUESS = 80
 class _Found(Exception):
     def __init__(self, reason: Reason, detail: str) -> None:
         self.rejection = Rejection(reason, detail)
+
+
+def is_filed(form: str) -> bool:
+    """Whether institutions file this form; those of measures belong to the system agent alone."""
+    return not form.startswith(f"{MEASURES}.")
 
 
 def diagnose_filing(record: bytes | None, catalogue: Catalogue, max_bytes: int, error: str = "") -> Rejection:
@@ -160,8 +165,9 @@ def _code(value: Any, path: str) -> None:
 def _form(form: Any, catalogue: Catalogue) -> str:
     if not isinstance(form, str):
         _stop(Reason.WRONG_SHAPE, f"'form' must be a text, not {_kind(form)}")
-    if form not in catalogue.forms:
-        _stop(Reason.UNKNOWN_FORM, f"there is no form {_quote(form)}{_guess(form, catalogue.forms)}")
+    known = [name for name in catalogue.forms if is_filed(name)]
+    if form not in known:
+        _stop(Reason.UNKNOWN_FORM, f"there is no form {_quote(form)} to file{_guess(form, known)}")
     return form
 
 
@@ -184,6 +190,8 @@ def _unknown_indicator(name: str, form: str, known: tuple[str, ...], catalogue: 
         return f"form {form} has no indicator {_quote(name)}{_guess(name, known)}"
     if elsewhere.formula:
         return f"{name} is derived from others, not filed"
+    if not is_filed(elsewhere.form):
+        return f"{name} is a measure, not filed"
     return f"{name} belongs to form {elsewhere.form}, not to {form}"
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.catalogue import parse_catalogues
+from rules.catalogue import load_catalogue, parse_catalogues
 from streams.decode import Decoded, Decoder
 from streams.exposures import decode_exposures
 from streams.wire import Reason, to_seconds
@@ -207,6 +207,17 @@ def test_a_catalogue_without_forms_refuses_by_form() -> None:
     assert [r.reason for r in decoder.decode([wire(filing()), b"{}"]).rejected] == [
         Reason.UNKNOWN_FORM,
         Reason.WRONG_SHAPE,
+    ]
+
+
+def test_nobody_files_measures() -> None:
+    """What the system agent computes can't be forged by a filing, though the catalogue has it as a form."""
+    decoder = Decoder(load_catalogue(["cn"]))
+    forged = filing(form="measures.institution", values={"debtrank_impact": 0.0})
+    sneaked = filing(form="cn.liquidity.d", values={"debtrank_impact": 0.0})
+    assert [(r.reason, r.detail) for r in decoder.decode([wire(forged), wire(sneaked)]).rejected] == [
+        (Reason.UNKNOWN_FORM, "there is no form 'measures.institution' to file"),
+        (Reason.UNKNOWN_INDICATOR, "debtrank_impact is a measure, not filed"),
     ]
 
 

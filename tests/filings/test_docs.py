@@ -1,0 +1,51 @@
+"""docs/filings.md says what the code does: its examples are run, its tables are compared."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+
+from rules.catalogue import load_catalogue
+from streams.decode import Decoder
+from streams.exposures import decode_exposures
+from streams.mapping import UNITS, parse_mapping
+from streams.registry import read_seed
+from streams.schemas import schemas
+from streams.wire import Reason
+
+PAGE = (Path(__file__).parents[2] / "docs" / "filings.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """Return the page's code blocks of a language, in order."""
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+
+
+def test_the_example_records_are_good() -> None:
+    """Both JSON examples are accepted and fit the published schemas."""
+    filing, exposures = blocks("json")
+    jsonschema.validate(json.loads(filing), schemas()["filing.json"])
+    jsonschema.validate(json.loads(exposures), schemas()["exposure.json"])
+    assert Decoder(load_catalogue(["cn"])).classify(filing.encode()) is None
+    assert decode_exposures([exposures.encode()])[1] == []
+
+
+def test_the_example_mappings_and_seeds_are_good(tmp_path: Path) -> None:
+    """The YAML examples are a mapping, a seed file and a mapping of institutions."""
+    mapping, seed, registry = blocks("yaml")
+    assert len(parse_mapping(mapping, "docs").forms[0].columns or ()) == 4
+    assert parse_mapping(registry, "docs").institutions is not None
+    path = tmp_path / "seed.yaml"
+    path.write_text(seed, encoding="utf-8")
+    assert [i.code for i in read_seed([path])] == ["CN001"]
+
+
+def test_every_reason_and_every_unit_is_explained() -> None:
+    """The table of reasons has each code once, and the line of units names each unit."""
+    rows = re.findall(r"^\| `([a-z_]+)` \|", PAGE, flags=re.MULTILINE)
+    assert {r for r in rows if r in set(Reason)} == set(Reason)
+    line = next(line for line in PAGE.splitlines() if line.startswith("| `unit` |"))
+    assert set(re.findall(r"`([^`]+)`", line)) == {"unit", *UNITS}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("guanlan.desk")
 
 LOOK_AGAIN_SECONDS = 300.0
+METRICS_PORT = 9465
 
 
 class RegistryNames:
@@ -52,7 +53,7 @@ def command(
     notify: Annotated[list[str] | None, typer.Option(help="An Apprise URL; may be given several times.")] = None,
     metrics_port: Annotated[
         int, typer.Option(help="Port of /metrics; 0 for any free one.", envvar="GUANLAN_DESK_METRICS_PORT")
-    ] = 9465,
+    ] = METRICS_PORT,
 ) -> None:
     """Notify Alertmanager and Apprise targets of alerts, until interrupted."""
     from alerts.metrics import DeskMetrics

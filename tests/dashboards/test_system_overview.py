@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import units
 
 from deploy.grafana.build import FOLDER, rendered
+from tests.dashboards.asking import SCRAPE, Asked
 from tests.dashboards.sector import EACH, TYPES, Sector
 from tests.programs import start_prometheus
 
 GRAFANA = Path(__file__).parents[2] / "deploy" / "grafana"
-SCRAPE = """
-global: {scrape_interval: 1s, scrape_timeout: 1s}
-scrape_configs:
-  - {job_name: guanlan-worker, static_configs: [{targets: ["%s"]}]}
-  - {job_name: guanlan-desk, static_configs: [{targets: ["%s"]}]}
-"""
-SUBSTITUTES = {"$type": ".*", "$region": ".*", "$__rate_interval": "10s", "$__range": "3600s", "$__interval": "1s"}
 BANKS = 3 * EACH
 
 
@@ -49,61 +40,6 @@ def targets() -> list[Any]:
         for panel in panels()
         for target in panel["targets"]
     ]
-
-
-def filled(expr: str) -> str:
-    """Return the expression as Grafana sends it, with all types and regions chosen."""
-    for name, value in sorted(SUBSTITUTES.items(), reverse=True):
-        expr = expr.replace(name, value)
-    assert "$" not in expr, expr
-    return expr
-
-
-WELL = "min(min_over_time(up[10s])) == 1 and min(count_over_time(up[10s])) >= 8"
-
-
-class Asked:
-    """A Prometheus that has scraped a sector for ten seconds; every query is asked as of that moment."""
-
-    def __init__(self, url: str, sector: Sector) -> None:
-        self._url = url
-        self._at = time.time()
-        self.sector = sector
-
-    def wait(self, expr: str, seconds: float = 120.0) -> None:
-        """Wait until the query gives something; the moment asked about is then the one of the answer."""
-        give_up = time.monotonic() + seconds
-        while not self.instant(expr):
-            assert time.monotonic() < give_up, f"nothing for {expr} in {seconds} s"
-            time.sleep(0.25)
-            self._at = time.time()
-
-    def instant(self, expr: str) -> list[dict[str, Any]]:
-        """Return the vector of the moment."""
-        return self._ask("query", {"query": filled(expr), "time": self._at})
-
-    def over_time(self, expr: str) -> list[dict[str, Any]]:
-        """Return the series of the five seconds before the moment."""
-        return self._ask("query_range", {"query": filled(expr), "start": self._at - 5, "end": self._at, "step": 1})
-
-    def _ask(self, path: str, params: dict[str, Any]) -> list[dict[str, Any]]:
-        answer = httpx.get(f"{self._url}/api/v1/{path}", params=params, timeout=30).json()
-        assert answer["status"] == "success", answer
-        assert not answer.get("warnings")
-        return list(answer["data"]["result"])
-
-
-@pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
-    """A real Prometheus that scrapes a real exposition; given when every scrape of ten seconds went well."""
-    with Sector() as sector:
-        program = start_prometheus(tmp_path_factory.mktemp("prometheus"), SCRAPE % (sector.worker, sector.desk), {})
-        try:
-            found = Asked(program.url, sector)
-            found.wait(WELL)
-            yield found
-        finally:
-            program.stop()
 
 
 @pytest.mark.needs("prometheus")

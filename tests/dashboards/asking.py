@@ -1,0 +1,58 @@
+"""Asking a real Prometheus what the dashboards and rules ask."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx
+
+from tests.dashboards.sector import Sector
+
+SCRAPE = """
+global: {scrape_interval: 1s, scrape_timeout: 1s}
+scrape_configs:
+  - {job_name: guanlan-worker, static_configs: [{targets: ["%s"]}]}
+  - {job_name: guanlan-desk, static_configs: [{targets: ["%s"]}]}
+"""
+SUBSTITUTES = {"$type": ".*", "$region": ".*", "$__rate_interval": "10s", "$__range": "3600s", "$__interval": "1s"}
+WELL = "min(min_over_time(up[10s])) == 1 and min(count_over_time(up[10s])) >= 8"
+
+
+def filled(expr: str) -> str:
+    """Return the expression as Grafana sends it, with all types and regions chosen."""
+    for name, value in sorted(SUBSTITUTES.items(), reverse=True):
+        expr = expr.replace(name, value)
+    assert "$" not in expr, expr
+    return expr
+
+
+class Asked:
+    """A Prometheus that scrapes a sector; every query is asked as of one moment."""
+
+    def __init__(self, url: str, sector: Sector) -> None:
+        self._url = url
+        self._at = time.time()
+        self.sector = sector
+
+    def wait(self, expr: str, seconds: float = 120.0) -> None:
+        """Wait until the query gives something; the moment asked about is then the one of the answer."""
+        give_up = time.monotonic() + seconds
+        while not self.instant(expr):
+            assert time.monotonic() < give_up, f"nothing for {expr} in {seconds} s"
+            time.sleep(0.25)
+            self._at = time.time()
+
+    def instant(self, expr: str) -> list[dict[str, Any]]:
+        """Return the vector of the moment."""
+        return self._ask("query", {"query": filled(expr), "time": self._at})
+
+    def over_time(self, expr: str) -> list[dict[str, Any]]:
+        """Return the series of the five seconds before the moment."""
+        return self._ask("query_range", {"query": filled(expr), "start": self._at - 5, "end": self._at, "step": 1})
+
+    def _ask(self, path: str, params: dict[str, Any]) -> list[dict[str, Any]]:
+        answer = httpx.get(f"{self._url}/api/v1/{path}", params=params, timeout=30).json()
+        assert answer["status"] == "success", answer
+        assert not answer.get("warnings")
+        return list(answer["data"]["result"])

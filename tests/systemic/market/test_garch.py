@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -11,9 +12,7 @@ from systemic.arrays import Matrix
 from systemic.market.garch import dynamic_correlation, gjr_garch, market_model, simulate_lrmes
 from tests.systemic.market.worlds import correlated
 
-needs_arch = pytest.mark.skipif(
-    not pytest.importorskip("importlib.util").find_spec("arch"), reason="the package arch (extra market) is missing"
-)
+needs_arch = pytest.mark.skipif(find_spec("arch") is None, reason="the package arch (extra market) is missing")
 
 
 def correlated_shocks(days: int, a: float, b: float, target: float, seed: int = 0) -> Matrix:

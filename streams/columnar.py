@@ -236,18 +236,15 @@ class ColumnarConsumer(driver.Consumer):
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Checkpoint, then commit what the checkpoint covers.
 
-        In the flow of work a checkpoint that took long is followed by a longer pause, so that checkpoints
-        take at most about a fifth of the time; when flow is stopped (rebalance, end) there is no pause.
+        While work flows not before `next_commit`, which the app sets; at once when flow is stopped.
         """
-        began = time.monotonic()
-        if self.sealed or (self.flow_active and began < self.next_commit):
+        if self.sealed or (self.flow_active and time.monotonic() < self.next_commit):
             return False
         self._acked.clear()
         self._acked_index.clear()
         cut = self.progress.applied()
         if not await self.app.checkpoint(cut):
             return False
-        self.next_commit = time.monotonic() + 4 * (time.monotonic() - began)
         offsets = {tp: offset for tp, offset in cut.items() if offset > self.committed.get(tp, 0)}
         if not offsets or not await self._commit_offsets(offsets, start_new_transaction):
             return False

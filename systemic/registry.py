@@ -112,9 +112,7 @@ def measure(
             raise ValueError(f"the measure {name!r} needs a reference and a docstring")
         for word, allowed, what in ((level, LEVELS, "level"), (unit, UNITS, "unit"), (sign, SIGNS, "sign")):
             if word not in allowed:
-                raise ValueError(
-                    f"the measure {name!r} has the {what} {word!r}; it is one of {', '.join(allowed)}"
-                )
+                raise ValueError(f"the measure {name!r} has the {what} {word!r}; it is one of {', '.join(allowed)}")
         unknown = [i for i in (*inputs, *optional) if i not in _inputs]
         if unknown:
             raise ValueError(f"the measure {name!r} reads {', '.join(unknown)}, which nothing declares")
@@ -146,9 +144,7 @@ def load_inputs() -> Mapping[str, Input]:
     return MappingProxyType(dict(sorted(_inputs.items())))
 
 
-declare(
-    "exposures", ("institution", "institution"), "currency", "[i, j] is what i has lent to j; dense or sparse"
-)
+declare("exposures", ("institution", "institution"), "currency", "[i, j] is what i has lent to j; dense or sparse")
 declare("buffer", ("institution",), "currency", "the equity that absorbs an institution's losses")
 declare("weight", ("institution",), "currency", "economic weight; scaled to sum 1; total assets by custom")
 declare("external_assets", ("institution",), "currency", "assets that are not claims on other institutions")

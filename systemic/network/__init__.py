@@ -1,0 +1,1 @@
+"""Measures of networks of exposures: contagion, clearing, fire sales, reconstruction, concentration."""

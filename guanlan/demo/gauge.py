@@ -54,7 +54,7 @@ class Gauge:
         """Scrape and return the readings; a scrape that fails leaves the last ones."""
         now = time.monotonic()
         full = now >= self._full_at
-        names = None if full else [("name[]", name) for name in COUNTERS]
+        names = {} if full else {"name[]": list(COUNTERS)}
         try:
             text = self._client.get(self._url, params=names).raise_for_status().text
         except httpx.HTTPError:

@@ -54,44 +54,44 @@ class Play:
 
     def run(self) -> int:
         """Play; return 0 when every story was found or a person ended it, 1 when one was missed."""
-        with ExitStack() as stack:
+        with ExitStack() as stack, _terminated_like_interrupted():
             stack.enter_context(self.stage)
-            stack.enter_context(_terminated_like_interrupted())
             try:
-                return self._run(stack)
+                self._raise_curtain(stack)
+                self._show()
             except KeyboardInterrupt:
-                self.console.print("ended", style="dim")
-                return 0
+                self._say("ending")
+                if self.phase == "history":
+                    return 0
+            return self._summary()
 
-    def _run(self, stack: ExitStack) -> int:
-        say = self.console.print
-        say("starting the broker" if self.stage.broker == "embedded" else "using your broker", style="dim")
+    def _raise_curtain(self, stack: ExitStack) -> None:
+        """Start everything, and have the history on its way before the worker looks."""
+        self._say("starting the broker" if self.stage.broker == "embedded" else "using your broker")
         self.stage.open(self.sector.institutions)
         self.feeder = Feeder(self.sector, self.stage)
         stack.callback(self.feeder.stop)
         count = self.feeder.send_history()
-        say(f"{count:,} filings of history sent; starting the worker", style="dim")
+        self._say(f"{count:,} filings of history sent; starting the worker")
         self.stage.start_worker()
         self.watcher = Watcher(self.stage)
         stack.callback(self.watcher.stop)
         self.gauge = Gauge(self.stage.metrics_url)
         stack.callback(self.gauge.close)
         self.watcher.start()
-        if self.options.headless:
+
+    def _show(self) -> None:
+        if self.options.headless or not self.console.is_terminal:
             self._perform(lambda: None)
-        else:
-            with Live(console=self.console, screen=True, auto_refresh=False, transient=True) as live:
+            return
+        with Live(console=self.console, screen=True, auto_refresh=False, transient=True) as live:
 
-                def draw() -> None:
-                    live.update(self._frame(), refresh=True)
+            def draw() -> None:
+                live.update(self._frame(), refresh=True)
 
-                try:
-                    self._perform(draw)
-                    while True:
-                        self._wait(draw)
-                except KeyboardInterrupt:
-                    pass
-        return self._summary()
+            self._perform(draw)
+            while True:
+                self._wait(draw)
 
     def _perform(self, draw: Callable[[], None]) -> None:
         """History, live days, and the time the worker needs to say its last words."""
@@ -99,11 +99,17 @@ class Play:
         self.gauge.begin()
         self.phase = "live"
         seconds = self.options.seconds
-        self.feeder.start(self.feeder.days / seconds if seconds else self.options.pace)
+        pace = self.feeder.days / seconds if seconds else self.options.pace
+        if self.options.headless:
+            self._say(f"history read; playing {self.feeder.days} days, {pace:g} a second")
+        self.feeder.start(pace)
         self._until(self.feeder.finished.is_set, float("inf"), draw)
         self._until(self._settled(), SETTLE_SECONDS, draw)
+        self.gauge.read()
         self.phase = "done"
-        draw()
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, style="dim", soft_wrap=True)
 
     def _until(self, done: Callable[[], bool], within: float, draw: Callable[[], None]) -> None:
         deadline = time.monotonic() + within

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
-from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.layout import Layout
 from rich.panel import Panel
@@ -216,12 +215,9 @@ def _message(transition: Transition, language: str) -> Text:
 
 
 def _footer(view: View, words: dict[str, str]) -> RenderableType:
-    parts = (
-        f"{words['metrics']} {view.metrics_url}",
-        f"{words['broker']} {words[view.broker]} {view.bootstrap}",
-        words["ends"],
-    )
-    return Columns([Text(part, style="dim") for part in parts], expand=True)
+    broker = f"{words['broker']} {view.bootstrap} {words[view.broker]}"
+    parts = (words["ends"], f"{words['metrics']} {view.metrics_url}", broker)
+    return Text("  ·  ".join(parts), style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _bars(rates: Sequence[float], width: int = 20) -> str:

@@ -22,6 +22,7 @@ Longs = NDArray[np.int64]
 
 YEAR = 365.25
 OTHER_LIABILITIES = 0.04
+RETAIL_SHARE_OF_LOSS = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,17 +193,18 @@ def _deposit_figures(
     lost = calm - deposits
     retail = np.clip(_trait(types, "retail") * rng.uniform(0.9, 1.1, n), 0.1, 0.85)
     central = central + 0.5 * figures["_withdrawn"]
-    held = np.maximum(0.05 * deposits, retail * calm - 0.75 * lost)
+    demand = np.clip(rng.normal(0.38, 0.05, n) + wander(rng, days, n, 20, 0.004), 0.2, 0.6)
+    largest = _trait(types, "top10") * rng.uniform(0.7, 1.3, n) * np.exp(wander(rng, days, n, 15, 0.02))
     return {
         "total_deposits": deposits,
-        "retail_deposits": held,
-        "demand_deposits": deposits * np.clip(rng.normal(0.38, 0.05, n) + wander(rng, days, n, 20, 0.004), 0.2, 0.6),
-        "top10_deposits": deposits * np.clip(_trait(types, "top10") * rng.uniform(0.7, 1.3, n) * np.exp(wander(rng, days, n, 15, 0.02)), 0, 0.165),
+        "retail_deposits": np.maximum(0.05 * deposits, retail * calm - RETAIL_SHARE_OF_LOSS * lost),
+        "demand_deposits": deposits * demand,
+        "top10_deposits": deposits * np.clip(largest, 0, 0.165),
         "negotiable_cds": certificates * np.exp(wander(rng, days, n, 15, 0.01)),
         "central_bank_borrowing": central,
         "_lost": lost,
         "funding": deposits + figures["interbank_liabilities"] + certificates + central + rest,
-    }  # fmt: skip
+    }
 
 
 def _quarter_end(days: Longs) -> Floats:
@@ -227,32 +229,38 @@ def _liquidity_figures(
     share = rng.uniform(0.10, 0.26, n) + wander(rng, days, n, 6, 0.015)
     overnight = owed * (share + hit.strain * (0.68 - share))
 
-    def outflows(retail: Floats, other: Floats, borrowed: Floats, overnight: Floats) -> Floats:
-        return np.asarray(0.72 * (0.05 * retail + 0.20 * other + 0.45 * borrowed + 0.35 * overnight))
-
-    calm_retail = retail + 0.75 * figures["_lost"]
+    calm_retail = retail + RETAIL_SHARE_OF_LOSS * figures["_lost"]
     calm_other = deposits + figures["_lost"] - calm_retail
-    calm = outflows(calm_retail, calm_other, owed + withdrawn, (owed + withdrawn) * share)
+    calm = _outflows(calm_retail, calm_other, owed + withdrawn, (owed + withdrawn) * share)
     coverage = _fit(spread(rng, 1.52, 0.12, 1.40, 2.6, n), size, 1.4925, 1.40, 2.6)
     paid = 0.45 * figures["_lost"] + 0.4 * withdrawn  # the rest is paid by selling other assets
     liquid = coverage * calm * np.exp(wander(rng, days, n, 60, 0.012) + wander(rng, days, n, 4, 0.010))
     hqla = np.maximum(liquid - paid, 0.01 * planned)
     left = hqla / liquid
-    net = outflows(retail, deposits - retail, owed, overnight)
+    net = _outflows(retail, deposits - retail, owed, overnight)
     reserves = rng.uniform(0.016, 0.026, n) * np.exp(wander(rng, days, n, 5, 0.05))
+    over_market = rng.uniform(0.0002, 0.0008, n) + wander(rng, days, n, 4, 0.0003)
+    liquidity = spread(rng, 0.62, 0.08, 0.48, 1.1, n) * np.exp(wander(rng, days, n, 20, 0.015))
+    stable = _fit(spread(rng, 1.27, 0.06, 1.15, 1.7, n), size, 1.2759, 1.15, 1.7)
+    stable = stable * np.exp(wander(rng, days, n, 150, 0.008))
     return {
         "overnight_borrowing": overnight,
-        "overnight_funding_spread": rng.uniform(0.0002, 0.0008, n) + wander(rng, days, n, 4, 0.0003) + 0.024 * hit.strain,
+        "overnight_funding_spread": over_market + 0.024 * hit.strain,
         "excess_reserves": deposits * reserves * (1 - 0.78 * hit.strain) * np.sqrt(left),
         "unencumbered_collateral": 0.6 * hqla,
         "hqla": hqla,
         "net_outflows_30d": net,
         "lcr": hqla / net,
         "hqla_adequacy_ratio": hqla / net * rng.uniform(1.05, 1.30, n),
-        "liquidity_ratio": np.clip(spread(rng, 0.62, 0.08, 0.48, 1.1, n) * np.exp(wander(rng, days, n, 20, 0.015)), 0.45, None) * left**0.6,
+        "liquidity_ratio": np.maximum(liquidity, 0.45) * left**0.6,
         "liquidity_gap_ratio": rng.uniform(0.03, 0.12, n) + wander(rng, days, n, 20, 0.006) - 0.3 * (1 - left),
-        "nsfr": _fit(spread(rng, 1.27, 0.06, 1.15, 1.7, n), size, 1.2759, 1.15, 1.7) * np.exp(wander(rng, days, n, 150, 0.008)) * (0.7 + 0.3 * hit.deposits),
-    }  # fmt: skip
+        "nsfr": stable * (0.7 + 0.3 * hit.deposits),
+    }
+
+
+def _outflows(retail: Floats, other: Floats, borrowed: Floats, overnight: Floats) -> Floats:
+    """Net outflow over 30 stressed days: run-off by kind of funding, less inflows."""
+    return np.asarray(0.72 * (0.05 * retail + 0.20 * other + 0.45 * borrowed + 0.35 * overnight))
 
 
 def _loan_figures(
@@ -271,11 +279,12 @@ def _loan_figures(
     def steady(low: float, high: float, size: float, memory: float = 200) -> Floats:
         return rng.uniform(low, high, n) * np.exp(wander(rng, days, n, memory, size))
 
+    mentioned = _fit(spread(rng, 0.022, 0.004, 0.010, 0.033, n), weights, 0.0219, 0.010, 0.033)
     return {
         "total_loans": loans,
         "npl_balance": bad,
         "npl_ratio": bad / loans,
-        "special_mention_ratio": _fit(spread(rng, 0.022, 0.004, 0.010, 0.033, n), weights, 0.0219, 0.010, 0.033) * np.exp(wander(rng, days, n, 250, 0.04)),
+        "special_mention_ratio": mentioned * np.exp(wander(rng, days, n, 250, 0.04)),
         "overdue90_to_npl": steady(0.48, 0.68, 0.04),
         "loan_loss_reserves": reserves,
         "provision_coverage": reserves / bad,
@@ -285,7 +294,7 @@ def _loan_figures(
         "related_party_ratio": steady(0.04, 0.26, 0.05),
         "property_loan_share": steady(0.12, 0.30, 0.02),
         "eve_loss_ratio": steady(0.03, 0.08, 0.05),
-    }  # fmt: skip
+    }
 
 
 def _earnings(

@@ -39,15 +39,17 @@ def digital_figures(
     unvalidated = share(rng.uniform(0.0, 0.055, n) + shocks.unvalidated, 0.95)
     branches = np.where(born_digital, 1, np.round((size / 1e9) ** 0.65 * rng.uniform(0.8, 1.6, n)) + 2)
     drill = (days[:, None] + rng.integers(0, DRILL_EVERY, n)) % DRILL_EVERY
+    staff = np.where(born_digital, 0.52, rng.uniform(0.03, 0.09, n)) + wander(rng, days, n, 200, 0.002)
+    small_loans = size * rng.uniform(0.05, 0.14, n) * np.exp(0.11 * years)
     short = np.round(rng.exponential(6, (len(days), n)))
     return {
         "it_spend_share": share(steady(0.02, 0.05, 0.002)),
-        "it_staff_share": share(np.where(born_digital, 0.52, rng.uniform(0.03, 0.09, n)) + 0.003 * years + wander(rng, days, n, 200, 0.002)),
+        "it_staff_share": share(staff + 0.003 * years),
         "online_business_share": share(online + wander(rng, days, n, 400, 0.0015)),
         "straight_through_ratio": share(steady(0.62, 0.85, 0.004) + 0.012 * years),
         "branch_count": np.maximum(1, np.round(branches * (1 - 0.012 * years))),
         "elderly_assisted_share": share(steady(0.72, 0.93, 0.008)),
-        "inclusive_mse_loans": np.where(population.banks, size * rng.uniform(0.05, 0.14, n) * np.exp(0.11 * years), np.nan),
+        "inclusive_mse_loans": np.where(population.banks, small_loans, np.nan),
         "important_systems_availability": 1 - np.clip(short / 60 / 2190 * 0.8, 1e-6, 4e-4),
         "longest_outage": np.minimum(short, 27),
         "recovery_drill_age": drill.astype(float),
@@ -66,4 +68,4 @@ def digital_figures(
         "ai_high_risk_unapproved": np.zeros((len(days), n)),
         "ai_high_risk_without_fallback": np.zeros((len(days), n)),
         "model_psi_max": np.clip(steady(0.03, 0.10, 0.008, 100), 0.005, 0.13),
-    }  # fmt: skip
+    }

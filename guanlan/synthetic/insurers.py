@@ -67,7 +67,11 @@ def insurer_figures(
     actual = 1.25 * equity
     roa = spread(rng, 0.008, 0.002, 0.002, 0.02, n) * np.exp(wander(rng, days, n, 150, 0.10))
     profit = roa * assets / 4
-    figures = {
+    rating = rng.choice([1.0, 2.0, 3.0, 4.0], n, p=[0.1, 0.3, 0.35, 0.25])
+    underwriting = spread(rng, 0.97, 0.02, 0.92, 1.01, n) + wander(rng, days, n, 90, 0.01)
+    surrenders = rng.uniform(0.012, 0.034, n) * np.exp(wander(rng, days, n, 150, 0.06))
+    equities = rng.uniform(0.08, 0.20, n) + wander(rng, days, n, 150, 0.008)
+    return {
         "total_assets": assets,
         "total_liabilities": assets - equity,
         "equity": equity,
@@ -77,17 +81,16 @@ def insurer_figures(
         "roe": 4 * profit / equity,
         "core_solvency_ratio": core,
         "comprehensive_solvency_ratio": solvency,
-        "integrated_risk_rating": np.broadcast_to(rng.choice([1, 2, 3, 4], n, p=[0.1, 0.3, 0.35, 0.25]).astype(float), assets.shape),
+        "integrated_risk_rating": np.broadcast_to(rating, assets.shape),
         "actual_capital": actual,
         "minimum_capital": actual / solvency,
         "premium_income": premium,
         "claims_paid": claims,
         "insurance_reserves": assets * trait("reserves"),
-        "combined_ratio": np.where(life, np.nan, spread(rng, 0.97, 0.02, 0.92, 1.01, n) + wander(rng, days, n, 90, 0.01)),
-        "surrender_ratio": np.where(life, rng.uniform(0.012, 0.034, n) * np.exp(wander(rng, days, n, 150, 0.06)), np.nan),
+        "combined_ratio": np.where(life, np.nan, underwriting),
+        "surrender_ratio": np.where(life, surrenders, np.nan),
         "net_cash_flow": assets * (rng.uniform(0.012, 0.020, n) + wander(rng, days, n, 60, 0.005)),
         "stressed_liquidity_coverage": rng.uniform(1.5, 3.0, n) * np.exp(wander(rng, days, n, 150, 0.04)),
         "investment_yield": rng.uniform(0.028, 0.045, n) + wander(rng, days, n, 120, 0.003),
-        "equity_investment_share": np.clip(rng.uniform(0.08, 0.20, n) + wander(rng, days, n, 150, 0.008), 0.02, 0.28),
-    }  # fmt: skip
-    return figures
+        "equity_investment_share": np.clip(equities, 0.02, 0.28),
+    }

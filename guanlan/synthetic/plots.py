@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from guanlan.synthetic.mistakes import KINDS
 from guanlan.synthetic.population import Population
 from guanlan.synthetic.shocks import Shocks
 from guanlan.synthetic.stories import Story, decline, pulse
@@ -18,14 +19,7 @@ from rules.catalogue import Catalogue
 RUN_DAYS, RUN_LOSS = 45, 0.0038
 LATE_BY = 8
 UPLOAD_BANKS = 12
-BAD_KINDS = {
-    "cut_off": "not_json",
-    "percent": "out_of_range",
-    "text": "wrong_shape",
-    "misspelt": "unknown_indicator",
-    "not_a_number": "not_finite",
-    "tomorrow": "as_of_in_future",
-}
+DAILY = "cn.liquidity.d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +27,8 @@ class Cast:
     """What the generator needs to play the stories, as positions in the population and days.
 
     late: the bank that files its quarter `quarter` only on the day `late_until`. upload: banks whose service
-    provider sends `BAD_KINDS` on the day `upload_day`. thousands: the bank that files deposits of the date
-    `thousands_day` in thousands and corrects them a day later.
+    provider sends every kind of mistake on the day `upload_day`. in_thousands: form, bank and as-of day of
+    the filing whose deposits are in thousands; it is corrected within hours.
     """
 
     late: int
@@ -42,8 +36,7 @@ class Cast:
     late_until: int
     upload: tuple[int, ...]
     upload_day: int
-    thousands: int
-    thousands_day: int
+    in_thousands: tuple[str, int, int]
 
 
 def plant(
@@ -84,7 +77,7 @@ def plant(
     upload_day = int(live[min(30, last)])
     thousands_day = int(live[min(38, last)])
 
-    cast = Cast(late, quarter, until, upload, upload_day, thousands, thousands_day)
+    cast = Cast(late, quarter, until, upload, upload_day, (DAILY, thousands, thousands_day))
     found = (
         Story(
             "slow_run",
@@ -100,7 +93,7 @@ def plant(
             tuple(codes[i] for i in upload),
             to_date(upload_day),
             to_date(upload_day),
-            rejected=dict.fromkeys(BAD_KINDS.values(), len(upload)),
+            rejected=dict.fromkeys(KINDS.values(), len(upload)),
         ),
         Story(
             "thousands",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -16,26 +15,25 @@ from guanlan.synthetic.banks import bank_figures, borrower_scale, draw_capital, 
 from guanlan.synthetic.digital import digital_figures
 from guanlan.synthetic.insurers import TRAITS as INSURER_TRAITS
 from guanlan.synthetic.insurers import insurer_figures
+from guanlan.synthetic.mistakes import KINDS, spoil
 from guanlan.synthetic.network import INSTRUMENTS, connect
-from guanlan.synthetic.plots import BAD_KINDS, plant
+from guanlan.synthetic.panels import FORMS, Panel, schedule
+from guanlan.synthetic.plots import plant
 from guanlan.synthetic.population import populate
 from guanlan.synthetic.shocks import Shocks
 from guanlan.synthetic.timeline import DAY, lay_out, to_date
-from rules.calendar import due
 from rules.catalogue import Catalogue, load_catalogue
 
 Floats = NDArray[np.float64]
 Longs = NDArray[np.int64]
 
 END = date(2026, 6, 30)
-QUARTERLY = ("cn.balance.q", "cn.prudential.q", "cn.solvency.q", "cn.digital.q")
 REVISED = {
     "cn.balance.q": "operating_income",
     "cn.prudential.q": "single_client_loan_ratio",
     "cn.solvency.q": "claims_paid",
     "cn.digital.q": "it_spend_share",
 }
-REVISED_SHARE = 0.02
 GRAINS = {"currency": 1e4, "count": 1.0, "days": 1.0, "minutes": 1.0, "hours": 0.1, "years": 0.1}
 
 
@@ -46,17 +44,6 @@ class Record(NamedTuple):
     key: str
     value: bytes
     at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """All values of one form: `values[d, k, i]` at as-of day d, indicator k, member i."""
-
-    form: str
-    days: Longs
-    members: NDArray[np.intp]
-    indicators: tuple[str, ...]
-    values: Floats
 
 
 class Sector:
@@ -85,7 +72,7 @@ class Sector:
         self._plan = draw_plan(self.population, grid, self.timeline.reference, rng)
         self._network = connect(self.population, self._loss_capital(capital.tier1_capital), rng)
         self.panels = self._panels(capital, rng)
-        self._events = self._schedule(rng)
+        self._events = schedule(self.panels, self.catalogue, self.timeline, self._cast, rng)
 
     @property
     def live_from(self) -> int:
@@ -179,47 +166,9 @@ class Sector:
             values[:, k, :] = np.round(path, 6) if grain is None else np.round(path / grain) * grain
         return Panel(form, days, members, names, values)
 
-    def _schedule(self, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-        """Arrival of every good filing, in order: at, panel (position in QUARTERLY, or last), day, member, revision."""
-        columns: list[tuple[Longs, ...]] = []
-        for number, form in enumerate((*QUARTERLY, "cn.liquidity.d")):
-            panel = self.panels[form]
-            day, member = (a.ravel() for a in np.indices((len(panel.days), len(panel.members))))
-            wait = np.ones(len(day), np.int64)
-            if form in QUARTERLY:
-                allowed = int(self.catalogue.forms[form].deadline.removesuffix("bd"))
-                wait = rng.integers(6, allowed - 1, len(day))
-            on = self.timeline.business_day(panel.days[day], wait)
-            if form in ("cn.balance.q", "cn.prudential.q"):
-                delayed = (panel.members[member] == self._cast.late) & (panel.days[day] == self._cast.quarter)
-                on = np.where(delayed, self._cast.late_until, on)
-            at = on * DAY + rng.integers(1800, 32_400, len(day))
-            columns.append((at, np.full(len(day), number), day, member, np.zeros(len(day), np.int64)))
-            again = self._corrected(form, panel, day, member, rng)
-            later = self.timeline.business_day(on[again], rng.integers(1, 6, len(again))) * DAY
-            columns.append(
-                (later + 36_000, np.full(len(again), number), day[again], member[again], np.ones(len(again), np.int64))
-            )
-        joined = [np.concatenate(parts) for parts in zip(*columns, strict=True)]
-        order = np.lexsort((joined[4], joined[3], joined[1], joined[0]))
-        order = order[joined[0][order] < (int(self.timeline.live[-1]) + 1) * DAY]
-        names = ("at", "panel", "day", "member", "revision")
-        return {name: column[order] for name, column in zip(names, joined, strict=True)}
-
-    def _corrected(
-        self, form: str, panel: Panel, day: Longs, member: Longs, rng: np.random.Generator
-    ) -> NDArray[np.intp]:
-        """Positions of the filings that a revision follows."""
-        if form in QUARTERLY:
-            on_time = panel.members[member] != self._cast.late
-            return np.flatnonzero((rng.random(len(day)) < REVISED_SHARE) & on_time)
-        return np.flatnonzero(
-            (panel.members[member] == self._cast.thousands) & (panel.days[day] == self._cast.thousands_day)
-        )
-
     def _between(self, since: int | None, until: int | None) -> Iterator[tuple[int, Panel, int, int, int]]:
         low, high = np.searchsorted(self._events["at"], _bounds(since, until))
-        panels = [self.panels[form] for form in (*QUARTERLY, "cn.liquidity.d")]
+        panels = [self.panels[form] for form in FORMS]
         columns = [self._events[name][low:high].tolist() for name in ("at", "panel", "day", "member", "revision")]
         for at, panel, day, member, revision in zip(*columns, strict=True):
             yield at, panels[panel], day, member, revision
@@ -227,13 +176,14 @@ class Sector:
     def _filing(self, at: int, panel: Panel, day: int, member: int, revision: int) -> dict[str, Any]:
         position = int(panel.members[member])
         numbers = panel.values[day, :, member].tolist()
-        values = {name: None if x != x else x for name, x in zip(panel.indicators, numbers, strict=True)}
+        values: dict[str, Any] = {
+            name: None if math.isnan(x) else x for name, x in zip(panel.indicators, numbers, strict=True)
+        }
         as_of = int(panel.days[day])
         if revision and panel.form in REVISED:
             values[REVISED[panel.form]] = round(values[REVISED[panel.form]] * 1.004, 6)
-        elif not revision and (position, as_of) == (self._cast.thousands, self._cast.thousands_day):
-            if panel.form == "cn.liquidity.d":
-                values["total_deposits"] = values["total_deposits"] / 1000
+        elif not revision and (panel.form, position, as_of) == self._cast.in_thousands:
+            values["total_deposits"] = values["total_deposits"] / 1000
         return {
             "institution": self.institutions[position].code,
             "form": panel.form,
@@ -250,9 +200,9 @@ class Sector:
         at = int(self.timeline.business_day(self._cast.upload_day, 1)) * DAY + 900
         for position in self._cast.upload:
             member = int(np.searchsorted(panel.members, position))
-            for second, kind in enumerate(BAD_KINDS):
+            for second, kind in enumerate(KINDS):
                 filing = self._filing(at + second, panel, day, member, 0)
-                yield Record("filings", filing["institution"], _spoil(filing, kind), at + second)
+                yield Record("filings", filing["institution"], spoil(filing, kind), at + second)
 
     def _exposure_steps(self) -> list[int]:
         days = self._plan.days
@@ -261,32 +211,13 @@ class Sector:
         month_ends = live[:-1][month[1:] != month[:-1]]
         wanted = np.union1d(month_ends, self.timeline.quarters[self.timeline.quarters >= live[0] - 400])
         arrived = self.timeline.business_day(wanted, 2) <= live[-1]
-        return np.searchsorted(days, wanted[arrived]).tolist()
+        steps: list[int] = np.searchsorted(days, wanted[arrived]).tolist()
+        return steps
 
     def _exposure_records(self) -> Iterator[Record]:
         for report in self.exposures():
             at = int(np.datetime64(report["submitted_at"].rstrip("Z"), "s").astype(int))
             yield Record("exposures", report["institution"], msgspec.json.encode(report), at)
-
-
-def _spoil(filing: dict[str, Any], kind: str) -> bytes:
-    """Return the filing's bytes with one kind of mistake in them."""
-    values = filing["values"]
-    match kind:
-        case "percent":
-            values["lcr"] = values["lcr"] * 100
-        case "text":
-            values["total_deposits"] = f"{values['total_deposits']:,.0f}"
-        case "misspelt":
-            values["hqal"] = values.pop("hqla")
-        case "tomorrow":
-            filing["as_of"] = filing["submitted_at"][:4] + "-12-31" if filing["as_of"][5:] != "12-31" else "2199-12-31"
-    encoded = msgspec.json.encode(filing)
-    if kind == "cut_off":
-        return encoded[: len(encoded) * 2 // 3]
-    if kind == "not_a_number":
-        return re.sub(rb'"hqla":[^,}]+', b'"hqla":NaN', encoded)
-    return encoded
 
 
 def _bounds(since: int | None, until: int | None) -> tuple[int, int]:

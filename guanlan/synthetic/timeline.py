@@ -49,7 +49,7 @@ class Timeline:
 
     def business_day(self, day: Longs | int, after: Longs | int) -> Longs:
         """Return the business day that is `after` business days later; 0 is the day itself or the next."""
-        return self.open[np.searchsorted(self.open, day, side="right") + np.asarray(after) - 1]
+        return np.asarray(self.open[np.searchsorted(self.open, day, side="right") + np.asarray(after) - 1])
 
 
 def lay_out(end: date, quarters: int, live_days: int) -> Timeline:

@@ -1,0 +1,89 @@
+"""The demo as a person runs it: the command, the embedded broker, a worker, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from streams.embedded import embedded_program
+
+pytestmark = pytest.mark.skipif(embedded_program() is None, reason="the embedded broker is not installed")
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """Start `guanlan demo` in a process group of its own."""
+    command = [sys.executable, "-m", "guanlan.cli", "demo", "--headless", "--institutions", "60", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Command lines of the processes below `pid`, by id."""
+    parents, commands = {}, {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                status = (entry / "stat").read_text()
+                commands[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            parents[int(entry.name)] = int(status.rpartition(")")[2].split()[1])
+    found: dict[int, str] = {}
+    waiting = [pid]
+    while waiting:
+        parent = waiting.pop()
+        children = [child for child, above in parents.items() if above == parent]
+        found.update({child: commands[child] for child in children})
+        waiting += children
+    return found
+
+
+def test_every_story_is_found_and_the_exit_code_says_so() -> None:
+    """Read back from the topics of alerts and refused filings of a real run."""
+    demo = start("--for", "20s")
+    output, _ = demo.communicate(timeout=300)
+    assert "8 of 8 stories found" in output
+    assert demo.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_everything(number: signal.Signals) -> None:
+    """Ctrl-C, or a polite kill: exit code 0, and neither broker nor worker is left."""
+    demo = start("--for", "10m")
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if "playing" in line:
+            break
+    below = descendants(demo.pid)
+    assert any("worker" in command for command in below.values())
+    os.kill(demo.pid, number)
+    output, _ = demo.communicate(timeout=60)
+    assert "stories found so far" in output
+    assert demo.returncode == 0
+    deadline = time.monotonic() + 10
+    while (left := [pid for pid in below if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--for", "soon"), "write it as 60s or 3m"),
+        (("--bootstrap", "127.0.0.1:1"), "no Kafka broker answers at 127.0.0.1:1"),
+    ],
+)
+def test_mistakes_are_one_sentence(arguments: tuple[str, ...], said: str) -> None:
+    """No traceback, an exit code that says what kind it was."""
+    demo = start(*arguments)
+    output, _ = demo.communicate(timeout=60)
+    assert said in " ".join(output.split())
+    assert "Traceback" not in output
+    assert demo.returncode in (2, 3)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
 import httpx
-
-from tests.dashboards.sector import Sector
 
 SCRAPE = """
 global: {scrape_interval: 1s, scrape_timeout: 1s}
@@ -28,12 +27,15 @@ def filled(expr: str) -> str:
 
 
 class Asked:
-    """A Prometheus that scrapes a sector; every query is asked as of one moment."""
+    """A Prometheus; every query is asked as of one moment."""
 
-    def __init__(self, url: str, sector: Sector) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
+        self.look()
+
+    def look(self) -> None:
+        """Make now the moment that is asked about."""
         self._at = time.time()
-        self.sector = sector
 
     def wait(self, expr: str, seconds: float = 120.0) -> None:
         """Wait until the query gives something; the moment asked about is then the one of the answer."""
@@ -41,11 +43,15 @@ class Asked:
         while not self.instant(expr):
             assert time.monotonic() < give_up, f"nothing for {expr} in {seconds} s"
             time.sleep(0.25)
-            self._at = time.time()
+            self.look()
 
     def instant(self, expr: str) -> list[dict[str, Any]]:
         """Return the vector of the moment."""
         return self._ask("query", {"query": filled(expr), "time": self._at})
+
+    def numbers(self, expr: str) -> list[float]:
+        """Return the finite numbers of the moment's vector."""
+        return [n for series in self.instant(expr) if math.isfinite(n := float(series["value"][1]))]
 
     def over_time(self, expr: str) -> list[dict[str, Any]]:
         """Return the series of the five seconds before the moment."""

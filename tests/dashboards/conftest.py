@@ -12,13 +12,19 @@ from tests.programs import start_prometheus
 
 
 @pytest.fixture(scope="package")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
-    """A real Prometheus that scrapes a real exposition; given when every scrape of ten seconds went well."""
-    with Sector() as sector:
-        program = start_prometheus(tmp_path_factory.mktemp("prometheus"), SCRAPE % (sector.worker, sector.desk), {})
-        try:
-            found = Asked(program.url, sector)
-            found.wait(WELL)
-            yield found
-        finally:
-            program.stop()
+def sector() -> Iterator[Sector]:
+    """What the worker and the desk show of a made-up sector."""
+    with Sector() as made:
+        yield made
+
+
+@pytest.fixture(scope="package")
+def asked(sector: Sector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    """A real Prometheus that scrapes the sector; given when every scrape of ten seconds went well."""
+    program = start_prometheus(tmp_path_factory.mktemp("prometheus"), SCRAPE % (sector.worker, sector.desk), {})
+    try:
+        found = Asked(program.url)
+        found.wait(WELL)
+        yield found
+    finally:
+        program.stop()

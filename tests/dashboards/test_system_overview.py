@@ -67,9 +67,8 @@ def value(vector: list[dict[str, Any]]) -> float:
 
 
 @pytest.mark.needs("prometheus")
-def test_answers_are_the_sectors(asked: Asked) -> None:
+def test_answers_are_the_sectors(asked: Asked, sector: Sector) -> None:
     """Counts, bands, quantiles and ranks are those of the values behind the exposition."""
-    sector = asked.sector
     everyone = len(sector.institutions)
     assert value(asked.instant(query("Institutions reporting"))) == everyone
     assert value(asked.instant(query("Institutions reporting", 1))) == everyone
@@ -97,7 +96,7 @@ def test_two_workers_count_an_institution_once(tmp_path: Path) -> None:
     with Sector() as one, Sector() as other:
         program = start_prometheus(tmp_path, SCRAPE % (f'{one.worker}", "{other.worker}', one.desk), {})
         try:
-            found = Asked(program.url, one)
+            found = Asked(program.url)
             found.wait(f"count(guanlan_institution_info) == {2 * len(one.institutions)}")
             assert value(found.instant(query("Institutions reporting", 1))) == len(one.institutions)
             assert found.instant(query("NPL ratio: the ten highest"))

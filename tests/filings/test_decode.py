@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -316,6 +317,45 @@ def test_whatever_arrives_is_accepted_or_refused_and_alone_as_in_a_batch(batch: 
         alone = DECODER.decode([record])
         assert _accepted(alone).get(0) == accepted.get(index)
         assert [r[1:] for r in alone.rejected] == ([refused[index]] if index in refused else [])
+
+
+class AnyOrder(Decoder):
+    """Reads every record by way of the dictionary, as long records with shuffled names are read."""
+
+    def _out_of_order(self, record: bytes) -> bool:
+        return True
+
+
+@given(st.lists(records, max_size=8))
+@settings(max_examples=400)
+def test_both_ways_of_reading_agree(batch: list[bytes | None]) -> None:
+    """The struct of a form and the dictionary accept the same records, with the same values, and refuse alike."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streams.decode._LONG_BYTES", -1)
+        by_dictionary = AnyOrder(CATALOGUE, max_bytes=LIMIT).decode(batch)
+    by_struct = DECODER.decode(batch)
+    assert _accepted(by_dictionary) == _accepted(by_struct)
+    assert [r[:2] for r in by_dictionary.rejected] == [r[:2] for r in by_struct.rejected]
+
+
+@given(st.randoms(use_true_random=False), st.integers(0, 3))
+@settings(max_examples=20)
+def test_the_order_of_names_makes_no_difference(random: Random, strangers: int) -> None:
+    """A long filing gives the same columns in any order of its names, and an unknown name is found in any."""
+    names = [f"n{i}" for i in range(900)]
+    indicators = "".join(f"  - {{id: {name}, form: long, unit: ratio}}\n" for name in names)
+    text = f"catalogue: long\nforms:\n  - {{id: long, frequency: daily}}\nindicators:\n{indicators}"
+    decoder = Decoder(parse_catalogues([(text, "long.yaml")]))
+    told = {name: None if i % 50 == 0 else i / 7 for i, name in enumerate(names)}
+    shuffled = list({**told, **{f"stranger{i}": 1.0 for i in range(strangers)}}.items())
+    random.shuffle(shuffled)
+    decoded = decoder.decode([wire(filing(form="long", values=v)) for v in (told, dict(shuffled))])
+    assert len(wire(shuffled)) > 10_000
+    if strangers:
+        assert [(r.position, r.reason) for r in decoded.rejected] == [(1, Reason.UNKNOWN_INDICATOR)]
+    else:
+        values = decoded.forms[0].values
+        np.testing.assert_array_equal(values[:, 0], values[:, 1])
 
 
 @given(st.dictionaries(st.sampled_from(["lcr", "total_deposits", "ratio.of-what?"]), st.floats(0, 20) | st.none()))

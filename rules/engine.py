@@ -15,7 +15,7 @@ from rules.catalogue import SYSTEM
 from rules.context import Context, World
 from rules.evidence import transitions
 from rules.fold import Fold, Records
-from rules.judge import Event, Group, Judge, differences, events, group_rules
+from rules.judge import Event, Group, Judge, Said, differences, events, group_rules
 from rules.operations import number
 from rules.pack import Program
 from rules.plan import walk
@@ -66,7 +66,7 @@ class Outcome:
     """What a batch or a tick did.
 
     transitions: in order of arrival of the filings that caused them. refused: (sequence, reason code,
-    sentence) of filings that contradict what is known. replayed: filings seen before by offset, ignored.
+    sentence) of filings that contradict what is known, in that order too. replayed: filings seen before by offset, ignored.
     beyond: filings older than all history kept. evaluated: rule × subject evaluations.
     """
 
@@ -206,8 +206,8 @@ class Engine:
         quiet = Records.empty(len(standing))
         quiet.rule, quiet.row = standing.rule, standing.row
         quiet.date = np.full(len(standing), now)
-        found: list[tuple[Event, Cause, int]] = [(e, "retired", now) for e in events(standing, quiet)]
-        outcome.transitions = transitions(found, self.rules, self.world, self.institutions)
+        said = [Said(event, "retired", now, "retired") for event in events(standing, quiet)]
+        outcome.transitions = transitions(said, self.rules, self.world, self.institutions)
         self.drop([row])
         self._active[row] = False
         self._free.append(row)
@@ -222,20 +222,20 @@ class Engine:
         for step in _steps(batches):
             found = [entry for batch in step for entry in self._apply_one_each(batch, outcome)]
             # evidence is read now: the next step moves the history on
-            told = transitions([entry[1:] for entry in found], self.rules, self.world, self.institutions)
-            arrived += zip((entry[0] for entry in found), told, strict=True)
+            told = transitions(found, self.rules, self.world, self.institutions)
+            arrived += zip((said.sequence for said in found), told, strict=True)
         if self._touched:
-            seen, last = self.world.now, max(int(batch.sequence.max()) for batch in batches if len(batch.rows))
-            entries = [(e, cause, seen) for e, cause in self._judge_across(self._touched)]
-            told = transitions(entries, self.rules, self.world, self.institutions)
+            last = max(int(batch.sequence.max()) for batch in batches if len(batch.rows))
+            told = transitions(self._judge_across(self._touched), self.rules, self.world, self.institutions)
             arrived += ((last, transition) for transition in told)
         arrived.sort(key=lambda entry: entry[0])
         outcome.transitions = [transition for _, transition in arrived]
+        outcome.refused.sort(key=lambda entry: entry[0])
         outcome.evaluated = self.judge.tally.evaluated - before
         self._compact()
         return outcome
 
-    def _apply_one_each(self, batch: FormBatch, outcome: Outcome) -> list[tuple[int, Event, Cause, int]]:
+    def _apply_one_each(self, batch: FormBatch, outcome: Outcome) -> list[Said]:
         """Apply filings of one form, at most one an institution."""
         known = batch.rows >= 0
         replayed = known & (batch.offset >= 0) & (batch.offset <= self.applied[batch.rows])
@@ -261,7 +261,7 @@ class Engine:
         if len(batch.rows) and self._across & {batch.form}:
             self._touched.setdefault(batch.form, set()).update(np.unique(batch.as_of).tolist())
             self.world.now = max(self.world.now, int(batch.submitted_at.max()))
-        found: list[tuple[int, Event, Cause, int]] = []
+        found: list[Said] = []
         for group in self.groups:
             if group.across:
                 continue
@@ -282,12 +282,12 @@ class Engine:
                 entry = ("revision_backwards", f"{what} is older than the revision that is known")
             outcome.refused.append((int(batch.sequence[i]), *entry))
 
-    def _judge(self, group: Group, batch: FormBatch, cause: NDArray[np.int8]) -> list[tuple[int, Event, Cause, int]]:
+    def _judge(self, group: Group, batch: FormBatch, cause: NDArray[np.int8]) -> list[Said]:
         """Judge what the filings change: one new date for most, all dates since for late and revised ones."""
         rows, at = batch.rows, batch.as_of
         newest = np.max([self.world.stores[form].newest(rows) for form in group.forms], axis=0)
         fresh = (at >= newest) & (at > group.judged[rows]) if batch.form in group.forms else np.zeros(len(rows), bool)
-        found: list[tuple[int, Event, Cause, int]] = []
+        found: list[Said] = []
         if fresh.any():
             chosen = np.flatnonzero(fresh)
             before, after = self.judge.step(group, rows[chosen], at[chosen], self._system[rows[chosen]])
@@ -296,9 +296,7 @@ class Engine:
             found += self._judge_again(group, batch.take(np.flatnonzero(~fresh)), cause[~fresh])
         return found
 
-    def _judge_again(
-        self, group: Group, batch: FormBatch, cause: NDArray[np.int8]
-    ) -> list[tuple[int, Event, Cause, int]]:
+    def _judge_again(self, group: Group, batch: FormBatch, cause: NDArray[np.int8]) -> list[Said]:
         """Fold again from each filing's date to now, and say what came out differently."""
         rows = batch.rows
         dates = np.sort(np.concatenate([self.world.stores[f].as_of[:, rows] for f in sorted(group.forms)]), axis=0)
@@ -313,7 +311,7 @@ class Engine:
 
     def _fold_again(
         self, group: Group, batch: FormBatch, cause: NDArray[np.int8], since: Longs, dates: Longs
-    ) -> list[tuple[int, Event, Cause, int]]:
+    ) -> list[Said]:
         """dates: [k, n] ascending, NEVER where there is nothing to do."""
         rows = batch.rows
         pair_rule = np.repeat(group.index, len(rows)).astype(np.int32)
@@ -360,9 +358,10 @@ class Engine:
                 state = now
         return found
 
-    def _judge_across(self, touched: Mapping[str, set[int]]) -> list[tuple[Event, Cause]]:
+    def _judge_across(self, touched: Mapping[str, set[int]]) -> list[Said]:
         """Judge rules on values across institutions, for all of them, at the dates touched and since."""
-        found: list[tuple[Event, Cause]] = []
+        found: list[Said] = []
+        by = self._knowledge(touched)
         self.world.members = np.flatnonzero(self._active & ~self._system).astype(np.int32)
         self._date_system(touched)
         rows = np.flatnonzero(self._active).astype(np.int32)
@@ -387,8 +386,17 @@ class Engine:
                 values=np.zeros((0, n)),
             )
             told = self._judge_again(group, filings, np.full(n, cause, np.int8))
-            found += [(event, why) for _, event, why, _ in told]
+            found += [replace(said, by=by) for said in told]
         return found
+
+    def _knowledge(self, touched: Mapping[str, set[int]]) -> str:
+        """How much is known of the dates touched: it grows with every filing, and with every deadline."""
+        known = [self.world.now]
+        for form, dates in sorted(touched.items()):
+            store = self.world.stores[form]
+            at = np.isin(store.as_of, list(dates))
+            known += [min(dates), int((store.revision[at].astype(np.int64) + 1).sum())]
+        return "/".join(map(str, known))
 
     def _date_system(self, touched: Mapping[str, set[int]]) -> None:
         """Give the system's own row the dates touched, as filings without values, so that it is judged at them."""
@@ -422,9 +430,7 @@ class Engine:
         found: Longs = np.max([self._edge(form, rows) for form in sorted(group.forms)], axis=0)
         return found
 
-    def _judge_clock(
-        self, group: Group, batch: FormBatch, cause: NDArray[np.int8]
-    ) -> list[tuple[int, Event, Cause, int]]:
+    def _judge_clock(self, group: Group, batch: FormBatch, cause: NDArray[np.int8]) -> list[Said]:
         """A filing met its deadline, or was late for it: judge at the moment it was submitted."""
         rows = batch.rows
         judged = group.judged[rows]
@@ -435,17 +441,16 @@ class Engine:
         at = np.maximum(batch.submitted_at, group.judged[batch.rows])
         return self._fold_again(group, batch, cause, at, at[None, :].copy())
 
-    def _attribute(
-        self, found: Sequence[Event], batch: FormBatch, cause: NDArray[np.int8]
-    ) -> list[tuple[int, Event, Cause, int]]:
-        """Join events with the filing that caused them: (sequence, event, cause, seen-at)."""
+    def _attribute(self, found: Sequence[Event], batch: FormBatch, cause: NDArray[np.int8]) -> list[Said]:
+        """Join events with the filing that caused them."""
         if not found:
             return []
         position = {int(row): i for i, row in enumerate(batch.rows)}
-        out: list[tuple[int, Event, Cause, int]] = []
+        out: list[Said] = []
         for event in found:
             i = position[event.row]
-            out.append((int(batch.sequence[i]), event, CAUSES[cause[i]], int(batch.submitted_at[i])))
+            by = f"{batch.form}/{batch.as_of[i]}/{batch.revision[i]}"
+            out.append(Said(event, CAUSES[cause[i]], int(batch.submitted_at[i]), by, int(batch.sequence[i])))
         return out
 
     def tick(self, now: int) -> Outcome:
@@ -455,7 +460,7 @@ class Engine:
         """
         outcome = Outcome()
         before = self.judge.tally.evaluated
-        found: list[tuple[Event, Cause, int]] = []
+        found: list[Said] = []
         for group in self.groups:
             for form in sorted(group.clocks):
                 wanted = expected(self.program.catalogue.forms[form], now, self.world.country)
@@ -465,7 +470,7 @@ class Engine:
                 if len(rows):
                     at = np.full(len(rows), wanted[0], np.int64)
                     states = self.judge.step(group, rows, at, self._system[rows])
-                    found += [(e, "clock", wanted[0]) for e in events(*states)]
+                    found += [Said(event, "clock", wanted[0], "clock") for event in events(*states)]
         passed: dict[str, set[int]] = {}
         for form in {f for g in self.groups for f in g.clocks} | self._with_deadlines():
             wanted = expected(self.program.catalogue.forms[form], now, self.world.country)
@@ -475,7 +480,7 @@ class Engine:
                     passed[form] = {wanted[1]}
         self.world.now = max(self.world.now, now)
         if passed:
-            found += [(event, "clock", now) for event, _ in self._judge_across(passed)]
+            found += [replace(said, cause="clock") for said in self._judge_across(passed)]
         outcome.transitions = transitions(found, self.rules, self.world, self.institutions)
         outcome.evaluated = self.judge.tally.evaluated - before
         return outcome

@@ -11,12 +11,12 @@ from rules.calendar import format_instant
 from rules.catalogue import Catalogue
 from rules.context import Context, Truth, World
 from rules.explain import render as render_value
-from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RESOLVED, Event
+from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RESOLVED, Said
 from rules.operations import evaluate, number
 from rules.plan import Piece, Rule
 from rules.registry import Institution
 from rules.store import NEVER
-from rules.transitions import SEVERITIES, Cause, Reading, State, Transition, alert_id, transition_id
+from rules.transitions import SEVERITIES, Reading, State, Transition, alert_id, transition_id
 
 STATES: dict[int, State] = {
     PENDING: "pending",
@@ -30,45 +30,42 @@ MISSING = {"en": "n/a", "zh": "缺失"}
 
 
 def transitions(
-    events: Sequence[tuple[Event, Cause, int]],
+    said: Sequence[Said],
     rules: Sequence[Rule],
     world: World,
     institutions: Sequence[Institution],
 ) -> list[Transition]:
-    """Return a transition for each (event, cause, seen-at seconds), in the order given."""
-    found: list[Transition | None] = [None] * len(events)
+    """Return a transition for each event to be told, in the order given."""
+    found: list[Transition | None] = [None] * len(said)
     by_rule: dict[int, list[int]] = {}
-    for position, (event, _, _) in enumerate(events):
-        by_rule.setdefault(event.rule, []).append(position)
+    for position, one in enumerate(said):
+        by_rule.setdefault(one.event.rule, []).append(position)
     for index, positions in by_rule.items():
         rule = rules[index]
-        chosen = [events[p] for p in positions]
+        chosen = [said[p].event for p in positions]
         context = Context(
             world,
-            np.array([e.row for e, _, _ in chosen], np.int32),
-            np.array([e.date for e, _, _ in chosen], np.int64),
+            np.array([event.row for event in chosen], np.int32),
+            np.array([event.date for event in chosen], np.int64),
         )
         readings = _readings(rule, context)
         revisions = _revisions(rule, context)
         for i, position in enumerate(positions):
-            event, cause, seen_at = events[position]
-            found[position] = _transition(
-                rule, event, cause, seen_at, institutions[event.row], readings[i], revisions[i], context, i
-            )
+            institution = institutions[said[position].event.row]
+            found[position] = _transition(rule, said[position], institution, readings[i], revisions[i], context, i)
     return [t for t in found if t is not None]
 
 
 def _transition(
     rule: Rule,
-    event: Event,
-    cause: Cause,
-    seen_at: int,
+    said: Said,
     institution: Institution,
     readings: Mapping[str, Reading],
     revision: int,
     context: Context,
     at: int,
 ) -> Transition:
+    event = said.event
     state, severity = STATES[event.kind], SEVERITIES[event.level]
     as_of = format_instant(event.date)
     started = format_instant(event.alert) if event.alert != NEVER else ""
@@ -79,7 +76,7 @@ def _transition(
         supersedes = alert_id(rule.id, subject, format_instant(event.supersedes))
     level = event.level or event.previous
     return Transition(
-        id=transition_id(rule.id, subject, alert, as_of, state, severity, revision),
+        id=transition_id(rule.id, subject, alert, as_of, state, severity, revision, said.by),
         alert_id=alert,
         rule=rule.id,
         subject=subject,
@@ -88,9 +85,9 @@ def _transition(
         previous=SEVERITIES[event.previous],
         as_of=as_of,
         started=started,
-        seen_at=format_seen(seen_at),
+        seen_at=format_seen(said.seen_at),
         revision=revision,
-        cause=cause,
+        cause=said.cause,
         scope=rule.scope,
         pack=rule.pack,
         pack_version=rule.pack_version,

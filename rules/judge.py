@@ -14,6 +14,7 @@ from rules.fold import Fold, Records
 from rules.operations import truth
 from rules.plan import Node, Rule, walk
 from rules.store import NEVER, Bools, Ints, Longs
+from rules.transitions import Cause
 
 NONE, PENDING, FIRING, ESCALATED, EASED, RESOLVED, LAPSED = range(7)
 
@@ -49,6 +50,21 @@ class Event:
     previous: int
     alert: int
     supersedes: int = int(NEVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An event to be told: what caused it, when that was seen (seconds), its place in the order of arrival.
+
+    `by` names the filing or the knowledge behind it, so that a state which is left and reached again for
+    another reason has another transition id.
+    """
+
+    event: Event
+    cause: Cause
+    seen_at: int
+    by: str
+    sequence: int = 0
 
 
 @dataclass(slots=True)
@@ -207,12 +223,11 @@ def differences(first: Records, old: Sequence[Event], new: Sequence[Event], last
 
     first: the state before the earliest date folded again; last: the state now (each of length 1). old and
     new: events since, as they were and as they are. What is new is said; then every alert that readers
-    would now believe in a wrong state is put right, at `date`.
+    would now believe in a wrong state is put right, at `date`, and so is what they believe pending.
     """
-    believed = {int(first.started[0]): int(first.level[0])} if first.level[0] > 0 else {}
+    belief = _Belief(first)
     for event in old:
-        if event.kind in (FIRING, ESCALATED, EASED, RESOLVED):
-            believed[event.alert] = event.level
+        belief.hear(event)
     known = set(old)
     said: list[Event] = []
     fired = {e.alert for e in new if e.kind == FIRING}
@@ -220,19 +235,40 @@ def differences(first: Records, old: Sequence[Event], new: Sequence[Event], last
     for event in new:
         if event in known:
             continue
-        if event.kind == FIRING and event.alert not in believed and orphans:
-            orphan = orphans.pop(0)
-            believed.pop(orphan, None)
-            event = replace(event, supersedes=orphan)
-        if event.kind in (FIRING, ESCALATED, EASED, RESOLVED):
-            believed[event.alert] = event.level
+        if event.kind == FIRING and event.alert not in belief.levels and orphans:
+            event = replace(event, supersedes=orphans.pop(0))
+        belief.hear(event)
         said.append(event)
-    started, level = int(last.started[0]), int(last.level[0])
-    rule, row = int(last.rule[0]), int(last.row[0])
-    for alert, belief in believed.items():
-        truth_now = level if alert == started and level > 0 else 0
-        if belief == truth_now:
-            continue
-        kind = RESOLVED if truth_now == 0 else FIRING if belief == 0 else ESCALATED if truth_now > belief else EASED
-        said.append(Event(rule, row, date, kind, truth_now, belief, alert))
-    return said
+    return said + belief.corrections(last, date)
+
+
+class _Belief:
+    """What a reader of one pair's events believes: the level of each alert, and whether one is pending."""
+
+    def __init__(self, first: Records) -> None:
+        self.levels = {int(first.started[0]): int(first.level[0])} if first.level[0] > 0 else {}
+        self.pending = bool(first.pending[0])
+
+    def hear(self, event: Event) -> None:
+        if event.kind in (PENDING, LAPSED):
+            self.pending = event.kind == PENDING
+            return
+        self.levels.pop(event.supersedes, None)
+        self.levels[event.alert] = event.level
+        self.pending = self.pending and event.kind != FIRING
+
+    def corrections(self, last: Records, date: int) -> list[Event]:
+        """What to say at `date` so that the reader believes the state `last`."""
+        rule, row = int(last.rule[0]), int(last.row[0])
+        started, level = int(last.started[0]), int(last.level[0])
+        said: list[Event] = []
+        for alert, belief in list(self.levels.items()):
+            now = level if alert == started and level > 0 else 0
+            if belief != now:
+                kind = RESOLVED if now == 0 else FIRING if belief == 0 else ESCALATED if now > belief else EASED
+                said.append(Event(rule, row, date, kind, now, belief, alert))
+                self.hear(said[-1])
+        if self.pending != bool(last.pending[0]):
+            kind, held = (LAPSED, 0) if self.pending else (PENDING, int(last.held[0]))
+            said.append(Event(rule, row, date, kind, held, 0, int(NEVER)))
+        return said

@@ -72,9 +72,15 @@ def alert_id(rule: str, subject: str, started: str) -> str:
     return _digest("alert", rule, subject, started)
 
 
-def transition_id(rule: str, subject: str, alert: str, as_of: str, state: str, severity: str, revision: int) -> str:
-    """Return the transition's id. Rule and subject are in it because a pending has no alert id yet."""
-    return _digest("transition", rule, subject, alert, as_of, state, severity, str(revision))
+def transition_id(
+    rule: str, subject: str, alert: str, as_of: str, state: str, severity: str, revision: int, by: str = ""
+) -> str:
+    """Return the transition's id. Rule and subject are in it because a pending has no alert id yet.
+
+    `by` names what caused it. A late or revised filing can take a state back and another one bring it again, all
+    at one date: three transitions, which readers that drop repeats must tell apart.
+    """
+    return _digest("transition", rule, subject, alert, as_of, state, severity, str(revision), by)
 
 
 def _digest(*parts: str) -> str:

@@ -1,0 +1,286 @@
+"""Hypothesis strategies: rules and filings of a small world, made to meet everything the language can say.
+
+Values are eighths, so that arithmetic on them is exact and the engine and the reference must agree on every
+comparison. What rounds (deviations, slopes, smoothing) is compared only with numbers that it can't hit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import yaml
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from rules.catalogue import Catalogue, parse_catalogues
+from rules.engine import Engine, FormBatch
+from rules.pack import PackText, Program, compile_packs
+from rules.registry import Institution
+from tests.rules.reference import DAY, Filing, Reference
+
+CATALOGUE = """
+catalogue: generated
+currency: CNY
+sets: {BANKS: [bank, rural]}
+forms:
+  - {id: slow, frequency: quarterly, grace_days: 30, horizon: 60}
+  - {id: mid, frequency: monthly, grace_days: 10, horizon: 60}
+  - {id: fast, frequency: daily, grace_days: 3, horizon: 60}
+indicators:
+  - {id: a, form: slow, unit: ratio}
+  - {id: b, form: slow, unit: ratio}
+  - {id: m, form: mid, unit: ratio}
+  - {id: f, form: fast, unit: ratio}
+  - {id: g, form: fast, unit: ratio}
+  - {id: quotient, formula: a / b, unit: ratio}
+  - {id: gap, formula: a - m, unit: ratio}
+  - {id: swing, formula: "gap - lag(f, 1)", unit: ratio}
+"""
+DATES = {
+    "slow": [90 * k for k in range(1, 6)],
+    "mid": [60, 90, 120, 150, 180, 270],
+    "fast": [*range(88, 94), *range(178, 182)],
+}
+INSTITUTIONS = (
+    Institution("B1", {"en": "First"}, type="bank", region="north", dsib_bucket=2),
+    Institution("R2", {"en": "Second"}, type="rural", region="south"),
+    Institution("N3", {"en": "Third"}, type="insurer", region="north"),
+)
+EIGHTHS = st.integers(-8, 16).map(lambda n: n / 8)
+SOMETIMES = st.integers(-8, 20).map(lambda n: n / 8 if n <= 16 else None)
+MISSES = st.sampled_from([0.01371, -0.2317, 0.5519, 1.0133])
+WINDOWS = st.sampled_from(["'2 filings'", "'3 filings'", "'5 filings'", "'4d'", "'70d'", "'200d'"])
+COMPARISONS = st.sampled_from(["<", "<=", ">", ">=", "==", "!="])
+INEQUALITIES = st.sampled_from(["<", "<=", ">", ">="])
+LEVELS = ("watch", "warning", "critical")
+
+
+def catalogue() -> Catalogue:
+    """The catalogue above."""
+    return parse_catalogues([(CATALOGUE, "generated")])
+
+
+Texts = SearchStrategy[str]
+
+
+def _made(template: str, *parts: SearchStrategy[Any]) -> Texts:
+    return st.tuples(*parts).map(lambda chosen: template.format(*chosen))
+
+
+@cache
+def exact(depth: int) -> Texts:
+    """Numbers in eighths, each reading an indicator."""
+    leaf = st.sampled_from(["a", "b", "m", "f", "g", "gap", "swing"])
+    if not depth:
+        return leaf
+    x = exact(depth - 1)
+    n = st.integers(1, 3)
+    return st.one_of(
+        leaf,
+        leaf,
+        _made("({} {} {})", x, st.sampled_from("+-"), st.one_of(x, EIGHTHS)),
+        _made("-{}", x),
+        _made("abs({})", x),
+        _made("lag({}, {})", x, n),
+        _made("change({}, {})", x, n),
+        _made("{}({}, {})", st.sampled_from(["min", "max"]), x, st.one_of(x, EIGHTHS, WINDOWS)),
+        _made("median({}, {})", x, WINDOWS),
+        _made("cusum({}, {}, {})", x, st.one_of(x, EIGHTHS), EIGHTHS),
+        _made("({} if {} else {})", x, condition(depth - 1), x),
+        _made("streak({})", condition(depth - 1)),
+    )
+
+
+@cache
+def same(depth: int) -> Texts:
+    """Numbers that both sides round alike."""
+    x = exact(depth)
+    return st.one_of(
+        st.just("quotient"),
+        _made("({} {} {})", x, st.sampled_from("*/"), x),
+        _made("mean({}, {})", x, WINDOWS),
+        _made("pct_change({})", x),
+    )
+
+
+@cache
+def rough(depth: int) -> Texts:
+    """Numbers that may differ in the last digit."""
+    x = st.one_of(exact(depth), same(depth))
+    return st.one_of(
+        _made("std({}, {})", x, WINDOWS),
+        _made("zscore({}, {})", x, WINDOWS),
+        _made("slope({}, {})", x, WINDOWS),
+        _made("mean({}, {})", same(depth), WINDOWS),
+        _made("quantile({}, {}, {})", x, st.sampled_from([0, 0.25, 0.7, 1]), WINDOWS),
+        _made("ewma({}, {})", x, st.integers(1, 3)),
+        _made("forecast({}, '{}d')", x, st.integers(1, 400)),
+        _made("lag(std({}, {}), 1)", exact(depth), WINDOWS),
+    )
+
+
+@cache
+def condition(depth: int) -> Texts:
+    """Conditions, each reading an indicator."""
+    below = max(0, depth - 1)
+    x = exact(below)
+    simple = st.one_of(
+        _made("{} {} {}", x, COMPARISONS, EIGHTHS),
+        _made("{} {} {}", x, COMPARISONS, x),
+        _made("{} < {} <= {}", EIGHTHS, x, EIGHTHS),
+        _made("{} {} {}", same(below), INEQUALITIES, st.one_of(x, EIGHTHS)),
+        _made("{} {} {}", rough(below), INEQUALITIES, MISSES),
+        _made("{}({})", st.sampled_from(["missing", "exists"]), x),
+        _made("crossed({}, {})", x, EIGHTHS),
+        _made("age({}) > {}", x, st.integers(0, 100)),
+        _made("{} {}in ({}, {})", x, st.sampled_from(["", "not "]), EIGHTHS, EIGHTHS),
+    )
+    if not depth:
+        return simple
+    c = condition(depth - 1)
+    return st.one_of(
+        simple,
+        simple,
+        _made("({} {} {})", c, st.sampled_from(["and", "or"]), st.one_of(c, ATTRIBUTES)),
+        _made("not ({})", c),
+        _made("({} if {} else {})", c, c, c),
+    )
+
+
+ATTRIBUTES = st.sampled_from(
+    [
+        "type in BANKS",
+        "type not in BANKS",
+        "region == 'north'",
+        "type in ('bank', 'insurer')",
+        "dsib_bucket > 1",
+        "True",
+    ]
+)
+SPANS = st.sampled_from(["1 filing", "2 filings", "3 filings", "5d", "40d", "100d"])
+
+
+@st.composite
+def rules(draw: st.DrawFn, most: int = 3) -> list[dict[str, object]]:
+    """One to `most` rules as their YAML would say them; later ones may ask for earlier ones."""
+    found: list[dict[str, object]] = []
+    for number in range(draw(st.integers(1, most))):
+        names = draw(st.lists(st.sampled_from(LEVELS), min_size=1, max_size=3, unique=True))
+        anything = st.one_of(condition(0), condition(1), condition(2))
+        if number:
+            asking = _made("firing('r{}'{})", st.integers(0, number - 1), st.sampled_from(["", ", watch", ", warning"]))
+            anything = st.one_of(anything, anything, asking, _made("{} and {}", asking, condition(1)))
+        rule: dict[str, object] = {"id": f"r{number}", "levels": {name: draw(anything) for name in names}}
+        if draw(st.booleans()):
+            rule["for"] = draw(SPANS)
+        if draw(st.booleans()):
+            rule["clear"] = draw(condition(1)) + draw(st.one_of(st.just(""), SPANS.map(" for {}".format)))
+        if draw(st.booleans()):
+            rule["where"] = draw(st.one_of(ATTRIBUTES, condition(1)))
+        found.append(rule)
+    return found
+
+
+def filings(most: int = 30, institutions: int = 2, revisions: int = 2) -> SearchStrategy[list[Filing]]:
+    """Filings, no two of one form, date and revision, in an order that is the order of arrival."""
+    reported = {form: catalogue().reported(form) for form in DATES}
+
+    @st.composite
+    def one(draw: st.DrawFn) -> Filing:
+        form = draw(st.sampled_from(list(DATES)))
+        values = {name: draw(SOMETIMES) for name in reported[form]}
+        return Filing(
+            institution=INSTITUTIONS[draw(st.integers(0, institutions - 1))].code,
+            form=form,
+            as_of=draw(st.sampled_from(DATES[form])) * DAY,
+            values=values,
+            revision=draw(st.sampled_from([0, *range(revisions + 1)])),
+        )
+
+    @st.composite
+    def several(draw: st.DrawFn) -> list[Filing]:
+        count = draw(st.sampled_from([n for n in (1, 4, 8, 14, 20, 30) if n <= most]))
+        found = {(f.institution, f.form, f.as_of, f.revision): f for f in (draw(one()) for _ in range(count))}
+        return [_arriving(f, position) for position, f in enumerate(found.values())]
+
+    return several()
+
+
+def _arriving(filing: Filing, position: int) -> Filing:
+    return Filing(
+        filing.institution,
+        filing.form,
+        filing.as_of,
+        filing.values,
+        filing.revision,
+        submitted=(1000 + position) * DAY,
+        offset=position,
+    )
+
+
+def in_order(found: Sequence[Filing]) -> list[Filing]:
+    """The filings on time: first revisions only, each institution's dates strictly rising."""
+    kept: dict[tuple[str, int], Filing] = {}
+    for filing in found:
+        kept.setdefault((filing.institution, filing.as_of), filing)
+    rising = sorted(kept.values(), key=lambda f: f.as_of)
+    return [_arriving(Filing(f.institution, f.form, f.as_of, f.values), position) for position, f in enumerate(rising)]
+
+
+@dataclass(frozen=True)
+class World:
+    """Generated rules, compiled for the engine and read by the reference."""
+
+    text: str
+    program: Program
+    reference: Reference
+
+    def engine(self) -> Engine:
+        """A fresh engine that knows the institutions."""
+        return Engine(self.program, INSTITUTIONS)
+
+    def __repr__(self) -> str:
+        return f"World of\n{self.text}"
+
+
+def world(rule_list: Sequence[dict[str, object]]) -> World:
+    """Compile rules given as data."""
+    text = yaml.safe_dump(
+        {"pack": "generated", "version": "1", "rules": list(rule_list)}, sort_keys=False, width=10_000
+    )
+    known = catalogue()
+    return World(text, compile_packs([PackText(text, "generated.yaml")], known), Reference([text], known, INSTITUTIONS))
+
+
+def worlds(most: int = 3) -> SearchStrategy[World]:
+    """Worlds of one to `most` rules."""
+    return rules(most).map(world)
+
+
+def batches(engine: Engine, found: Sequence[Filing]) -> list[FormBatch]:
+    """The filings as columns, one batch a form, their order in `sequence`."""
+    made = []
+    for form in DATES:
+        chosen = [(n, f) for n, f in enumerate(found) if f.form == form]
+        if chosen:
+            made.append(_batch(engine, form, chosen))
+    return made
+
+
+def _batch(engine: Engine, form: str, chosen: Sequence[tuple[int, Filing]]) -> FormBatch:
+    reported = engine.program.catalogue.reported(form)
+    values = [[np.nan if (v := f.values.get(name)) is None else v for _, f in chosen] for name in reported]
+    return FormBatch(
+        form=form,
+        rows=engine.rows([f.institution for _, f in chosen]),
+        as_of=np.array([f.as_of for _, f in chosen], np.int64),
+        submitted_at=np.array([f.submitted for _, f in chosen], np.int64),
+        revision=np.array([f.revision for _, f in chosen], np.int32),
+        offset=np.array([f.offset for _, f in chosen], np.int64),
+        sequence=np.array([n for n, _ in chosen], np.int64),
+        values=np.array(values, np.float64).reshape(len(reported), len(chosen)),
+    )

@@ -1,0 +1,87 @@
+"""The engine against the reference interpreter, over generated rules and filings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.context import Context
+from rules.engine import Engine
+from rules.operations import number
+from rules.transitions import SEVERITIES, Transition
+from tests.rules.generated import (
+    INSTITUTIONS,
+    World,
+    batches,
+    exact,
+    filings,
+    in_order,
+    rough,
+    same,
+    world,
+    worlds,
+)
+from tests.rules.reference import DAY, Filing, State
+
+Standing = dict[tuple[str, str], tuple[str, str, int | None]]
+
+
+def standing(engine: Engine) -> Standing:
+    """What the engine says is pending or firing: severity and start by rule and subject."""
+    return {
+        (a.rule, a.subject): (a.state, a.severity, a.started if a.state == "firing" else None) for a in engine.active()
+    }
+
+
+def expected(states: dict[tuple[str, str], State]) -> Standing:
+    """The same of the reference's states."""
+    found: Standing = {}
+    for pair, state in states.items():
+        if state.level:
+            found[pair] = ("firing", SEVERITIES[state.level], state.started)
+        elif state.pending:
+            found[pair] = ("pending", SEVERITIES[state.held or 0], None)
+    return found
+
+
+def one_by_one(engine: Engine, arriving: Iterable[Filing]) -> list[Transition]:
+    """Apply the filings each in a batch of its own."""
+    return [t for filing in arriving for t in engine.apply(batches(engine, [filing])).transitions]
+
+
+@given(worlds(), filings())
+def test_states_are_those_of_the_reference_after_every_filing(world: World, arriving: list[Filing]) -> None:
+    engine = world.engine()
+    for count, filing in enumerate(arriving, start=1):
+        engine.apply(batches(engine, [filing]))
+        assert standing(engine) == expected(world.reference.states(arriving[:count]))
+
+
+@given(worlds(), filings().map(in_order))
+def test_filings_on_time_give_the_transitions_of_the_reference(world: World, arriving: list[Filing]) -> None:
+    engine = world.engine()
+    said = one_by_one(engine, arriving)
+    assert {(t.rule, t.subject, t.as_of, t.state, t.severity, t.previous, t.started) for t in said} == {
+        (c.rule, c.subject, iso(c.as_of), c.state, c.severity, c.previous, iso(c.started))
+        for c in world.reference.changes(arriving)
+    }
+
+
+def iso(seconds: int | None) -> str:
+    return "" if seconds is None else str(np.datetime64(seconds, "s").astype("datetime64[D]"))
+
+
+@given(st.one_of(exact(3), same(2), rough(2)), filings(institutions=1), st.integers(80, 500))
+def test_every_expression_has_the_value_of_the_reference(source: str, known: list[Filing], day: int) -> None:
+    made = world([{"id": "r", "levels": {"watch": f"({source}) > 0"}}])
+    engine = made.engine()
+    engine.apply(batches(engine, known))
+    node = made.program.rules[0].levels[0].condition.args[0]
+    found = float(number(node, Context(engine.world, np.zeros(1, np.int32), np.array([day * DAY])))[0])
+    wanted = made.reference.value(source, INSTITUTIONS[0].code, known, day * DAY)
+    assert wanted is None or isinstance(wanted, float)
+    assert found == pytest.approx(np.nan if wanted is None else wanted, rel=1e-9, abs=1e-9, nan_ok=True)

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from streams.clients import admin_client
 from streams.embedded import embedded_program
+from tests.parts import Broker
 
-pytestmark = pytest.mark.skipif(embedded_program() is None, reason="the embedded broker is not installed")
+embedded = pytest.mark.skipif(embedded_program() is None, reason="the embedded broker is not installed")
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -45,6 +47,7 @@ def descendants(pid: int) -> dict[int, str]:
     return found
 
 
+@embedded
 def test_every_story_is_found_and_the_exit_code_says_so() -> None:
     """Read back from the topics of alerts and refused filings of a real run."""
     demo = start("--for", "20s")
@@ -53,6 +56,24 @@ def test_every_story_is_found_and_the_exit_code_says_so() -> None:
     assert demo.returncode == 0
 
 
+@pytest.mark.needs("kafka")
+def test_a_broker_of_yours_is_left_as_it_was(kafka: Broker) -> None:
+    """The demo's topics bear a prefix and are gone at the end."""
+    demo = start("--for", "20s", "--bootstrap", kafka.bootstrap)
+    output, _ = demo.communicate(timeout=300)
+    assert "8 of 8 stories found" in output
+    deadline = time.monotonic() + 20
+    while (left := _demo_topics(kafka.bootstrap)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert left == []
+
+
+def _demo_topics(bootstrap: str) -> list[str]:
+    with admin_client(bootstrap) as admin:
+        return [name for name in admin.list_topics() if name.startswith("demo-")]
+
+
+@embedded
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_everything(number: signal.Signals) -> None:
     """Ctrl-C, or a polite kill: exit code 0, and neither broker nor worker is left."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from guanlan.systemic_market_io import register
+from guanlan import systemic_io, systemic_market_io
 
 app = typer.Typer(help="Systemic-risk measures from files: CSV in, CSV or JSON Lines out.", no_args_is_help=True)
 
-register(app)
+systemic_io.register(app)
+systemic_market_io.register(app)

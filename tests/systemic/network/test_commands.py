@@ -128,7 +128,7 @@ def test_json_lines(files: dict[str, str]) -> None:
         ({"edges": "lender,borrower,amount\nA,B,-1\n"}, [], r"edges.csv:2: the amount -1 is negative"),
         ({"edges": "lender,borrower,amount\nA,B,x\n"}, [], r"edges.csv:2: amount is 'x', expected a number"),
         ({"edges": "lender,borrower,amount\nA,Z,1\n"}, [], r"edges.csv:2: 'Z' has no balance sheet"),
-        ({"edges": "a,b\n1,2\n"}, [], "expected an edge list"),
+        ({"edges": "a,b,c\n1,2,3\n"}, [], "expected an edge list"),
         ({"sheet": "institution,bufer\nA,1\nB,1\nC,1\n"}, [], "needs a column 'buffer'. did you mean 'bufer'"),
         ({"sheet": "code,buffer\nA,1\n"}, [], "needs a column 'institution'"),
         ({"sheet": "institution,buffer\nA,1\nA,1\n"}, [], r"sheet.csv:3: 'A' stands twice"),

@@ -32,7 +32,7 @@ from rules.problems import ConfigError
 from rules.registry import Institution
 from streams.book import Measured, Network, measure
 from streams.checkpoint import Outbox, Undelivered
-from streams.clients import admin_client
+from streams.clients import ServiceError, admin_client
 from streams.columnar import ColumnarApp, ColumnarConsumer, RecordBatch, batch_topic, state_table, waiting
 from streams.cross_section import forwarded
 from streams.exporter import Exporter, Snapshot, check_budget
@@ -67,6 +67,7 @@ TICK_SECONDS = 1.0
 MEASURE_SECONDS = 0.5
 SESSION_SECONDS = 10.0
 STOP_SECONDS = 30.0
+CRASH_SECONDS = 5.0
 COLLECT_AFTER = (50_000, 20, 50)  # batches make many objects and few cycles: collecting by default costs a quarter
 DIED = 1
 
@@ -269,7 +270,10 @@ class Worker:
         settings = self.settings
         gc.set_threshold(*COLLECT_AFTER)
         try:
-            await self.roster.start()
+            try:
+                await self.roster.start()
+            except KafkaError as err:
+                raise ServiceError(f"the registry of institutions can't be read from Kafka: {err}") from None
             institutions = list(self.roster.institutions.values())
             series = check_budget(self.program.catalogue, institutions, settings.series_budget)
             port = self.exporter.serve(settings.metrics_host, settings.metrics_port)
@@ -299,11 +303,12 @@ class Worker:
         await asyncio.gather(*beside, return_exceptions=True)
         if failed:
             log.critical("the worker ends because of: %r", broken or self.app.crash_reason)
+            self.consumer.sealed = True
         try:
-            async with asyncio.timeout(STOP_SECONDS):
+            async with asyncio.timeout(CRASH_SECONDS if failed else STOP_SECONDS):
                 await self.app.stop()
         except TimeoutError:
-            log.critical("the end took over %d seconds: leaving the rest to the next start", STOP_SECONDS)
+            log.critical("it does not end in order: what is not committed will be read again")
             _die()
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
@@ -324,7 +329,10 @@ class Worker:
             await reader.stop()
 
     async def _open(self, side: Side[Any], partitions: frozenset[int]) -> None:
+        epoch = self.consumer.epoch
         async with self.quiet:
+            if self.consumer.epoch != epoch:
+                return
             resume = await side.open(partitions)
             for partition, offsets in resume.items():
                 for topic, offset in offsets.items():

@@ -33,6 +33,7 @@ log = logging.getLogger("guanlan.worker")
 BLOCKS = 64
 APPLIED = b"applied"
 ATTEMPTS = 5
+PAUSE_SECONDS = 0.2
 
 Offsets = dict[str, int]
 """By topic: the offset after the last record that is contained."""
@@ -98,7 +99,7 @@ class Outbox:
             if not failed:
                 return
             log.warning("%d records were not taken by the broker, sending again: %s", len(failed), failed[0][1])
-            await asyncio.sleep(0.2 * 2**attempt)
+            await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
             for letter, err in failed:
                 if letter.bulky and letter.value and isinstance(err, MessageSizeTooLargeError):
                     letter.headers = [*letter.headers, ("left_out", str(len(letter.value)).encode())]

@@ -7,7 +7,7 @@ filed into its engine under the forms of the catalogue `measures`, so rules read
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -15,10 +15,12 @@ import numpy as np
 from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
 
+from rules.aggregates import is_aggregate
 from rules.calendar import format_instant
 from rules.catalogue import SYSTEM
 from rules.engine import Engine, FormBatch
-from rules.pack import Program
+from rules.pack import Program, rule_nodes
+from rules.plan import walk
 from rules.problems import nearest
 from rules.registry import Institution
 from streams.book import Book, Measured, Network, joined
@@ -73,6 +75,8 @@ class SystemSide(Side[Crossing]):
         self._shown = [i for i in exported(program.catalogue) if i.form in (OF_INSTITUTION, OF_SYSTEM)]
         form = program.catalogue.indicators[MEASURED[0]].form if MEASURED[0] in program.catalogue.indicators else ""
         self._types = frozenset(program.catalogue.forms[form].types) if form else frozenset()
+        tops = [top for rule in program.rules for top in rule_nodes(rule)]
+        self._entangled = any(is_aggregate(node) for top in tops for node in walk(top))
         super().__init__(table, frozenset({exposures, cross_section}), names)
         self.reset(frozenset())
 
@@ -174,12 +178,16 @@ class SystemSide(Side[Crossing]):
             sequence += len(part.codes)
             batches.append(batch)
             self._take_equity(part, batch)
-            for code in part.codes:
-                self.keeper.mark(PARTITION, block_of(code))
+            self._mark(part.codes)
         if batches:
             outcome = self.engine.apply(batches)
             effects.tell(self.names.alerts, outcome.transitions)
             effects.evaluated += outcome.evaluated
+
+    def _mark(self, codes: Iterable[str]) -> None:
+        """Note whose state changes: with rules across institutions a filing of one changes all."""
+        for code in (code for code, _ in self._rows()) if self._entangled else codes:
+            self.keeper.mark(PARTITION, block_of(code))
 
     def _take_equity(self, part: Slice, batch: FormBatch) -> None:
         if MEASURED[0] not in part.indicators:
@@ -229,8 +237,8 @@ class SystemSide(Side[Crossing]):
         outcome = self.engine.tick(now)
         effects.tell(self.names.alerts, outcome.transitions)
         effects.evaluated += outcome.evaluated
-        for subject in {t.subject for t in outcome.transitions}:
-            self.keeper.mark(PARTITION, block_of(subject))
+        if outcome.evaluated:
+            self._mark(code for code, _ in self._rows())
         return effects
 
     def due(self) -> Network | None:
@@ -254,9 +262,9 @@ class SystemSide(Side[Crossing]):
         batches = list(self._batches(measured))
         for batch in batches:
             names = self._program.catalogue.reported(batch.form)
-            for i, row in enumerate(batch.rows.tolist()):
-                code = self.engine.institutions[row].code
-                self.keeper.mark(PARTITION, block_of(code))
+            codes = [self.engine.institutions[row].code for row in batch.rows.tolist()]
+            self._mark(codes)
+            for i, code in enumerate(codes):
                 for name, value in zip(names, batch.values[:, i].tolist(), strict=True):
                     if not np.isnan(value):
                         effects.posts.append(self._post(name, code, measured, value))

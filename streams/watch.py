@@ -202,7 +202,7 @@ class Watch(Side[Filings]):
         for place in np.unique(self._home[batch.rows] * BLOCKS + self._block[batch.rows]).tolist():
             self.keeper.mark(place // BLOCKS, f"{place % BLOCKS:02x}")
         wanted = self._forwarded.get(batch.form)
-        if wanted:
+        if wanted is not None:
             reported = self._program.catalogue.reported(batch.form)
             codes = [self.engine.institutions[row].code for row in batch.rows.tolist()]
             values = batch.values[[reported.index(name) for name in wanted]]
@@ -224,8 +224,9 @@ class Watch(Side[Filings]):
         outcome = self.engine.tick(now)
         effects.tell(self.names.alerts, outcome.transitions)
         effects.evaluated += outcome.evaluated
-        for subject in {t.subject for t in outcome.transitions}:
-            self.keeper.mark(home(subject, self._count), block_of(subject))
+        if outcome.evaluated:
+            for institution in self.engine.institutions:
+                self.keeper.mark(home(institution.code, self._count), block_of(institution.code))
         return effects
 
     async def show(self, snapshot: Snapshot) -> None:

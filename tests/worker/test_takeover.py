@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from deploy.kafka.local import LocalKafka
 from streams.roster import home
 from tests.worker.field import Field, direct, load, program_of, wait_until
 
@@ -75,3 +77,24 @@ def test_a_worker_that_joins_takes_its_share(field: Field) -> None:
     assert field.state(program, wide.institutions) == expected.active
     alerts = field.read("alerts")
     assert max(Counter(home((a.key or b"").decode(), field.partitions) for a in alerts).values()) < len(alerts)
+
+
+def test_a_broker_that_dies_and_comes_back_loses_nothing(own_kafka: LocalKafka, tmp_path: Path) -> None:
+    """Kill -9 of the broker while filings flow: the worker waits for it, and ends with the same alerts and state."""
+    field = Field(own_kafka.bootstrap, "b.", tmp_path)
+    wide, records = load(institutions=40, filings=3_000, seed=9)
+    program = program_of(wide)
+    expected = direct(program, wide.institutions, records)
+    field.prepare(wide.institutions)
+    worker = field.start_worker(wide)
+    try:
+        field.send(records[:2_000], pause=0.02, piece=50)
+        own_kafka.kill()
+        own_kafka.restart()
+        field.send(records[2_000:])
+        wait_until(field.caught_up)
+        assert worker.running
+        assert field.transitions().keys() == expected.transitions.keys()
+        assert field.state(program, wide.institutions) == expected.active
+    finally:
+        worker.stop()

@@ -236,3 +236,28 @@ def test_unused_attributes_of_an_institution_are_kept(field: Field) -> None:
             assert regions[moved.code] == "West"
 
     asyncio.run(run())
+
+
+def test_a_record_of_fifty_megabytes_goes_aside_whole(field: Field) -> None:
+    """It is not looked into, its bytes are all there, and the filing behind it is judged."""
+    from streams.clients import open_producer
+
+    wide, records = load(institutions=1, filings=1)
+    program = program_of(wide)
+    field.prepare(wide.institutions)
+    huge = b'{"padding": "' + b"x" * 50_000_000 + b'"}'
+
+    async def run() -> dict[str, int]:
+        producer = open_producer(field.bootstrap, max_request_size=60_000_000)
+        producer.send(field.topic("filings"), key=records[0].key.encode(), value=huge)
+        producer.send(field.topic("filings"), key=records[0].key.encode(), value=records[0].value)
+        producer.flush()
+        producer.close()
+        async with field.worker(program) as worker:
+            await until(field.caught_up)
+            return {"applied": int(worker.watch.engine.applied[0])}
+
+    assert asyncio.run(run()) == {"applied": 1}
+    ((headers, record),) = field.rejected()
+    assert headers["reason"] == "too_large"
+    assert record.value == huge

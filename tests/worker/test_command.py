@@ -1,0 +1,118 @@
+"""`guanlan worker` on the command line: what is wrong is one sentence and an exit code, and Ctrl-C ends it in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from streams.daemon import free_port
+from tests.worker.field import PACK, Field, load, wait_until
+
+
+def run(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "guanlan.cli", "worker", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "400", **environment},
+    )
+
+
+def files(folder: Path, pack: str = PACK) -> list[str]:
+    """Write a pack and its catalogue; return the options that name them."""
+    wide, _ = load(1, 1)
+    (folder / "wide.yaml").write_text(wide.catalogue, encoding="utf-8")
+    (folder / "field.yaml").write_text(pack, encoding="utf-8")
+    return ["--pack", "field.yaml", "--catalogue", "wide.yaml"]
+
+
+def test_without_packs_it_says_how_to_give_one(tmp_path: Path) -> None:
+    """Settings are checked before anything is connected to."""
+    done = run(folder=tmp_path, GUANLAN_PACKS="")
+    assert done.returncode == 2
+    assert "--pack" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_problem_of_a_pack_is_shown(tmp_path: Path) -> None:
+    """Both unknown names are reported, each at its line."""
+    wrong = PACK.replace("x0000 > 1.05", "y0000 > 1.05").replace("x0003 > 1.03", "y0003 > 1.03")
+    done = run(*files(tmp_path, wrong), folder=tmp_path)
+    assert done.returncode == 1
+    assert "y0000" in done.stderr
+    assert "y0003" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broker_that_does_not_answer_is_exit_code_3(tmp_path: Path) -> None:
+    """The sentence names the address."""
+    address = f"127.0.0.1:{free_port()}"
+    done = run(*files(tmp_path), "--bootstrap", address, folder=tmp_path)
+    assert done.returncode == 3
+    assert address in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.needs("kafka")
+def test_missing_topics_are_named_with_the_command(field: Field) -> None:
+    """Nothing is created by a worker but its own changelogs."""
+    done = run(
+        *files(field.folder),
+        folder=field.folder,
+        GUANLAN_BOOTSTRAP=field.bootstrap,
+        GUANLAN_TOPIC_PREFIX=field.prefix,
+    )
+    assert done.returncode == 2
+    assert f"{field.prefix}filings" in done.stderr
+    assert "guanlan topics create" in done.stderr
+
+
+@pytest.mark.needs("kafka")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_worker_in_order(field: Field, number: signal.Signals) -> None:
+    """Exit code 0, and what was read is committed."""
+    wide, records = load(institutions=5, filings=200)
+    field.prepare(wide.institutions)
+    worker = field.start_worker(wide)
+    field.send(records)
+    wait_until(lambda: field.read("alerts"))
+    os.kill(worker.pid, number)
+    assert worker.wait() == 0
+    assert field.caught_up()
+
+
+@pytest.mark.needs("kafka")
+def test_a_signal_while_starting_ends_it_too(field: Field) -> None:
+    """Whatever it is doing, it is gone within seconds and without a traceback."""
+    wide, _ = load(institutions=5, filings=1)
+    field.prepare(wide.institutions)
+    for wait in (1.0, 2.0, 3.0):
+        log = field.folder / "early.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "guanlan.cli", "worker", *files(field.folder)],
+                stderr=output,
+                cwd=field.folder,
+                env={
+                    **os.environ,
+                    "GUANLAN_BOOTSTRAP": field.bootstrap,
+                    "GUANLAN_TOPIC_PREFIX": field.prefix,
+                    "GUANLAN_GROUP": f"{field.prefix}early",
+                    "GUANLAN_METRICS_PORT": "0",
+                },
+            )
+            time.sleep(wait)
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+        assert process.returncode in (0, 130), log.read_text(encoding="utf-8")
+        assert "Traceback" not in log.read_text(encoding="utf-8")

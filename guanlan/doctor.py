@@ -133,7 +133,7 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
     from streams.clients import ServiceError, admin_client
 
     try:
-        with admin_client(settings.bootstrap, ANSWER_SECONDS) as admin:
+        with admin_client(settings.bootstrap) as admin:
             brokers = admin.describe_cluster()["brokers"]
     except ServiceError:
         fix = "start Kafka (python -m deploy.kafka), or set GUANLAN_BOOTSTRAP"

@@ -18,7 +18,7 @@ from streams.clients import ServiceError
 LOOPBACK = "127.0.0.1"
 
 _PORTS = range(20_000, 32_000)  # below Linux's ephemeral ports, so no outgoing connection takes one meanwhile
-_GUARD = 'cat >/dev/null; kill -KILL -- "-$1" 2>/dev/null'
+_GUARD = 'cat >/dev/null; kill -s KILL -- "-$1" 2>/dev/null'
 
 
 class StartError(ServiceError):
@@ -80,16 +80,11 @@ class Daemon:
         with self.log.open("ab") as output:
             self._child = self._spawn(output)
         self._guard = _guard(self._child.pid)
-        deadline = time.monotonic() + within
-        while not ready():
-            code = self._child.poll()
-            if code is not None:
-                self._end()
-                raise StartError(f"{self.name} ended with code {code} while starting; {self._last_words()}")
-            if time.monotonic() > deadline:
-                self.kill()
-                raise StartError(f"{self.name} did not answer within {within:.0f} s; {self._last_words()}")
-            time.sleep(0.05)
+        try:
+            self._await(self._child, ready, within)
+        except BaseException:
+            self.kill()
+            raise
 
     def wait(self) -> int:
         """Wait until the program ends by itself and return its exit code."""
@@ -124,6 +119,16 @@ class Daemon:
             )
         except OSError as err:
             raise StartError(f"{self.name} can't be started: {err}") from None
+
+    def _await(self, child: subprocess.Popen[bytes], ready: Callable[[], bool], within: float) -> None:
+        deadline = time.monotonic() + within
+        while not ready():
+            code = child.poll()
+            if code is not None:
+                raise StartError(f"{self.name} ended with code {code} while starting; {self._last_words()}")
+            if time.monotonic() > deadline:
+                raise StartError(f"{self.name} did not answer within {within:.0f} s; {self._last_words()}")
+            time.sleep(0.05)
 
     def _end(self) -> None:
         if self._guard is not None:

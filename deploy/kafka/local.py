@@ -62,18 +62,19 @@ class LocalKafka:
         return self._folder / "broker.log"
 
     def start(self) -> Self:
-        """Make the storage, start the broker, and return when it serves."""
-        for attempt in range(_START_ATTEMPTS):
-            self._prepare()
+        """Start the broker and return when it serves; try again where a free port was taken meanwhile."""
+        attempts = 1 if self._wanted_port else _START_ATTEMPTS
+        while True:
+            attempts -= 1
             try:
+                self._prepare()
                 self._run()
-            except StartError:
+            except BaseException as err:
                 self.stop()
-                if self._wanted_port or attempt == _START_ATTEMPTS - 1:
+                if not attempts or not isinstance(err, StartError):
                     raise
             else:
                 return self
-        raise AssertionError("unreachable")
 
     def stop(self) -> None:
         """Stop the broker in order and remove its temporary data; does nothing when it does not run."""

@@ -42,16 +42,26 @@ LONGEST_FLUSH_SECONDS = 900
 class Partition:
     """One partition as this sink has seen it.
 
-    Events before `told_until` were told before, or are history to a new group; `new` says which. `next` is
-    the offset after the last event folded, `committed` the group's offset in Kafka.
+    `next` is the offset after the last event folded, `end` where the partition ended when it was taken over,
+    `committed` the group's offset in Kafka, -1 for none.
     """
 
-    told_until: int
-    new: bool
     next: int
+    end: int
     committed: int
     desk: Desk = field(default_factory=Desk)
+    begun: bool = False
     caught_up: bool = False
+
+    @property
+    def new(self) -> bool:
+        """Whether the group has never told anything of it; asked only until it has caught up."""
+        return self.committed < 0 or self.committed > self.end
+
+    @property
+    def told_until(self) -> int:
+        """Events before this offset were told before, or are history to a new group."""
+        return self.end if self.new else self.committed
 
 
 class Rebalances(ConsumerRebalanceListener):
@@ -166,7 +176,10 @@ class Delivery:
             return
         told = 0
         for tp, records in polled.items():
-            told += self._read(self._parts[tp], records)
+            part = self._parts[tp]
+            if not part.begun:  # some brokers tell the true end only with the records
+                part.begun, part.end = True, max(part.end, self._consumer.highwater(tp) or 0)
+            told += self._read(part, records)
         for tp, part in self._parts.items():
             if not part.caught_up:
                 part.next = max(part.next, self._consumer.position(tp, timeout_ms=1000) or 0)
@@ -190,9 +203,7 @@ class Delivery:
             first, last = self._consumer.beginning_offsets(tps), self._consumer.end_offsets(tps)
             for tp in tps:
                 committed = self._consumer.committed(tp)
-                new = committed is None or committed > last[tp]
-                until = last[tp] if new else committed
-                self._parts[tp] = Partition(until, new, first[tp], -1 if new else committed)
+                self._parts[tp] = Partition(first[tp], last[tp], -1 if committed is None else committed)
                 self._consumer.seek(tp, first[tp])
             self._consumer.resume(*tps)
         self._stale = False
@@ -260,7 +271,7 @@ class Delivery:
         self._metrics.delivered.labels(self.sink.name).set(time.time())
 
     def _commit(self) -> None:
-        ahead = {tp: p for tp, p in self._parts.items() if p.caught_up and p.next > p.committed}
+        ahead = {tp: p for tp, p in self._parts.items() if p.caught_up and p.next != p.committed}
         self._commit_at = self._clock() + COMMIT_SECONDS
         if not ahead:
             return

@@ -85,7 +85,7 @@ def legal_basis(basis: Mapping[str, str | None], language: str) -> str:
     if not document:
         return ""
     if language == "zh":
-        return f"《{document}》" + (f"({number_})" if number_ else "") + (f"第{article}条" if article else "")
+        return f"《{document}》" + (f"（{number_}）" if number_ else "") + (f"第{article}条" if article else "")
     return document + (f" ({number_})" if number_ else "") + (f", art. {article}" if article else "")
 
 
@@ -134,30 +134,29 @@ def headline(notice: Notice, names: Names, language: str) -> str:
     return f"[{change(notice, language)}] {title}: {subject_name(event, names, language)}"
 
 
-def paragraph(notice: Notice, names: Names, language: str) -> list[str]:
-    """Return the lines of a message in one language: message, as-of, basis, action and deadline."""
+def paragraph(notice: Notice, language: str) -> list[str]:
+    """Return the lines of a message in one language below its headline: message, as-of, basis, action, deadline."""
     event = notice.alert.last
     zh = language == "zh"
-    lines = [headline(notice, names, language)]
-    message = in_language(event.message, language)
-    if message:
-        lines.append(message)
+    said = in_language(event.message, language)
+    lines = [said] if said else []
     lines.append(f"数据日期 {event.as_of}" if zh else f"As of {event.as_of}")
     basis = legal_basis(event.basis, language)
     if basis:
-        lines.append(f"依据:{basis}" if zh else f"Basis: {basis}")
+        lines.append(f"依据：{basis}" if zh else f"Basis: {basis}")
     action = in_language(event.action, language)
     if action and notice.kind != "resolved":
         within = deadline(event.deadline, language)
-        limit = "" if not within else f"(时限{within})" if zh else f" (within {within})"
-        lines.append(f"措施:{action}{limit}" if zh else f"Action: {action}{limit}")
+        limit = "" if not within else f"（时限{within}）" if zh else f" (within {within})"
+        lines.append(f"措施：{action}{limit}" if zh else f"Action: {action}{limit}")
     return lines
 
 
 def message(notice: Notice, names: Names, first: str = "en") -> str:
-    """Return the whole message: both languages, `first` before the other, then the evidence and the ids."""
-    languages = sorted(LANGUAGES, key=lambda language: language != first)
-    parts = ["\n".join(paragraph(notice, names, language)) for language in languages]
+    """Return what stands below the headline in `first`: both languages, the evidence, and the ids."""
+    first, second = sorted(LANGUAGES, key=lambda language: language != first)
+    lines = [*paragraph(notice, first), "", headline(notice, names, second), *paragraph(notice, second)]
+    parts = ["\n".join(lines)]
     event = notice.alert.last
     lines = evidence(event.values)
     if event.condition and notice.kind != "resolved":

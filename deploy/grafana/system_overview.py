@@ -23,7 +23,7 @@ def build() -> dashboard.Dashboard:
     board = (
         dashboard.Dashboard(both("System overview", "系统概览"))
         .uid(UID)
-        .description("Guanlan: the supervised sector at a glance · 观澜:被监管行业一览")
+        .description("Guanlan: the supervised sector at a glance · 观澜：被监管行业一览")
         .tags(["guanlan"])
         .refresh("10s")
         .time("now-1h", "now")
@@ -143,14 +143,14 @@ def _spread(q: Queries, indicator: str, en: str, zh: str, low: bool, width: int 
     end_en, end_zh = ("lowest", "最低") if low else ("highest", "最高")
     return [
         lines(
-            both(f"{en}: median and {tail:.0%} quantile by type", f"{zh}:各类机构中位数与{tail:.0%}分位"),
+            both(f"{en}: median and {tail:.0%} quantile by type", f"{zh}：各类机构中位数与{tail:.0%}分位"),
             Query(q.quantile(0.5, indicator), "{{type}} 50%"),
             Query(q.quantile(tail, indicator), f"{{{{type}}}} {tail:.0%}"),
             unit="percentunit",
             width=width,
         ),
         bars(
-            both(f"{en}: the ten {end_en}", f"{zh}:{end_zh}的十家"),
+            both(f"{en}: the ten {end_en}", f"{zh}：{end_zh}的十家"),
             Query(extreme(q.of(indicator)), NAMED),
             unit="percentunit",
             width=width,
@@ -164,7 +164,7 @@ def liquidity(q: Queries) -> Panels:
     deposits = q.of("total_deposits")
     return [
         bars(
-            both("LCR: number of banks by band", "流动性覆盖率分布(家数)"),
+            both("LCR: number of banks by band", "流动性覆盖率分布（家数）"),
             *(Query(q.band("lcr", low, high), _band(low, high)) for low, high in bands),
         ),
         *_spread(q, "lcr", "LCR", "流动性覆盖率", low=True, width=8),
@@ -183,7 +183,7 @@ def liquidity(q: Queries) -> Panels:
             width=8,
         ),
         bars(
-            both("Share of the ten largest depositors: the ten highest", "最大十户存款比例:最高的十家"),
+            both("Share of the ten largest depositors: the ten highest", "最大十户存款比例：最高的十家"),
             Query(q.highest(q.of("top10_deposit_share")), NAMED),
             unit="percentunit",
             width=8,
@@ -208,12 +208,12 @@ def credit(q: Queries) -> Panels:
             unit="percentunit",
         ),
         bars(
-            both("NPL ratio: the ten highest", "不良贷款率:最高的十家"),
+            both("NPL ratio: the ten highest", "不良贷款率：最高的十家"),
             Query(q.highest(q.of("npl_ratio")), NAMED),
             unit="percentunit",
         ),
         bars(
-            both("Provision coverage: the ten lowest", "拨备覆盖率:最低的十家"),
+            both("Provision coverage: the ten lowest", "拨备覆盖率：最低的十家"),
             Query(q.lowest(q.of("provision_coverage")), NAMED),
             unit="percentunit",
         ),
@@ -225,19 +225,19 @@ def contagion(q: Queries) -> Panels:
     return [
         lines(
             both(
-                "DebtRank: share of the system's equity lost when one fails", "DebtRank:单家违约造成的系统权益损失占比"
+                "DebtRank: share of the system's equity lost when one fails", "DebtRank：单家违约造成的系统权益损失占比"
             ),
             Query(q.of_system("debtrank_system"), both("mean", "均值")),
             Query(q.of_system("debtrank_largest"), both("largest", "最大")),
             unit="percentunit",
         ),
         bars(
-            both("DebtRank impact: the ten highest", "DebtRank影响力:最高的十家"),
+            both("DebtRank impact: the ten highest", "DebtRank影响力：最高的十家"),
             Query(q.highest(q.of("debtrank_impact")), NAMED),
             unit="percentunit",
         ),
         bars(
-            both("DebtRank vulnerability: the ten highest", "DebtRank脆弱性:最高的十家"),
+            both("DebtRank vulnerability: the ten highest", "DebtRank脆弱性：最高的十家"),
             Query(q.highest(q.of("debtrank_vulnerability")), NAMED),
             unit="percentunit",
         ),
@@ -248,7 +248,7 @@ def contagion(q: Queries) -> Panels:
             width=12,
         ),
         bars(
-            both("Largest counterparty's share of lending: the ten highest", "最大同业对手方占比:最高的十家"),
+            both("Largest counterparty's share of lending: the ten highest", "最大同业对手方占比：最高的十家"),
             Query(q.highest(q.of("interbank_largest_share")), NAMED),
             unit="percentunit",
         ),
@@ -265,7 +265,7 @@ def digital(q: Queries) -> Panels:
     """Online business, cloud concentration, data quality, models and the availability of systems."""
     return [
         lines(
-            both("Business done online: median by type", "业务线上化率:各类机构中位数"),
+            both("Business done online: median by type", "业务线上化率：各类机构中位数"),
             Query(q.quantile(0.5, "online_business_share"), "{{type}}"),
             unit="percentunit",
         ),
@@ -275,22 +275,22 @@ def digital(q: Queries) -> Panels:
             unit="percentunit",
         ),
         lines(
-            both("Data quality score: median and 10% quantile by type", "数据质量综合分:各类机构中位数与10%分位"),
+            both("Data quality score: median and 10% quantile by type", "数据质量综合分：各类机构中位数与10%分位"),
             Query(q.quantile(0.5, "data_quality_score"), "{{type}} 50%"),
             Query(q.quantile(0.1, "data_quality_score"), "{{type}} 10%"),
         ),
         bars(
-            both("AI models without validation: the ten highest shares", "未经验证模型占比:最高的十家"),
+            both("AI models without validation: the ten highest shares", "未经验证模型占比：最高的十家"),
             Query(q.highest(q.of("ai_unvalidated_share")), NAMED),
             unit="percentunit",
         ),
         bars(
-            both("Availability of important systems: the ten lowest", "重要信息系统可用率:最低的十家"),
+            both("Availability of important systems: the ten lowest", "重要信息系统可用率：最低的十家"),
             Query(q.lowest(q.of("important_systems_availability")), NAMED),
             unit="percentunit",
         ),
         bars(
-            both("Longest outage of the quarter: the ten longest", "当季最长中断时间:最长的十家"),
+            both("Longest outage of the quarter: the ten longest", "当季最长中断时间：最长的十家"),
             Query(q.highest(q.of("longest_outage")), NAMED),
             unit="m",
         ),
@@ -317,11 +317,11 @@ def pipeline() -> Panels:
             Query("sum by (topic) (guanlan_lag_records)", "{{topic}}"),
         ),
         bars(
-            both("Refused since the workers' start, by reason", "自启动以来拒收(按原因)"),
+            both("Refused since the workers' start, by reason", "自启动以来拒收（按原因）"),
             Query("sum by (reason) (guanlan_filings_rejected_total)", "{{reason}}"),
         ),
         lines(
-            both("Refused a second, by reason", "每秒拒收(按原因)"),
+            both("Refused a second, by reason", "每秒拒收（按原因）"),
             Query(per_second("guanlan_filings_rejected_total", "reason"), "{{reason}}"),
         ),
         lines(both("Time of a batch by stage, 99%", "批次各阶段耗时P99"), Query(stage(0.99), "{{stage}}"), unit="s"),

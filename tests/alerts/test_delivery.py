@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka import TopicPartition
 from kafka.errors import KafkaConnectionError
 
 from alerts.delivery import Delivery
@@ -234,6 +236,25 @@ def test_shadow_rules_move_the_offset_and_tell_nobody() -> None:
     settle(one)
     assert target.taken == []
     assert topic.offsets["desk", 0] == 1
+
+
+class Vague(LogConsumer):
+    """A consumer of a broker that names the last offset for the end, as the embedded one does."""
+
+    def end_offsets(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return {tp: max(0, end - 1) for tp, end in super().end_offsets(tps).items()}
+
+
+def test_a_broker_that_is_vague_about_the_end() -> None:
+    """A new target hears once of what is open, and a restart tells nothing twice."""
+    topic = Topic([values("CN001")[:2], values("CN002")])
+    told = []
+    for _ in range(2):
+        target = Target()
+        one = Delivery(Vague(topic, "desk"), "alerts", target, clock=Clock(), draw=lambda: 0.0)  # type: ignore[arg-type]
+        settle(one)
+        told.append([(n.kind, n.alert.last.severity) for n in target.taken])
+    assert told == [[("firing", "critical")], []]
 
 
 class Shaky(LogConsumer):

@@ -15,10 +15,9 @@ def notices() -> list[Notice]:
 
 
 def test_an_escalation_in_full() -> None:
-    """Both languages, evidence with its filings, legal basis, action and deadline, ids."""
+    """Below its headline: both languages, evidence with its filings, legal basis, action and deadline, ids."""
     escalated = notices()[1]
     assert message(escalated, names) == (
-        "[escalated watch → critical] Liquidity coverage ratio: Bank of Jiangnan (CN001)\n"
         "Bank of Jiangnan: LCR 97.3%, minimum 100%\n"
         "As of 2026-03-05\n"
         "Basis: 商业银行流动性风险管理办法 (中国银行保险监督管理委员会令2018年第3号), art. 37\n"
@@ -27,8 +26,8 @@ def test_an_escalation_in_full() -> None:
         "[升级 关注 → 严重] 流动性覆盖率: 江南银行 (CN001)\n"
         "江南银行流动性覆盖率97.3%,监管要求100%\n"
         "数据日期 2026-03-05\n"
-        "依据:《商业银行流动性风险管理办法》(中国银行保险监督管理委员会令2018年第3号)第37条\n"
-        "措施:报送融资计划(时限5个工作日)\n"
+        "依据：《商业银行流动性风险管理办法》（中国银行保险监督管理委员会令2018年第3号）第37条\n"
+        "措施：报送融资计划（时限5个工作日）\n"
         "\n"
         "Evidence / 依据数据\n"
         "lcr < 105%\n"
@@ -43,7 +42,7 @@ def test_an_escalation_in_full() -> None:
 def test_the_end_asks_for_nothing() -> None:
     """A resolved alert names neither an action nor the level that held."""
     resolved = message(notices()[3], names, "zh")
-    assert resolved.startswith("[解除 (关注)] 流动性覆盖率: 江南银行 (CN001)\n")
+    assert resolved.startswith("江南银行流动性覆盖率97.3%,监管要求100%\n数据日期 2026-03-13\n")
     assert "[resolved (watch)] Liquidity coverage ratio" in resolved
     assert "Action" not in resolved
     assert "措施" not in resolved

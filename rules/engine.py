@@ -66,8 +66,8 @@ class Outcome:
     """What a batch or a tick did.
 
     transitions: in order of arrival of the filings that caused them. refused: (sequence, reason code,
-    sentence) of filings that contradict what is known, in that order too. replayed: filings seen before by offset, ignored.
-    beyond: filings older than all history kept. evaluated: rule × subject evaluations.
+    sentence) of filings that contradict what is known, in that order too. replayed: filings seen before by
+    offset, ignored. beyond: filings older than all history kept. evaluated: rule × subject evaluations.
     """
 
     transitions: list[Transition] = field(default_factory=list)
@@ -260,6 +260,7 @@ class Engine:
         cause = np.where(placed_revised, REVISED, np.where(placed_newest, FILED, LATE)).astype(np.int8)
         if len(batch.rows) and self._across & {batch.form}:
             self._touched.setdefault(batch.form, set()).update(np.unique(batch.as_of).tolist())
+        if len(batch.rows):
             self.world.now = max(self.world.now, int(batch.submitted_at.max()))
         found: list[Said] = []
         for group in self.groups:
@@ -321,11 +322,10 @@ class Engine:
         old = self._old_events(taken, first)
         new: list[Event] = []
         group.judged[rows] = np.where(group.judged[rows] >= since, NEVER, group.judged[rows])
-        for layer in dates:
+        for layer in dates[(dates != NEVER).any(axis=1)]:
             chosen = np.flatnonzero(layer != NEVER)
-            if len(chosen):
-                before, after = self.judge.step(group, rows[chosen], layer[chosen], self._system[rows[chosen]])
-                new += events(before, after)
+            before, after = self.judge.step(group, rows[chosen], layer[chosen], self._system[rows[chosen]])
+            new += events(before, after)
         last_date = dict(zip(rows.tolist(), dates[-1].tolist(), strict=True))
         said: list[Event] = []
         touched = {(e.rule, e.row) for e in old} | {(e.rule, e.row) for e in new}
@@ -519,6 +519,11 @@ class Engine:
                 values = np.full(len(rows), np.nan)
         known = ~np.isnan(values) & (at != NEVER)
         return rows[known], values[known], at[known]
+
+    @property
+    def now(self) -> int:
+        """The latest time that filings or ticks have told, in seconds; 0 before any."""
+        return self.world.now
 
     def active(self) -> list[Active]:
         """Return every pair that is pending or firing now."""

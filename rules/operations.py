@@ -211,17 +211,25 @@ def _reduction(name: str, reduce: Callable[[Floats], Floats], least: int = 1) ->
         return np.where(enough & np.isfinite(found), found, np.nan)
 
 
+def _mean(values: Floats) -> Floats:
+    """Mean of the known values, kept between the smallest and the largest: of equal values it is exactly theirs."""
+    found: Floats = np.clip(np.nanmean(values, axis=0), np.nanmin(values, axis=0), np.nanmax(values, axis=0))
+    return found
+
+
 def _std(values: Floats) -> Floats:
-    found: Floats = np.nanstd(values, axis=0, ddof=1)
+    """Sample standard deviation; exactly 0 of equal values, which rules ask for."""
+    known = np.count_nonzero(~np.isnan(values), axis=0)
+    found: Floats = np.sqrt(np.nansum((values - _mean(values)) ** 2, axis=0) / (known - 1))
     return found
 
 
 def _zscore(values: Floats) -> Floats:
     spread = _std(values)
-    return np.where(spread > 0, (values[0] - np.nanmean(values, axis=0)) / spread, np.nan)
+    return np.where(spread > 0, (values[0] - _mean(values)) / spread, np.nan)
 
 
-_reduction("mean", lambda v: cast(Floats, np.nanmean(v, axis=0)))
+_reduction("mean", _mean)
 _reduction("median", lambda v: cast(Floats, np.nanmedian(v, axis=0)))
 _reduction("min", lambda v: cast(Floats, np.nanmin(v, axis=0)))
 _reduction("max", lambda v: cast(Floats, np.nanmax(v, axis=0)))
@@ -238,7 +246,7 @@ def _slope(node: Node, context: Context) -> Column:
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         dx = years - np.nanmean(years, axis=0)
-        found = np.nansum(dx * values, axis=0) / np.nansum(dx * dx, axis=0)
+        found = np.nansum(dx * (values - _mean(values)), axis=0) / np.nansum(dx * dx, axis=0)
     return np.where(enough & (count >= 3) & np.isfinite(found), found, np.nan)
 
 
@@ -264,7 +272,9 @@ def _ewma(node: Node, context: Context) -> Column:
     enough = mask[:span].all(axis=0) & (2 * recent >= span)
     with np.errstate(all="ignore"):
         found = np.where(known, values * weights, 0.0).sum(axis=0) / weights.sum(axis=0)
-    return np.where(enough, found, np.nan)
+    lowest = np.where(known, values, np.inf).min(axis=0)
+    highest = np.where(known, values, -np.inf).max(axis=0)
+    return np.where(enough, np.clip(found, lowest, highest), np.nan)
 
 
 @operation("window_cusum")
@@ -322,7 +332,7 @@ def _overdue(node: Node, context: Context) -> Column:
     form = context.world.catalogue.forms[str(node.params[0])]
     newest = context.as_of(form.id)
     late = np.zeros(len(context), np.bool_)
-    for at in np.unique(context.at):
+    for at in np.unique(context.at[context.at != NEVER]):
         wanted = expected(form, int(at), context.world.country)
         if wanted is not None:
             late |= (context.at == at) & (newest < wanted[1])

@@ -136,7 +136,8 @@ def _header(view: View, words: dict[str, str]) -> RenderableType:
     name = Text.assemble(("观澜 Guanlan", "bold"), "  ", (words["title"].format(n=view.institutions), "dim"))
     where = words["day"].format(at=view.position, all=view.days) if view.phase == "live" else words[view.phase]
     line.add_row(name, Text.assemble((view.today, "bold"), "  ", (where, "dim")))
-    return Group(line, ProgressBar(total=view.days, completed=view.position))
+    bar = ProgressBar(total=view.days, completed=view.position, complete_style="blue", finished_style="blue")
+    return Group(line, bar)
 
 
 def _pipeline(view: View, seen: Seen, words: dict[str, str]) -> RenderableType:
@@ -156,9 +157,8 @@ def _pipeline(view: View, seen: Seen, words: dict[str, str]) -> RenderableType:
     table.add_row(words["latency"], _seconds(low), f"p99 {_seconds(high)}")
     table.add_row(words["judged"], f"{totals['judged']:,.0f}", "")
     table.add_row(words["series"], f"{view.readings.series:,}", "")
-    counts = Text.assemble(
-        *((f"{severities[s]} {words[s]}  ", STYLES[s]) for s in ("critical", "warning", "watch") if severities[s])
-    )
+    standing = [s for s in ("critical", "warning", "watch") if severities[s]]
+    counts = Text(" ").join(Text(f"{severities[s]} {words[s]}", style=STYLES[s]) for s in standing)
     table.add_row(words["open"], str(len(seen.open)), counts)
     return Panel(table, title=words["pipeline"], title_align="left", border_style="dim")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     metrics_port: int = Field(9464, ge=0, le=65535)
     max_record_bytes: int = Field(8_000_000, ge=1_000)
     series_budget: int = Field(200_000, ge=100)
+    clock: Literal["wall", "data"] = "wall"
     alertmanager_url: str = ""
     notify: Annotated[list[str], NoDecode] = []
     language: str = "en"

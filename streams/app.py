@@ -394,6 +394,7 @@ class Worker:
         m.batch.observe(len(records))
         m.progress.set_to_current_time()
         m.values.inc(effects.values)
+        m.reports.inc(effects.reports)
         m.replayed.inc(effects.replayed)
         for form, count in effects.accepted.items():
             m.accepted.labels(form).inc(count)
@@ -468,7 +469,8 @@ class Worker:
             if side.partitions is None:
                 continue
             target = {tp: end for tp, end in ends.items() if tp.topic in side.topics}
-            then, until = self._targets.setdefault(side.name, (now, target))
+            told = now if self.settings.clock == "wall" else side.engine.now
+            then, until = self._targets.setdefault(side.name, (told, target))
             if all(applied.get(tp, 0) >= end for tp, end in until.items()):
                 del self._targets[side.name]
                 async with self.quiet:

@@ -1,0 +1,279 @@
+"""What must be true of every measure there is; the registry is asked which there are.
+
+A new measure needs nothing here unless it reads a new input (then `DRAWS` says what such an input looks like), or has
+a reason to be an exception (then the table of exceptions gives it).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from systemic.registry import Input, Measure, declare, load_inputs, load_measures, measure
+
+MEASURES = load_measures()
+INPUTS = load_inputs()
+SIZES = {"institution": 5, "time": 260, "asset": 3, "provider": 4, "indicator": 13, "state": 3}
+
+Draw = Callable[[np.random.Generator, tuple[int, ...]], Any]
+
+
+def network(generator: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    """Everyone has lent to the next and to some others, so no share is of nothing."""
+    links = (generator.random(shape) < 0.4) | np.roll(np.eye(shape[0], dtype=bool), 1, axis=1)
+    amounts = links * generator.lognormal(0, 1, shape)
+    np.fill_diagonal(amounts, 0.0)
+    return amounts
+
+
+def shares(generator: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    return generator.random(shape) / 2
+
+
+def hollow_shares(generator: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    drawn = shares(generator, shape)
+    np.fill_diagonal(drawn, 0.0)
+    return drawn
+
+
+def amounts(generator: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    return generator.lognormal(1, 1, shape)
+
+
+def returns(generator: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    common = generator.standard_t(5, (shape[0],) + (1,) * (len(shape) - 1))
+    return 0.01 * (common + generator.standard_t(5, shape))
+
+
+def path(generator: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    return 100 * np.exp(np.cumsum(0.01 * generator.standard_normal(shape), axis=0))
+
+
+def flags(generator: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    return (generator.random(shape) < 0.5).astype(float)
+
+
+DRAWS: dict[str, Draw] = {
+    "asset_shock": lambda g, shape: -g.random(shape) / 10,
+    "breach": flags,
+    "buffer": amounts,
+    "credit_ratio": lambda g, shape: path(g, shape) / 100,
+    "debt": amounts,
+    "debt_path": lambda g, shape: np.tile(g.lognormal(5, 0.3, shape[1:]), (shape[0], 1)),
+    "dependence": shares,
+    "equity_path": path,
+    "equity_value": amounts,
+    "exposures": network,
+    "external_assets": amounts,
+    "external_liabilities": amounts,
+    "holdings": amounts,
+    "indicators": amounts,
+    "market_return": returns,
+    "nth_party": hollow_shares,
+    "price_impact": lambda g, shape: g.random(shape) / 1000,
+    "returns": returns,
+    "services": amounts,
+    "stress_indicators": path,
+    "total_assets": amounts,
+    "values": amounts,
+    "weight": amounts,
+}
+
+PER_CURRENCY = {"price_impact"}
+"""Inputs whose unit is one over currency."""
+
+NOT_PERMUTED: dict[str, str] = {}
+"""Measures that depend on the order of institutions, with the reason."""
+
+PARTS = {"fire_sale_vulnerability": "fire_sale_systemicness"}
+"""System measures that are the sum of a measure of institutions."""
+
+every_measure = pytest.mark.parametrize("name", list(MEASURES))
+
+
+def axes(spec: Input, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(sizes[axis] for axis in spec.axes)
+
+
+def arguments(found: Measure, seed: int = 1, sizes: Mapping[str, int] = SIZES) -> dict[str, Any]:
+    generator = np.random.default_rng(seed)
+    return {n: DRAWS[n](generator, axes(INPUTS[n], sizes)) for n in (*found.inputs, *found.optional)}
+
+
+def same(found: Measure, actual: Any, expected: Any, tolerance: float = 1e-9) -> None:
+    assert np.asarray(actual) == pytest.approx(np.asarray(expected), rel=tolerance, abs=1e-12, nan_ok=True), found.name
+
+
+def checked_shape(found: Measure, value: Any, size: int) -> None:
+    expected = (size,) if found.level == "institution" else ()
+    assert np.shape(value) == expected
+    assert np.asarray(value).dtype == np.float64
+
+
+def refused_or_number(found: Measure, given: Mapping[str, Any], size: int) -> None:
+    try:
+        value = found(**given)
+    except ValueError as err:
+        sentence = str(err)
+    else:
+        checked_shape(found, value, size)
+        assert not np.isinf(value).any()
+        return
+    assert " " in sentence, f"{found.name} says only {sentence!r}"
+    assert "operand" not in sentence, f"{found.name} lets numpy speak: {sentence}"
+    assert "reduction operation" not in sentence, f"{found.name} lets numpy speak: {sentence}"
+
+
+@every_measure
+def test_it_describes_itself(name: str) -> None:
+    """Both titles, one first sentence, a reference with a year, every argument either an input or an option."""
+    found = MEASURES[name]
+    assert all(found.title[language].strip() for language in ("en", "zh"))
+    assert found.summary.endswith((".", ":"))
+    assert any(character.isdigit() for character in found.reference)
+    assert found.complexity
+    parameters = inspect.signature(found.function).parameters
+    assert set(found.inputs) | set(found.optional) <= set(parameters)
+    required = {n for n, p in parameters.items() if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+    assert required <= set(found.inputs), "an argument without default is an input"
+
+
+@every_measure
+def test_it_gives_numbers_of_its_shape(name: str) -> None:
+    found = MEASURES[name]
+    value = found(**arguments(found))
+    checked_shape(found, value, SIZES["institution"])
+    assert np.isfinite(value).all()
+
+
+@every_measure
+def test_optional_inputs_are_optional(name: str) -> None:
+    found = MEASURES[name]
+    given = arguments(found)
+    value = found(**{n: given[n] for n in found.inputs})
+    checked_shape(found, value, SIZES["institution"])
+
+
+@every_measure
+def test_it_leaves_its_inputs_alone_and_repeats_itself(name: str) -> None:
+    found = MEASURES[name]
+    given = arguments(found)
+    before = {n: v.copy() for n, v in given.items()}
+    first, second = found(**given), found(**given)
+    for n, value in given.items():
+        assert np.array_equal(value, before[n])
+    same(found, first, second, 0.0)
+
+
+@every_measure
+@pytest.mark.parametrize("seed", [1, 2])
+def test_permuting_institutions_permutes_results(name: str, seed: int) -> None:
+    found = MEASURES[name]
+    if name in NOT_PERMUTED:
+        pytest.skip(NOT_PERMUTED[name])
+    given = arguments(found, seed)
+    order = np.random.default_rng(seed).permutation(SIZES["institution"])
+    moved = {}
+    for n, value in given.items():
+        for axis, meaning in enumerate(INPUTS[n].axes):
+            value = np.take(value, order, axis=axis) if meaning == "institution" else value
+        moved[n] = value
+    expected = found(**given)
+    same(found, found(**moved), expected[order] if found.level == "institution" else expected, 1e-6)
+
+
+@every_measure
+@pytest.mark.parametrize("rate", [1e8, 0.137])
+def test_a_change_of_currency_changes_amounts_only(name: str, rate: float) -> None:
+    found = MEASURES[name]
+    given = arguments(found)
+    changed = {}
+    for n, value in given.items():
+        power = 1 if INPUTS[n].unit == "currency" else -1 if n in PER_CURRENCY else 0
+        changed[n] = value * rate**power
+    factor = rate if found.unit == "currency" else 1.0
+    same(found, found(**changed), np.asarray(found(**given)) * factor, 1e-6)
+
+
+@every_measure
+def test_a_missing_value_is_refused_in_a_sentence_or_stays_missing(name: str) -> None:
+    """Never another exception, and never an infinity: a number there is must be one, or NaN."""
+    found = MEASURES[name]
+    for blank in (*found.inputs, *found.optional):
+        given = arguments(found)
+        given[blank].flat[1 % given[blank].size] = np.nan
+        refused_or_number(found, given, SIZES["institution"])
+
+
+@every_measure
+@pytest.mark.parametrize("institutions", [0, 1])
+def test_nobody_and_one(name: str, institutions: int) -> None:
+    """An empty sector and a single institution give numbers of the right shape, or a sentence that says why not."""
+    found = MEASURES[name]
+    given = arguments(found, sizes=SIZES | {"institution": institutions})
+    refused_or_number(found, given, institutions)
+
+
+@pytest.mark.parametrize("name", [n for n, m in MEASURES.items() if "exposures" in m.inputs])
+def test_sparse_is_dense(name: str) -> None:
+    found = MEASURES[name]
+    given = arguments(found)
+    expected = found(**given)
+    for form in (sparse.csr_array, sparse.coo_array, sparse.csc_matrix):
+        same(found, found(**given | {"exposures": form(given["exposures"])}), expected, 1e-12)
+
+
+@pytest.mark.parametrize(("whole", "part"), PARTS.items())
+def test_parts_sum_to_the_whole(whole: str, part: str) -> None:
+    given = arguments(MEASURES[whole])
+    assert MEASURES[part](**given).sum() == pytest.approx(MEASURES[whole](**given))
+
+
+def test_the_registry_refuses_a_second_of_the_same_name() -> None:
+    with pytest.raises(ValueError, match="registered twice"):
+        register("hhi", inputs=("values",))
+    with pytest.raises(ValueError, match="declared twice"):
+        declare("buffer", ("institution",), "currency", "again")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"title": {"en": "Only English"}}, "title in zh"),
+        ({"reference": ""}, "reference and a docstring"),
+        ({"inputs": ("nonsense",)}, "which nothing declares"),
+        ({"level": "planet"}, "has the level"),
+        ({"unit": "bushels"}, "has the unit"),
+        ({"sign": "up"}, "has the sign"),
+    ],
+)
+def test_the_registry_asks_for_what_a_reader_needs(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        register("a_name_of_the_test", **change)
+    assert "a_name_of_the_test" not in load_measures()
+
+
+def register(name: str, **change: Any) -> None:
+    entry: dict[str, Any] = {
+        "title": {"en": "A measure", "zh": "一个指标"},
+        "level": "system",
+        "unit": "ratio",
+        "sign": "neither",
+        "reference": "Nobody (2020)",
+        "complexity": "O(n)",
+        "inputs": ("values",),
+    }
+
+    @measure(name, **entry | change)
+    def measured(values: Any) -> float:
+        """Return nothing."""
+        return float(len(values))
+
+
+def test_every_input_can_be_drawn() -> None:
+    assert set(DRAWS) == set(INPUTS)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from systemic.arrays import Mask, Matrix
+from systemic.arrays import Mask, Matrix, Vector
 from systemic.checks import as_shocks
 from systemic.network.contagion import DEFAULT, Contagion, Network, prepare, settle
+from systemic.registry import measure
 
 FURFINE = "Furfine (2003), Interbank Exposures: Quantifying the Risk of Contagion, JMCB 35(1): 111-128"
 GAI = "Gai, Kapadia (2010), Contagion in financial networks, Proc. R. Soc. A 466(2120): 2401-2423"
@@ -82,3 +83,61 @@ def debtrank_2012(
         stress = np.minimum(shocks + network.flow @ passed, 1.0)
         stress[network.bare[:, None] & (inflow > 0.0)] = 1.0
     return settle(network, shocks, passed, single)
+
+
+@measure(
+    "threshold_impact",
+    title={"en": "Default cascade impact", "zh": "违约级联影响力"},
+    level="institution",
+    unit="ratio",
+    sign="higher is riskier",
+    reference=GAI,
+    complexity="O(n m) a round",
+    inputs=("exposures", "buffer"),
+    optional=("weight",),
+    assumptions=("losses pass on at default only", "the same share of every exposure is lost at default"),
+)
+def threshold_impact(
+    exposures: Any, buffer: ArrayLike, weight: ArrayLike | None = None, recovery: float = 0.0
+) -> Vector:
+    """Return the stress, Σ wᵢ min(hᵢ, 1), that each institution's default alone adds when only default passes on."""
+    alone = np.eye(np.size(buffer))
+    return np.asarray(threshold_cascade(exposures, buffer, alone, weight, recovery).additional_stress)
+
+
+@measure(
+    "furfine_defaults",
+    title={"en": "Defaults that an institution's default causes", "zh": "单家违约引发的违约家数"},
+    level="institution",
+    unit="count",
+    sign="higher is riskier",
+    reference=FURFINE,
+    complexity="O(n m) a round",
+    inputs=("exposures", "buffer"),
+    assumptions=("an institution fails when losses reach its buffer", "lenders lose 1 − recovery at once"),
+)
+def furfine_defaults(exposures: Any, buffer: ArrayLike, recovery: float = 0.6) -> Vector:
+    """Return how many others fail after each institution's default alone; Furfine takes a recovery of 60 %."""
+    alone = np.eye(np.size(buffer))
+    end, _ = sequential_default(exposures, buffer, alone, None, recovery)
+    return np.asarray(end.additional_defaults, dtype=np.float64)
+
+
+@measure(
+    "debtrank_2012_impact",
+    title={"en": "DebtRank impact, as published in 2012", "zh": "DebtRank影响力(2012年原版)"},
+    level="institution",
+    unit="ratio",
+    sign="higher is riskier",
+    reference=BATTISTON,
+    complexity="O(n m) a step",
+    inputs=("exposures", "buffer"),
+    optional=("weight",),
+    assumptions=("distress passes on before default, once for each institution, so cycles are cut",),
+)
+def debtrank_2012_impact(
+    exposures: Any, buffer: ArrayLike, weight: ArrayLike | None = None, recovery: float = 0.0
+) -> Vector:
+    """Return the stress that each institution's default alone adds when each passes distress on once."""
+    alone = np.eye(np.size(buffer))
+    return np.asarray(debtrank_2012(exposures, buffer, alone, weight, recovery).additional_stress)

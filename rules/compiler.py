@@ -35,6 +35,7 @@ _COMPARISON = {
     "==": "equal",
     "!=": "unequal",
 }
+MAX_REACH = 4001
 
 
 class Compiler:
@@ -48,6 +49,7 @@ class Compiler:
         self.rules = rules
         self.graph = Graph()
         self._derived: dict[str, Node] = {}
+        self._reached: dict[int, int] = {}
         self._open: list[str] = []
 
     def truth(self, tree: Expression) -> Node:
@@ -238,7 +240,22 @@ class Compiler:
         if function is None:
             fix = nearest(tree.function, FUNCTIONS) or f"there are: {', '.join(sorted(FUNCTIONS))}"
             raise ExpressionError(tree.at, f"there is no function {tree.function!r}", fix, "unknown-function")
-        return function.build(self, tree)
+        node = function.build(self, tree)
+        if self._reach(node) > MAX_REACH:
+            summary = f"{tree.function} looks at over {MAX_REACH} filings for one value"
+            raise ExpressionError(tree.at, summary, "shorten the window, or the one inside it", "too-far")
+        return node
+
+    def _reach(self, node: Node) -> int:
+        """How many filings the node looks at for one value: windows inside windows multiply."""
+        found = self._reached.get(node.id)
+        if found is None:
+            found = max((self._reach(arg) for arg in node.args), default=1)
+            if node.op == "streak" or node.op.startswith("window_"):
+                form, filings, seconds = str(node.params[0]), int(node.params[1]), int(node.params[2])  # type: ignore[arg-type]
+                found *= filings or self.catalogue.forms[form].filings_within(seconds)
+            self._reached[node.id] = found
+        return found
 
 
 @contextmanager

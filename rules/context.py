@@ -81,6 +81,7 @@ class Context:
     at: Longs
     memo: dict[int, Column] = field(default_factory=dict)
     _slots: dict[str, tuple[NDArray[np.intp], Bools]] = field(default_factory=dict)
+    _fresh: dict[str, Bools] = field(default_factory=dict)
     _shifts: dict[tuple[str, int, int], tuple[Context, Bools]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -102,24 +103,39 @@ class Context:
     def column(self, form: str, indicator: str) -> Floats:
         """Values of an indicator: of the newest filing, if it is not older than the form's validity."""
         store = self.world.stores[form]
-        slots, there = self.filing(form)
+        slots, _ = self.filing(form)
         values: Floats = store.values[store.column[indicator]][slots, self.rows]
-        limit = int(self.world.catalogue.forms[form].validity_days * DAY)
-        fresh = there & (self.at - store.as_of[slots, self.rows] <= limit)
+        fresh = self.fresh(form)
         return values if fresh.all() else np.where(fresh, values, np.nan)
 
+    def fresh(self, form: str) -> Bools:
+        """Whether there is a filing of the form, and the newest is not older than the form's validity."""
+        found = self._fresh.get(form)
+        if found is None:
+            limit = int(self.world.catalogue.forms[form].validity_days * DAY)
+            slots, there = self.filing(form)
+            age = self.at - self.world.stores[form].as_of[slots, self.rows]
+            found = self._fresh[form] = there & (age <= limit)
+        return found
+
     def back(self, form: str, filings: int) -> tuple[Context, Bools]:
-        """The context `filings` filings of the form earlier, and whether there was one."""
-        return self._shift(form, filings, 1)
+        """The context `filings` filings of the form earlier, and whether there was one.
+
+        There is none behind a newest filing that is too old to be known itself.
+        """
+        earlier, there = self._shift(form, filings, 1)
+        return earlier, there & self.fresh(form)
 
     def window(self, form: str, filings: int, seconds: int) -> tuple[Context, Bools]:
         """The last filings of the form as one context of k × n rows, newest first, and which of them count.
 
-        `filings` of them, or those younger than `seconds` before `at`. The mask has shape [k, n].
+        `filings` of them, or those younger than `seconds` before `at`, as many as the form's frequency has in that
+        time and one. The mask has shape [k, n]; nothing
+        counts where the newest filing is too old to be known itself.
         """
-        count = filings if filings else self.world.stores[form].depth
+        count = filings or self.world.catalogue.forms[form].filings_within(seconds)
         context, there = self._shift(form, 0, count)
-        mask = there.reshape(count, len(self))
+        mask = there.reshape(count, len(self)) & self.fresh(form)
         if seconds:
             mask = mask & (context.at.reshape(count, len(self)) > self.at - seconds)
         return context, mask

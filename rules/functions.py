@@ -1,5 +1,8 @@
 """The functions that rules may call: one builder each, its docstring the author's reference.
 
+What looks back is missing where the newest filing is too old to be known itself. Late and revised filings count
+as if they had been on time.
+
 A builder checks its arguments and returns plan nodes; the arithmetic is in `rules.operations`.
 """
 

@@ -309,8 +309,8 @@ def _streak(node: Node, context: Context) -> Column:
     condition = truth(node.args[0], inside)
     yes = condition.yes.reshape(mask.shape) & mask
     run = np.logical_and.accumulate(yes, axis=0).sum(axis=0).astype(np.float64)
-    unknown_now = condition.unknown.reshape(mask.shape)[0]
-    return np.where(unknown_now, np.nan, run)
+    known_now = mask[0] & ~condition.unknown.reshape(mask.shape)[0]
+    return np.where(known_now, run, np.nan)
 
 
 @operation("age")

@@ -32,6 +32,7 @@ SCOPES = ("institution", "system")
 STATUSES = ("shadow", "trial", "live", "retired")
 LADDER = SEVERITIES[1:]
 WINDOWED = ("lag", "streak")
+MAX_HISTORY = 4_100
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,7 @@ def _rule(
     if len(problems) > before:
         return None
     nodes = [n for n in (where, clear, *(level.condition for level in levels)) if n is not None]
+    _check_history(r, [*nodes, *(p.node for pieces in message.values() for p in pieces if p.node)], compiler.catalogue)
     below = {n.id: n for node in nodes for n in walk(node)}.values()
     triggers = frozenset(str(n.params[0]) for n in below if n.op == "column")
     judged = [n for n in (clear, *(level.condition for level in levels)) if n is not None]
@@ -195,12 +197,9 @@ def _rule(
     clocks = frozenset(str(n.params[0]) for n in below if n.op == "overdue")
     asks = frozenset(str(n.params[0]) for n in below if n.op == "firing")
     if not triggers and not clocks and not asks:
-        r.problem(
-            value.place,
-            "reads-nothing",
-            f"the rule {ident!r} reads no indicator",
-            "nothing would ever judge it",
-        )
+        summary = f"the rule {ident!r} reads no indicator"
+        r.problem(value.place, "reads-nothing", summary, "nothing would ever judge it")
+    if len(problems) > before:
         return None
     across = tuple(n for n in below if is_aggregate(n))
     system = scope == "system" or bool(across) or any(f.startswith("measures.") for f in triggers)
@@ -234,6 +233,15 @@ def _rule(
         route=r.text("route", ""),
         tags=tuple(r.strings("tags")),
     )
+
+
+def _check_history(r: Reader, nodes: Sequence[Node], catalogue: Catalogue) -> None:
+    memo: dict[int, dict[str, int]] = {}
+    for form, filings in ((f, n) for node in nodes for f, n in _depth(node, catalogue, memo).items()):
+        if filings > MAX_HISTORY:
+            summary = f"{r.what} looks back over {filings} filings of {form!r}, at most {MAX_HISTORY} are kept"
+            r.problem(r.value.place, "too-far", summary, "look back less far")
+            return
 
 
 def _condition(r: Reader, key: str, compiler: Compiler) -> Node | None:

@@ -50,6 +50,10 @@ class Form:
         """Days after its as-of date for which a value of this form counts as known."""
         return FREQUENCY_DAYS[self.frequency] + self.grace_days
 
+    def filings_within(self, seconds: int) -> int:
+        """How many filings a window of so many seconds counts at most: those of the form's frequency, and one."""
+        return math.ceil(seconds / 86_400 / FREQUENCY_DAYS[self.frequency]) + 1
+
 
 @dataclass(frozen=True, slots=True)
 class Indicator:

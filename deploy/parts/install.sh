@@ -76,7 +76,8 @@ install_kafka() {
     rm -rf "$jars.new"
     mkdir -p "$jars.new"
     mvn --batch-mode --quiet --file "$pom" dependency:copy-dependencies \
-        -DincludeScope=runtime -DoutputDirectory="$PWD/$jars.new" </dev/null ||
+        -DincludeScope=runtime -DoutputDirectory="$PWD/$jars.new" </dev/null |
+        sed 's/\x1b\[[0-9;]*m//g' ||
         fail "Maven could not fetch Apache Kafka; is the artifact repository reachable?"
     cp "$pom" "$jars.new/pom.xml"
     rm -rf "$jars"

@@ -263,7 +263,7 @@ class Worker:
     @property
     def consumer(self) -> ColumnarConsumer:
         """The app's consumer."""
-        return self.app.consumer  # type: ignore[no-any-return]
+        return self.app.batches
 
     async def run(self, stop: asyncio.Event) -> int:
         """Work until `stop` is set; return the exit code, 0 when everything was saved and 1 after a crash."""

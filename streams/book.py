@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -40,6 +40,9 @@ class Level(msgspec.Struct, frozen=True, array_like=True):
     as_of: int
     revision: int
     equity: float | None
+
+
+Entry = TypeVar("Entry", Report, Level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,22 +136,22 @@ class Book(msgspec.Struct):
         return Network(date, self.due.get(date, self.version), equity, claims, len(expected))
 
 
-def _place(held: list[Report] | list[Level], new: Report | Level) -> Verdict:
+def _place(held: list[Entry], new: Entry) -> Verdict:
     """Put `new` in its place, newest first, dropping what is too old to keep."""
     for position, old in enumerate(held):
         if old.as_of == new.as_of:
             if new.revision > old.revision:
-                held[position] = new  # type: ignore[call-overload]
+                held[position] = new
                 return "accepted"
             return "duplicate" if new.revision == old.revision else "revision_backwards"
     if len(held) >= DATES and new.as_of < held[-1].as_of:
         return "beyond"
-    insort(held, new, key=lambda entry: -entry.as_of)  # type: ignore[type-var, misc]
+    insort(held, new, key=lambda entry: -entry.as_of)
     del held[DATES:]
     return "accepted"
 
 
-def _latest(held: Iterable[Report] | Iterable[Level], date: int) -> Report | Level | None:
+def _latest(held: Iterable[Entry], date: int) -> Entry | None:
     for entry in held:
         if entry.as_of <= date:
             return entry if date - entry.as_of <= VALID_SECONDS else None

@@ -19,7 +19,7 @@ import logging
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
@@ -77,9 +77,10 @@ class Outbox:
 
     async def _post(self, letter: Letter) -> None:
         try:
-            letter.arrival = await self._app.producer.send(
+            sent = await self._app.producer.send(
                 letter.topic, letter.key, letter.value, None, None, list(letter.headers) or None
             )
+            letter.arrival = cast("asyncio.Future[Any]", sent)
         except (ProducerSendError, KafkaError) as err:
             letter.arrival = asyncio.get_running_loop().create_future()
             letter.arrival.set_exception(err.__cause__ or err)

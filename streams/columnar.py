@@ -20,7 +20,7 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import faust
 from aiokafka import ConsumerRecord
@@ -137,7 +137,7 @@ class Progress:
         self.ends.clear()
 
 
-class BatchSchema(Schema):
+class BatchSchema(Schema[Any, Any]):
     """Passes a `RecordBatch` through Faust's decoding untouched."""
 
     def loads_key(self, app: Any, message: Any, **kwargs: Any) -> None:
@@ -162,7 +162,7 @@ class ColumnarConsumer(driver.Consumer):
         self.recovered: dict[TP, int] = {}
         self.committed: dict[TP, int] = {}
 
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Sequence[Any]]:
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Any]]:
         fetched = await super()._getmany(active_partitions, timeout)
         return {
             tp: list(self._batches(tp, records)) if tp.topic in self.app.columnar_topics else records
@@ -194,7 +194,7 @@ class ColumnarConsumer(driver.Consumer):
             last.timestamp_type,
             None,
             None,
-            record,
+            record,  # type: ignore[arg-type]
             None,
             0,
             0,
@@ -278,6 +278,11 @@ class ColumnarApp(faust.App):
         self.checkpoint: Checkpoint = _nothing_to_save
         self.revoked: Revoked = _nobody_to_tell
 
+    @property
+    def batches(self) -> ColumnarConsumer:
+        """The app's consumer, by its own type."""
+        return cast(ColumnarConsumer, self.consumer)
+
     def _new_transport(self) -> ColumnarTransport:
         return ColumnarTransport(self.conf.broker_consumer, self)
 
@@ -288,7 +293,7 @@ class ColumnarApp(faust.App):
     async def _stop_consumer(self) -> None:
         await super()._stop_consumer()
         if self._consumer is not None:
-            self._consumer.sealed = True
+            self.batches.sealed = True
 
 
 async def _nothing_to_save(cut: Mapping[TP, int]) -> bool:
@@ -299,7 +304,7 @@ async def _nobody_to_tell() -> None:
     return None
 
 
-class StateTable(Table):
+class StateTable(Table[bytes, bytes]):
     """A Faust table of bytes that is written by partition, outside of any stream.
 
     `recovered` is awaited with the partitions that are ours once their rows are local, before reading starts.
@@ -320,10 +325,15 @@ class StateTable(Table):
         except Exception as err:
             await self.app.crash(err)
 
+    @property
+    def store(self) -> Any:
+        """The local RocksDB store: its partitions' databases are not part of Faust's interface."""
+        return self.data
+
     def put(self, partition: int, key: bytes, value: bytes) -> Awaitable[Any]:
         """Write a row to the local store and the changelog; await the result to know it is in the changelog."""
         sent = self.send_changelog(partition, key, value)
-        self.data._db_for_partition(partition).put(key, value)
+        self.store._db_for_partition(partition).put(key, value)
         return sent
 
     def discard_if_spoiled(self, partition: int, end: int) -> bool:
@@ -331,12 +341,12 @@ class StateTable(Table):
 
         Returns whether it did. Call it before the app starts.
         """
-        path = self.data.partition_path(partition)
+        path = self.store.partition_path(partition)
         if not path.exists():
             return False
         try:
-            store = self.data.rocksdb_options.open(path)
-            offset = store.get(self.data.offset_key)
+            store = self.store.rocksdb_options.open(path)
+            offset = store.get(self.store.offset_key)
             store.close()
             if offset is None or int(offset) < end:
                 return False
@@ -347,13 +357,13 @@ class StateTable(Table):
 
     def rows(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
         """Yield the local rows of a partition."""
-        yield from self.data._visible_items(self.data._db_for_partition(partition))
+        yield from self.store._visible_items(self.store._db_for_partition(partition))
 
 
 def state_table(app: ColumnarApp, name: str, changelog: str, partitions: int) -> StateTable:
     """Declare a `StateTable` whose changelog topic exists already."""
     named = type("StateTable", (StateTable,), {"changelog": changelog})
-    table = named(
+    table: StateTable = named(
         app,
         name=name,
         beacon=app.tables.beacon,
@@ -362,7 +372,8 @@ def state_table(app: ColumnarApp, name: str, changelog: str, partitions: int) ->
         value_type=bytes,
         options={"write_buffer_size": 8 << 20, "block_cache_size": 16 << 20},
     )
-    return app.tables.add(table)
+    app.tables.add(table)
+    return table
 
 
 def batch_topic(app: ColumnarApp, name: str) -> Any:

@@ -15,6 +15,7 @@ import threading
 from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from wsgiref.simple_server import WSGIServer
 
 import numpy as np
@@ -132,7 +133,7 @@ class Exporter(Collector):
         self._snapshot = snapshot
         self._server: tuple[WSGIServer, threading.Thread] | None = None
         self.port = 0
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=False)
         self.pipeline = Pipeline(self.registry)
         self.registry.register(self)
@@ -220,7 +221,7 @@ def _information(institutions: Iterable[Institution]) -> Metric:
     return info
 
 
-def _family(name: str, title: str, labels: Sequence[str], numbers: Mapping[tuple[str, ...], float]) -> Metric:
+def _family(name: str, title: str, labels: Sequence[str], numbers: Mapping[Any, float]) -> Metric:
     family = GaugeMetricFamily(name, title, labels=labels)
     for key, number in sorted(numbers.items()):
         family.add_metric(key, number)

@@ -19,6 +19,7 @@ from typing import Generic, TypeVar
 from aiokafka import ConsumerRecord
 
 from alerts.events import encode
+from rules.engine import Engine
 from rules.registry import Institution
 from rules.transitions import Transition
 from streams.checkpoint import Headers, Keeper, Offsets
@@ -61,6 +62,7 @@ class Effects:
     rejected: Counter[str] = field(default_factory=Counter)
     transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
     values: int = 0
+    reports: int = 0
     replayed: int = 0
     evaluated: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
@@ -85,6 +87,7 @@ class Effects:
         self.rejected += other.rejected
         self.transitions += other.transitions
         self.values += other.values
+        self.reports += other.reports
         self.replayed += other.replayed
         self.evaluated += other.evaluated
         for stage, seconds in other.seconds.items():
@@ -94,11 +97,13 @@ class Effects:
 class Side(ABC, Generic[Read]):
     """State that records are applied to. `Read` is what records are decoded into.
 
-    `partitions` are those that are ours; None before recovery, when nothing may be applied. `journal` holds
-    the batches applied since the last checkpoint, so that the state can be made again if applying fails.
+    `engine` judges. `partitions` are those that are ours; None before recovery, when nothing may be applied.
+    `journal` holds the batches applied since the last checkpoint, so that the state can be made again if
+    applying fails.
     """
 
     name: str
+    engine: Engine
 
     def __init__(self, table: StateTable, topics: frozenset[str], names: Names) -> None:
         self.topics = topics

@@ -216,7 +216,7 @@ class SystemSide(Side[Crossing]):
             elif verdict == "replayed":
                 effects.replayed += 1
             else:
-                effects.accepted[self._exposures] += 1
+                effects.reports += 1
         if rejection is not None:
             effects.reject(self.names.rejected, record, rejection)
 

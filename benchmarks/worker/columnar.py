@@ -13,15 +13,15 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.worker.rules import pack
-from guanlan.settings import Settings
+from guanlan.settings import load_settings
 from rules.catalogue import load_catalogue
 from rules.pack import PackText, compile_packs
 from streams.app import Worker, find_place
 
 
 async def run(bootstrap: str, prefix: str, folder: str, count: int) -> dict[str, float]:
-    """Work off the topic; return the seconds, and the processor's, from assignment until all offsets are committed."""
-    settings = Settings(
+    """Work off the topic; return seconds, and processor seconds, from assignment until all is committed."""
+    settings = load_settings(
         bootstrap=bootstrap,
         topic_prefix=prefix,
         group=f"{prefix}guanlan",
@@ -48,4 +48,5 @@ async def run(bootstrap: str, prefix: str, folder: str, count: int) -> dict[str,
 
 
 if __name__ == "__main__":
-    print(msgspec.json.encode(asyncio.run(run(*sys.argv[1:4], int(sys.argv[4])))).decode())
+    address, topics, local, filings = sys.argv[1:]
+    print(msgspec.json.encode(asyncio.run(run(address, topics, local, int(filings)))).decode())

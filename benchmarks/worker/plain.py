@@ -93,7 +93,7 @@ def make_app(bootstrap: str, prefix: str, folder: str) -> tuple[faust.App, dict[
 
 
 async def run(bootstrap: str, prefix: str, folder: str, count: int) -> dict[str, float]:
-    """Work off the topic; return the seconds, and the processor's, from the first filing until all offsets are committed."""
+    """Work off the topic; return seconds, and processor seconds, from the first filing until all is committed."""
     app, seen = make_app(bootstrap, prefix, folder)
     app.finalize()
     app.in_worker = True
@@ -102,7 +102,8 @@ async def run(bootstrap: str, prefix: str, folder: str, count: int) -> dict[str,
         await asyncio.sleep(0.005)
     began, used = time.perf_counter(), time.process_time()
     topic = f"{prefix}filings"
-    while sum(v or 0 for tp, v in app.consumer._committed_offset.items() if tp.topic == topic) < count:
+    committed: dict[Any, int | None] = app.consumer._committed_offset  # type: ignore[attr-defined]
+    while sum(offset or 0 for tp, offset in committed.items() if tp.topic == topic) < count:
         await asyncio.sleep(0.02)
     measured = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - used}
     await app.stop()
@@ -111,4 +112,5 @@ async def run(bootstrap: str, prefix: str, folder: str, count: int) -> dict[str,
 
 
 if __name__ == "__main__":
-    print(msgspec.json.encode(asyncio.run(run(*sys.argv[1:4], int(sys.argv[4])))).decode())
+    address, topics, local, filings = sys.argv[1:]
+    print(msgspec.json.encode(asyncio.run(run(address, topics, local, int(filings)))).decode())

@@ -180,8 +180,10 @@ class Field:
             engine.restore(msgspec.msgpack.decode(value, type=Block).state)
         return sorted(engine.active(), key=lambda a: (a.rule, a.subject))
 
-    def start_worker(self, wide: Wide, pack: str = PACK, name: str = "", **settings: object) -> Daemon:
-        """Start `guanlan worker` as a process of its own."""
+    def start_worker(
+        self, wide: Wide, pack: str = PACK, until: str = "watching partitions", **settings: object
+    ) -> Daemon:
+        """Start `guanlan worker` as a process of its own; return when its log says `until`."""
         (self.folder / "wide.yaml").write_text(wide.catalogue, encoding="utf-8")
         (self.folder / "field.yaml").write_text(pack, encoding="utf-8")
         log = self.folder / f"worker-{len(self.workers)}.log"
@@ -189,8 +191,8 @@ class Field:
         environment = [f"GUANLAN_{name.upper()}={chosen[name]}" for name in PASSED_ON]
         command = ["env", *environment, sys.executable, "-m", "guanlan.cli", "worker"]
         command += ["--pack", str(self.folder / "field.yaml"), "--catalogue", str(self.folder / "wide.yaml")]
-        worker = Daemon(name or f"worker {len(self.workers)}", command, log)
-        worker.start(lambda: "watching partitions" in log.read_text(encoding="utf-8"))
+        worker = Daemon(f"worker {len(self.workers)}", command, log)
+        worker.start(lambda: until in log.read_text(encoding="utf-8"))
         self.workers.append(worker)
         return worker
 

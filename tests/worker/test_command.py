@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -92,27 +91,12 @@ def test_a_signal_ends_a_worker_in_order(field: Field, number: signal.Signals) -
 
 
 @pytest.mark.needs("kafka")
-def test_a_signal_while_starting_ends_it_too(field: Field) -> None:
-    """Whatever it is doing, it is gone within seconds and without a traceback."""
+@pytest.mark.parametrize("moment", ["metrics on", "joining group"])
+def test_a_signal_while_starting_ends_it_too(field: Field, moment: str) -> None:
+    """Before it has any partition a worker ends as cleanly as later."""
     wide, _ = load(institutions=5, filings=1)
     field.prepare(wide.institutions)
-    for wait in (1.0, 2.0, 3.0):
-        log = field.folder / "early.log"
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "guanlan.cli", "worker", *files(field.folder)],
-                stderr=output,
-                cwd=field.folder,
-                env={
-                    **os.environ,
-                    "GUANLAN_BOOTSTRAP": field.bootstrap,
-                    "GUANLAN_TOPIC_PREFIX": field.prefix,
-                    "GUANLAN_GROUP": f"{field.prefix}early",
-                    "GUANLAN_METRICS_PORT": "0",
-                },
-            )
-            time.sleep(wait)
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
-        assert process.returncode in (0, 130), log.read_text(encoding="utf-8")
-        assert "Traceback" not in log.read_text(encoding="utf-8")
+    worker = field.start_worker(wide, until=moment)
+    os.kill(worker.pid, signal.SIGINT)
+    assert worker.wait() == 0
+    assert "Traceback" not in worker.log.read_text(encoding="utf-8")

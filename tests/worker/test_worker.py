@@ -261,3 +261,37 @@ def test_a_record_of_fifty_megabytes_goes_aside_whole(field: Field) -> None:
     ((headers, record),) = field.rejected()
     assert headers["reason"] == "too_large"
     assert record.value == huge
+
+
+def test_nothing_is_committed_before_its_alerts_have_arrived(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the broker does not confirm alerts, neither state nor offsets move; afterwards both do."""
+    from streams.checkpoint import Letter, Outbox, Undelivered
+
+    wide, records = load(institutions=5, filings=100)
+    program = program_of(wide)
+    field.prepare(wide.institutions)
+    refused: list[int] = []
+    honest = Outbox.confirm
+
+    async def confirm(self: Outbox, letters: list[Letter]) -> None:
+        if len(refused) < 3 and letters:
+            refused.append(len(letters))
+            self._under_way[:0] = letters
+            raise Undelivered("the broker takes nothing")
+        await honest(self, letters)
+
+    monkeypatch.setattr(Outbox, "confirm", confirm)
+
+    async def run() -> None:
+        async with field.worker(program) as worker:
+            field.send(records)
+            await until(lambda: len(refused) == 1)
+            assert not any(worker.consumer.committed.values())
+            assert field.state(program, wide.institutions) == []
+            await until(field.caught_up)
+
+    asyncio.run(run())
+    assert len(refused) == 3
+    expected = direct(program, wide.institutions, records)
+    assert field.transitions() == expected.transitions
+    assert field.state(program, wide.institutions) == expected.active

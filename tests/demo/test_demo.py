@@ -49,10 +49,11 @@ def descendants(pid: int) -> dict[int, str]:
 
 @embedded
 def test_every_story_is_found_and_the_exit_code_says_so() -> None:
-    """Read back from the topics of alerts and refused filings of a real run."""
+    """Read back from the topics of alerts and refused filings of a real run; and nobody else is accused."""
     demo = start("--for", "20s")
     output, _ = demo.communicate(timeout=300)
     assert "8 of 8 stories found" in output
+    assert "; 0 alerts on institutions to which nothing was planted" in output
     assert demo.returncode == 0
 
 

@@ -233,6 +233,17 @@ class _Subject:
         """As-of dates of the form's filings at or before `at`, newest first."""
         return sorted((date for date in self.history.get(form, {}) if date <= at), reverse=True)
 
+    def counted(self, tree: Expression, at: float) -> list[int]:
+        """Dates of the filings that a history function of the tree counts; none where the newest is too old."""
+        form = self.reference.slowest(tree)
+        dates = self.newest(form, at)
+        return dates if dates and at - dates[0] <= self.validity(form) else []
+
+    def validity(self, form: str) -> float:
+        """Seconds for which a filing of the form is known."""
+        frequency = self.reference.catalogue.forms[form].frequency
+        return (FREQUENCY_DAYS[frequency] + self.reference.catalogue.forms[form].grace_days) * DAY
+
     def path(self, rule: PlainRule) -> list[tuple[int, State]]:
         """The rule's state after each date at which it is judged."""
         if rule.id not in self.paths:
@@ -331,8 +342,7 @@ class _Subject:
         if indicator.formula:
             return self.evaluate(parse(indicator.formula), at)
         dates = self.newest(indicator.form, at)
-        form = self.reference.catalogue.forms[indicator.form]
-        if not dates or at - dates[0] > (FREQUENCY_DAYS[form.frequency] + form.grace_days) * DAY:
+        if not dates or at - dates[0] > self.validity(indicator.form):
             return None
         return self.history[indicator.form][dates[0]].values.get(name)
 
@@ -351,7 +361,7 @@ class _Subject:
     def window(self, tree: Expression, span: Expression, at: float) -> list[tuple[int, float | None]] | None:
         """(date, value) of the window's filings, newest first; None where it holds too little to speak."""
         filings, seconds = _span(_text(span))
-        dates = self.newest(self.reference.slowest(tree), at)
+        dates = self.counted(tree, at)
         if seconds:
             dates = [date for date in dates if date > at - seconds]
         elif len(dates) < filings:
@@ -362,9 +372,9 @@ class _Subject:
         known = len(_known(found))
         return found if known >= 1 and 2 * known >= filings else None
 
-    def earlier(self, tree: Expression, n: int, at: float, of: Expression | None = None) -> float | None:
-        """The tree's value n filings before; the filings are those of the form of `of`."""
-        dates = self.newest(self.reference.slowest(of or tree), at)
+    def earlier(self, tree: Expression, n: int, at: float) -> float | None:
+        """The tree's value n filings before."""
+        dates = self.counted(tree, at)
         return self.number(tree, dates[n]) if len(dates) > n else None
 
 
@@ -520,7 +530,7 @@ def _quantile(s: _Subject, args: Args, at: float) -> Answer:
 @_function("ewma")
 def _ewma(s: _Subject, args: Args, at: float) -> Answer:
     span = _count(args, 1)
-    dates = s.newest(s.reference.slowest(args[0]), at)[: 3 * span]
+    dates = s.counted(args[0], at)[: 3 * span]
     values = [s.number(args[0], date) for date in dates]
     recent = [v for v in values[:span] if v is not None]
     if len(dates) < span or 2 * len(recent) < span:
@@ -532,7 +542,7 @@ def _ewma(s: _Subject, args: Args, at: float) -> Answer:
 
 @_function("cusum")
 def _cusum(s: _Subject, args: Args, at: float) -> Answer:
-    dates = s.newest(s.reference.slowest(args[0]), at)[:24]
+    dates = s.counted(args[0], at)[:24]
     total: float | None = None
     gathered = 0.0
     for date in reversed(dates):
@@ -545,7 +555,7 @@ def _cusum(s: _Subject, args: Args, at: float) -> Answer:
 @_function("forecast")
 def _forecast(s: _Subject, args: Args, at: float) -> Answer:
     _, ahead = _span(_text(args[1]))
-    dates = s.newest(s.reference.slowest(args[0]), at)[:8]
+    dates = s.counted(args[0], at)[:8]
     points = [(date, s.number(args[0], date)) for date in dates]
     known = [(date, value) for date, value in points if value is not None]
     if len(known) < 4 or points[0][1] is None:
@@ -562,9 +572,9 @@ def _abs(s: _Subject, args: Args, at: float) -> Answer:
 
 @_function("streak")
 def _streak(s: _Subject, args: Args, at: float) -> Answer:
-    dates = s.newest(s.reference.slowest(args[0]), at)[:12]
-    held = [s.evaluate(args[0], date) for date in dates or [-math.inf]]
-    if held[0] is None:
+    dates = s.counted(args[0], at)[:12]
+    held = [s.evaluate(args[0], date) for date in dates]
+    if not held or held[0] is None:
         return None
     count = 0
     while count < len(dates) and held[count] is True:

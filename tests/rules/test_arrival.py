@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,7 +67,7 @@ def test_batches_give_what_single_filings_give(world: World, found: list[Filing]
     arriving += replays
     cuts = sorted(data.draw(st.sets(st.integers(0, len(arriving)), max_size=5), label="cuts"))
     edges = [0, *cuts, len(arriving)]
-    parts = [arriving[first:last] for first, last in zip(edges, edges[1:], strict=False)]
+    parts = [arriving[first:last] for first, last in pairwise(edges)]
     single = apply_all(world.engine(), [[filing] for filing in arriving])
     assert apply_all(world.engine(), parts) == single
 

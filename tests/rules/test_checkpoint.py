@@ -1,0 +1,106 @@
+"""State written and read back: a worker that died, or a partition that moved, leaves no trace in the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
+
+from rules.engine import Engine
+from rules.transitions import Transition
+from tests.rules.generated import INSTITUTIONS, World, batches, filings, worlds
+from tests.rules.reader import Reader, truth
+from tests.rules.reference import Filing
+from tests.rules.test_agreement import expected, one_by_one, standing
+
+
+def by_id(*parts: Iterable[Transition]) -> dict[str, Transition]:
+    """Transitions by id, as readers that drop repeats have them."""
+    return {t.id: t for part in parts for t in part}
+
+
+def exported(engine: Engine, blocks: Sequence[Sequence[str]]) -> list[bytes]:
+    """The state of blocks of institutions."""
+    return [engine.export([engine.row(code) for code in block]) for block in blocks]
+
+
+CODES = [i.code for i in INSTITUTIONS]
+BLOCKS = st.sampled_from([[CODES], [CODES[:1], CODES[1:]], [CODES[2:], CODES[:2]], [[code] for code in CODES]])
+
+
+@given(worlds(), filings(), BLOCKS, st.data())
+def test_a_worker_that_died_is_replaced_without_a_trace(
+    world: World, arriving: list[Filing], blocks: list[list[str]], data: DataObject
+) -> None:
+    """It had written its state after `saved` filings and died after `died`; the next one begins at `resumed`.
+
+    Between `saved` and `died` its transitions are told twice, before `saved` nothing is.
+    """
+    died = data.draw(st.integers(0, len(arriving)), label="died")
+    saved = data.draw(st.integers(0, died), label="saved")
+    resumed = data.draw(st.integers(0, saved), label="resumed")
+    undisturbed = world.engine()
+    whole = one_by_one(undisturbed, arriving)
+
+    first = world.engine()
+    said = one_by_one(first, arriving[:saved])
+    state = exported(first, blocks)
+    lost = one_by_one(first, arriving[saved:died])
+    second = Engine(world.program, INSTITUTIONS[::-1])
+    for blob in state:
+        second.restore(blob)
+    replayed = one_by_one(second, arriving[resumed:saved])
+    rest = one_by_one(second, arriving[saved:])
+
+    assert replayed == []
+    assert by_id(said, lost, rest) == by_id(whole)
+    assert standing(second) == standing(undisturbed)
+    assert Reader([*said, *lost, *rest]).beliefs == truth(undisturbed)
+
+
+@given(worlds(), filings(), st.data())
+def test_taking_some_institutions_out_and_in_disturbs_nobody(
+    world: World, arriving: list[Filing], data: DataObject
+) -> None:
+    cut = data.draw(st.integers(0, len(arriving)), label="cut")
+    moved = data.draw(st.sets(st.sampled_from(CODES), min_size=1), label="moved")
+    engine = world.engine()
+    said = one_by_one(engine, arriving[:cut])
+    rows = [engine.row(code) for code in sorted(moved)]
+    state = engine.export(rows)
+    engine.drop(rows)
+    assert standing(engine).keys().isdisjoint({(rule, code) for rule in world.reference.rules for code in moved})
+    engine.restore(state)
+    said += one_by_one(engine, arriving[cut:])
+    assert by_id(said) == by_id(one_by_one(world.engine(), arriving))
+
+
+@given(worlds(), filings(), st.data())
+def test_dropping_some_institutions_leaves_the_others_as_they_were(
+    world: World, arriving: list[Filing], data: DataObject
+) -> None:
+    cut = data.draw(st.integers(0, len(arriving)), label="cut")
+    engine = world.engine()
+    one_by_one(engine, arriving[:cut])
+    engine.drop([engine.row("B1")])
+    one_by_one(engine, arriving[cut:])
+    known = [f for n, f in enumerate(arriving) if f.institution != "B1" or n >= cut]
+    assert standing(engine) == expected(world.reference.states(known))
+
+
+@given(worlds(), filings(), st.data())
+def test_forgetting_what_no_filing_can_reach_changes_nothing(
+    world: World, arriving: list[Filing], data: DataObject
+) -> None:
+    """Records are dropped once no late filing can fold them again; here at arbitrary moments."""
+    plain, tidied = world.engine(), world.engine()
+    for filing in arriving:
+        said = plain.apply(batches(plain, [filing])).transitions
+        tidied._compact_at = int(data.draw(st.booleans())) * 2**62
+        assert tidied.apply(batches(tidied, [filing])).transitions == said
+    everyone = np.arange(len(INSTITUTIONS), dtype=np.int32)
+    assert len(tidied.fold.chain(everyone)) <= len(plain.fold.chain(everyone))
+    assert standing(tidied) == standing(plain)

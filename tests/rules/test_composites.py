@@ -48,7 +48,8 @@ def test_a_revision_reaches_through_to_the_composite() -> None:
 def test_rules_that_wait_for_each_other_are_named() -> None:
     with pytest.raises(PackError, match=r"in a circle: p1 → p2 → p1"):
         program(
-            "  - {id: p1, levels: {watch: 'firing(\"p2\")'}}\n  - {id: p2, levels: {watch: 'firing(\"p1\") and x > 1'}}\n"
+            "  - {id: p1, levels: {watch: 'firing(\"p2\")'}}\n",
+            "  - {id: p2, levels: {watch: 'firing(\"p1\") and x > 1'}}\n",
         )
 
 

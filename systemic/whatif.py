@@ -137,6 +137,7 @@ class Outcome:
     rounds: tuple[Round, ...]
     losses: Matrix
     equity_before: Vector
+    assets_before: Vector
     equity: Vector
     ratio_before: Vector
     ratio: Vector
@@ -179,6 +180,7 @@ def run(before: Sector, shock: Shock, model: Model) -> Outcome:
         tuple(rounds),
         losses,
         before.equity,
+        before.assets,
         equity,
         _ratio(before.equity, before.assets, before.risk),
         _ratio(equity, state.assets, before.risk),

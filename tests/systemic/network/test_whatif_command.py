@@ -1,0 +1,146 @@
+"""`guanlan systemic whatif` as an economist runs it: a scenario file in, rows and a page out, mistakes explained."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from guanlan.commands.systemic_ import app
+from guanlan.whatif_files import read_scenario
+from rules.problems import InputError
+
+EXAMPLE = Path(__file__).parent / "scenario"
+
+
+def whatif(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["whatif", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the example that a test may spoil."""
+    return Path(shutil.copytree(EXAMPLE, tmp_path / "scenario"))
+
+
+def spoiled(folder: Path, old: str, new: str, file: str = "property.yaml") -> Path:
+    text = (folder / file).read_text(encoding="utf-8")
+    assert old in text
+    (folder / file).write_text(text.replace(old, new), encoding="utf-8")
+    return folder / "property.yaml"
+
+
+def test_a_row_for_each_severity_and_institution() -> None:
+    rows = list(csv.DictReader(io.StringIO(whatif(EXAMPLE / "property.yaml", "--format", "csv"))))
+    assert [(r["severity"], r["institution"]) for r in rows[:4]] == [
+        ("0.5", name) for name in ("Anchor", "Beacon", "Cape", "Delta")
+    ]
+    assert len(rows) == 12
+    for row in rows:
+        lost = sum(float(row[f"{channel}_loss"]) for channel in ("direct", "credit", "fire_sale"))
+        assert float(row["equity_before"]) - lost == pytest.approx(float(row["equity_after"]))
+        assert (row["default"] == "1") == bool(row["default_round"])
+
+
+def test_the_shock_itself_by_hand() -> None:
+    """Severity 1: a tenth of property, and ½ % of assets for each service stopped by the cloud.
+
+    Anchor: 8 + 0.005 · 0.5 · 185 = 8.4625; Beacon: 10 + 0.005 · 1 · 185 = 10.925; Cape: 3; Delta: 2.1025.
+    """
+    lines = [json.loads(line) for line in whatif(EXAMPLE / "property.yaml", "--format", "jsonl").splitlines()]
+    assert [line["severity"] for line in lines] == [0.5, 1.0, 1.5]
+    assert lines[1]["rounds"][0]["direct"] == pytest.approx(8.4625 + 10.925 + 3 + 2.1025)
+    assert sum(r["credit"] for r in lines[1]["rounds"]) == pytest.approx(lines[1]["losses"]["credit"])
+    assert lines[1]["defaults"] == ["Anchor", "Beacon", "Cape", "Delta"]
+    assert lines[0]["defaults"] == []
+
+
+def test_rules_that_would_fire_and_did_not_before() -> None:
+    """The leverage rule's lowest level is 1 point above 4 %: at half severity Beacon and Cape reach it."""
+    lines = [json.loads(line) for line in whatif(EXAMPLE / "property.yaml", "--format", "jsonl").splitlines()]
+    fired = {(f["institution"], f["rule"]) for f in lines[0]["rules"]}
+    assert fired == {("Beacon", "bank.capital.leverage"), ("Cape", "bank.capital.leverage")}
+    assert {f["severity"] for f in lines[1]["rules"]} == {"critical"}
+
+
+def test_the_table_names_who_falls() -> None:
+    text = whatif(EXAMPLE / "property.yaml")
+    assert "Property prices fall: 4 institutions" in text
+    assert "in default at severity 1.5: Anchor, Beacon, Cape, Delta" in text
+
+
+class Page(HTMLParser):
+    """Counts the tags of a page and keeps its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: dict[str, int] = {}
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags[tag] = self.tags.get(tag, 0) + 1
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_draws_network_waterfall_and_heat_map(tmp_path: Path) -> None:
+    whatif(EXAMPLE / "property.yaml", "--out", tmp_path / "report.html")
+    page = Page()
+    source = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page.feed(source)
+    assert (page.tags["svg"], page.tags["circle"], page.tags["line"], page.tags["rect"]) == (2, 4, 5, 5)
+    assert "Rules that would fire" in page.text
+    assert "fire sale" in page.text
+    assert 'class="heat dark"' in source
+    assert "http" not in source.replace("http-equiv", ""), "the page needs nothing from elsewhere"
+
+
+def test_without_holdings_assets_outside_are_one_class(folder: Path) -> None:
+    (folder / "banks.csv").write_text(
+        "institution,external_liabilities,external_assets\nAnchor,160,150\nBeacon,138,150\nCape,47,70\nDelta,66,65\n"
+    )
+    path = spoiled(folder, "holdings: holdings.csv\n", "")
+    spoiled(folder, "{property: -10%}", "{external_assets: -5%}")
+    spoiled(folder, "{property: 10%, bonds: 1%}", "10%")
+    found = read_scenario(path)
+    assert found.classes == ("external_assets",)
+    assert found.model.price_impact.tolist() == [0.1]
+    assert found.shock.returns.tolist() == [-0.05]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("property: -10%", "porperty: -10%", "property.yaml:9:.*no asset class 'porperty'.*did you mean 'property'"),
+        ("property: -10%", "property: 10%", "from -100% to 0%"),
+        ("small: 5%", "tiny: 5%", "no institution 'tiny'"),
+        ("cloud: 100%", "clod: 100%", "did you mean 'cloud'"),
+        ("outage_cost: 0.5%", "alpha: 1", "outage costs nothing"),
+        ("recall: 50%", "recoil: 50%", "'model' has no key 'recoil'"),
+        ("network: network.csv", "network: nowhere.csv", "nowhere.csv can't be read"),
+        ("severity: [0.5, 1, 1.5]", "severity: [0]", "numbers above 0"),
+        ("leverage_ratio: ratio", "leverage_ratio: profit", "does not give 'profit'"),
+        ("leverage_ratio: ratio", "leverage: ratio", "no indicator 'leverage'"),
+        ("[Cape, Delta]", "[Cape, Dleta]", "did you mean 'Delta'"),
+        ("shocks:", "shoks:", "a scenario has no key 'shoks'"),
+        ("scenario: Property prices fall", "scenario: [", "not valid YAML"),
+    ],
+)
+def test_mistakes_are_said_with_place_and_cure(folder: Path, old: str, new: str, words: str) -> None:
+    path = spoiled(folder, old, new)
+    with pytest.raises(InputError, match=words):
+        CliRunner().invoke(app, ["whatif", str(path)], catch_exceptions=False)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="can't be read"):
+        read_scenario(tmp_path / "none.yaml")

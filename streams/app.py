@@ -63,6 +63,8 @@ FETCH_BYTES = 4 << 20
 JOURNAL_BYTES = 256 << 20
 COMMIT_SECONDS = 1.0
 COPY_PAUSES = 9  # nothing is judged while state is copied: at most a tenth of the time
+BYTES_PER_SECOND = 4 << 20
+LONGEST_PAUSE = 10.0
 TICK_SECONDS = 1.0
 MEASURE_SECONDS = 0.5
 SESSION_SECONDS = 10.0
@@ -230,7 +232,7 @@ class Worker:
             broker_commit_interval=COMMIT_SECONDS,
             producer_acks=-1,
             producer_linger=0.005,
-            producer_max_batch_size=128 << 10,
+            producer_max_batch_size=512 << 10,
             producer_max_request_size=LARGEST_RECORD + (1 << 20),
             stream_buffer_maxsize=8,
             stream_wait_empty=True,
@@ -381,8 +383,7 @@ class Worker:
                 await asyncio.sleep(COMMIT_SECONDS)
 
     async def _emit(self, effects: Effects) -> None:
-        for post in effects.posts:
-            await self.outbox.send(post.topic, post.key, post.value, post.headers, post.bulky)
+        await self.outbox.send(effects.posts)
         for (state, severity), count in effects.transitions.items():
             self.metrics.transitions.labels(state, severity).inc(count)
         for reason, count in effects.rejected.items():
@@ -412,12 +413,13 @@ class Worker:
         async with self.quiet:
             copying = time.perf_counter()
             copies = [(side, await side.keeper.copy(cut), len(side.journal)) for side in sides]
-            letters = self.outbox.take()
+            parcels = self.outbox.take()
             unsaved = self._unsaved_bytes
-            copied = time.perf_counter() - copying
-        self.consumer.next_commit = time.monotonic() + COPY_PAUSES * copied
+            pause = COPY_PAUSES * (time.perf_counter() - copying)
+            pause += sum(copy.size for _, copy, _ in copies) / BYTES_PER_SECOND
+        self.consumer.next_commit = time.monotonic() + min(pause, LONGEST_PAUSE)
         try:
-            await self.outbox.confirm(letters)
+            await self.outbox.confirm(parcels)
             if self.consumer.epoch != epoch:
                 return False
             written = [await side.keeper.write(copy) for side, copy, _ in copies]

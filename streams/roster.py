@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
 from rules.catalogue import SYSTEM
 from rules.registry import Institution
@@ -18,15 +17,6 @@ log = logging.getLogger("guanlan.worker")
 
 Changed = Callable[[Institution], Awaitable[None]]
 Gone = Callable[[str], Awaitable[None]]
-
-
-def home(code: str, partitions: int) -> int:
-    """Return the partition that Kafka's default partitioner gives a key.
-
-    >>> home("CN001", 8)
-    2
-    """
-    return int((murmur2(code.encode()) & 0x7FFFFFFF) % partitions)
 
 
 class Roster:

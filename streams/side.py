@@ -22,7 +22,7 @@ from alerts.events import encode
 from rules.engine import Engine
 from rules.registry import Institution
 from rules.transitions import Transition
-from streams.checkpoint import Headers, Keeper, Offsets
+from streams.checkpoint import Keeper, Offsets, Post
 from streams.columnar import RecordBatch, StateTable, yield_to_loop
 from streams.exporter import Snapshot
 from streams.wire import Reason, Rejection, rejection_headers
@@ -30,17 +30,6 @@ from streams.wire import Reason, Rejection, rejection_headers
 log = logging.getLogger("guanlan.worker")
 
 Read = TypeVar("Read")
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """A record to be sent. `bulky` says that its value may be left out when the broker finds it too large."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
-    bulky: bool = False
 
 
 @dataclass(slots=True)

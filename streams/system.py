@@ -24,14 +24,14 @@ from rules.plan import walk
 from rules.problems import nearest
 from rules.registry import Institution
 from streams.book import Book, Measured, Network, joined
-from streams.checkpoint import block_of
+from streams.checkpoint import Post, block_of
 from streams.columnar import StateTable, yield_to_loop
 from streams.cross_section import Slice, decode_slice
 from streams.decode import Refused
 from streams.exporter import Column, Snapshot, exported, subject_labels
 from streams.exposures import decode_exposures
 from streams.roster import Roster
-from streams.side import Effects, Names, Post, Side
+from streams.side import Effects, Names, Side
 from streams.watch import show_alerts
 from streams.wire import ExposureReport, Reason, Rejection, to_seconds
 

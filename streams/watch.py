@@ -14,13 +14,14 @@ from rules.engine import Engine, FormBatch
 from rules.pack import Program
 from rules.problems import nearest
 from rules.registry import Institution
-from streams.checkpoint import BLOCKS, block_of
+from streams.checkpoint import BLOCKS, Post, block_of
 from streams.columnar import StateTable, yield_to_loop
 from streams.cross_section import Slice
 from streams.decode import Decoded, Decoder
 from streams.exporter import Column, Snapshot, exported, subject_labels
-from streams.roster import Roster, home
-from streams.side import Effects, Names, Post, Side
+from streams.partitions import home
+from streams.roster import Roster
+from streams.side import Effects, Names, Side
 from streams.wire import Reason, Rejection
 
 GUESSES = 5

@@ -28,8 +28,8 @@ from streams.checkpoint import APPLIED, Block
 from streams.clients import Record, open_producer, read_to_end
 from streams.daemon import Daemon
 from streams.decode import Decoder
+from streams.partitions import home
 from streams.registry import publish_institutions
-from streams.roster import home
 from streams.topics import create_topics, topic_table
 from streams.wire import read_rejection
 

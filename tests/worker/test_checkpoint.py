@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams import checkpoint
-from streams.checkpoint import Applied, Keeper, Outbox, Undelivered, resume_from
+from streams.checkpoint import Applied, Keeper, Outbox, Post, Undelivered, resume_from
 from streams.columnar import Progress, RecordBatch
 
 FILINGS = TP("filings", 0)
@@ -71,15 +71,36 @@ def test_nothing_unapplied_is_ever_passed(batches: list[tuple[int, bool]]) -> No
     assert progress.applied() == {FILINGS: offset if expected is None else expected}
 
 
+class Batch(list[dict[str, Any]]):
+    """Stands for a batch under construction; takes three records."""
+
+    def append(self, **record: Any) -> object | None:  # type: ignore[override]
+        if len(self) == 3:
+            return None
+        super().append(record)
+        return record
+
+    def close(self) -> None:
+        pass
+
+
 @dataclass
 class Producer:
-    """Stands for a broker: answers each send with the next of `answers`, success when they run out."""
+    """Stands for a broker: answers each batch with the next of `answers`, success when they run out."""
 
     answers: list[Exception | None]
-    sent: list[tuple[Any, ...]] = field(default_factory=list)
+    sent: list[tuple[str, list[bytes]]] = field(default_factory=list)
+    last: dict[str, Any] = field(default_factory=dict)
 
-    async def send(self, *record: Any) -> Awaitable[Any]:
-        self.sent.append(record)
+    async def partitions_for(self, topic: str) -> set[int]:
+        return {0}
+
+    def create_batch(self) -> Batch:
+        return Batch()
+
+    async def send_batch(self, batch: Batch, topic: str, partition: int) -> Awaitable[Any]:
+        self.sent.append((topic, [record["key"] for record in batch]))
+        self.last = batch[-1]
         future = asyncio.get_running_loop().create_future()
         answer = self.answers.pop(0) if self.answers else None
         if answer is None:
@@ -92,7 +113,12 @@ class Producer:
 def outbox(*answers: Exception | None) -> tuple[Outbox, Producer]:
     """Return an outbox on a broker with these answers."""
     producer = Producer(list(answers))
-    return Outbox(SimpleNamespace(producer=producer)), producer  # type: ignore[arg-type]
+    return Outbox(SimpleNamespace(sender=producer)), producer  # type: ignore[arg-type]
+
+
+def posts(*keys: bytes) -> list[Post]:
+    """Return records of these keys."""
+    return [Post("alerts", key, b"x") for key in keys]
 
 
 @pytest.fixture(autouse=True)
@@ -101,28 +127,27 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_the_broker_did_not_take_is_sent_again() -> None:
-    """One failure costs one more send of that record alone."""
+    """One failure costs one more send of that batch alone, in its order."""
 
     async def run() -> None:
-        box, producer = outbox(None, KafkaTimeoutError(), None)
-        for key in (b"a", b"b", b"c"):
-            await box.send("alerts", key, b"x")
+        box, producer = outbox(KafkaTimeoutError(), None)
+        await box.send(posts(b"a", b"b", b"c", b"d"))
         await box.confirm(box.take())
-        assert [record[1] for record in producer.sent] == [b"a", b"b", b"c", b"b"]
+        assert [keys for _, keys in producer.sent] == [[b"a", b"b", b"c"], [b"d"], [b"a", b"b", b"c"]]
         assert len(box) == 0
 
     asyncio.run(run())
 
 
 def test_what_the_broker_keeps_refusing_stays_under_way() -> None:
-    """The checkpoint is put off and the record is tried again at the next one."""
+    """The checkpoint is put off and the records are tried again at the next one."""
 
     async def run() -> None:
         box, producer = outbox(*[KafkaTimeoutError() for _ in range(1 + checkpoint.ATTEMPTS)])
-        await box.send("alerts", b"a", b"x")
+        await box.send(posts(b"a", b"b"))
         with pytest.raises(Undelivered):
             await box.confirm(box.take())
-        assert len(box) == 1
+        assert len(box) == 2
         await box.confirm(box.take())
         assert len(producer.sent) == 2 + checkpoint.ATTEMPTS
 
@@ -130,15 +155,16 @@ def test_what_the_broker_keeps_refusing_stays_under_way() -> None:
 
 
 def test_a_rejected_record_the_broker_finds_too_large_goes_without_its_bytes() -> None:
-    """It says how many bytes were left out; they are still in the topic it came from."""
+    """It says how many bytes were left out; they are still in the topic it came from. Others of its batch go whole."""
 
     async def run() -> None:
         box, producer = outbox(MessageSizeTooLargeError())
-        await box.send("filings.rejected", b"a", b"x" * 9, [("reason", b"too_large")], bulky=True)
+        bulky = Post("alerts", b"b", b"x" * 9, [("reason", b"too_large")], bulky=True)
+        await box.send([*posts(b"a"), bulky])
         await box.confirm(box.take())
-        topic, key, value, _, _, headers = producer.sent[-1]
-        assert (topic, key, value) == ("filings.rejected", b"a", b"")
-        assert headers == [("reason", b"too_large"), ("left_out", b"9")]
+        assert [keys for _, keys in producer.sent] == [[b"a", b"b"], [b"a"], [b"b"]]
+        assert producer.last["value"] == b""
+        assert producer.last["headers"] == [("reason", b"too_large"), ("left_out", b"9")]
 
     asyncio.run(run())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.kafka.local import LocalKafka
-from streams.roster import home
+from streams.partitions import home
 from tests.worker.field import Field, direct, load, program_of, wait_until
 
 pytestmark = pytest.mark.needs("kafka")

@@ -101,7 +101,7 @@ def test_bad_records_are_set_aside_and_good_ones_flow(field: Field) -> None:
 def test_a_filing_in_the_wrong_partition_is_refused(field: Field) -> None:
     """An institution's filings are in one partition; elsewhere they would be judged without their history."""
     from streams.clients import open_producer
-    from streams.roster import home
+    from streams.partitions import home
 
     wide, records = load(institutions=2, filings=2)
     program = program_of(wide)
@@ -265,7 +265,7 @@ def test_a_record_of_fifty_megabytes_goes_aside_whole(field: Field) -> None:
 
 def test_nothing_is_committed_before_its_alerts_have_arrived(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the broker does not confirm alerts, neither state nor offsets move; afterwards both do."""
-    from streams.checkpoint import Letter, Outbox, Undelivered
+    from streams.checkpoint import Outbox, Parcel, Undelivered
 
     wide, records = load(institutions=5, filings=100)
     program = program_of(wide)
@@ -273,12 +273,12 @@ def test_nothing_is_committed_before_its_alerts_have_arrived(field: Field, monke
     refused: list[int] = []
     honest = Outbox.confirm
 
-    async def confirm(self: Outbox, letters: list[Letter]) -> None:
-        if len(refused) < 3 and letters:
-            refused.append(len(letters))
-            self._under_way[:0] = letters
+    async def confirm(self: Outbox, parcels: list[Parcel]) -> None:
+        if len(refused) < 3 and parcels:
+            refused.append(len(parcels))
+            self._under_way[:0] = parcels
             raise Undelivered("the broker takes nothing")
-        await honest(self, letters)
+        await honest(self, parcels)
 
     monkeypatch.setattr(Outbox, "confirm", confirm)
 

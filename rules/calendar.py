@@ -13,6 +13,8 @@ from rules.catalogue import Form
 
 DAY = 86_400
 _DEADLINE = re.compile(r"\s*(\d{1,3})\s*(bd|d|h)\s*\Z")
+LONGEST_YEARS = 5
+"""A yearly form with the longest deadline that can be written, 999 days, was due for a year this far back."""
 _MONTHS = {"monthly": 1, "quarterly": 3, "half-yearly": 6, "yearly": 12}
 
 
@@ -104,9 +106,19 @@ def _month_end(year: int, month: int) -> date:
 def expected(form: Form, now: int, country: str = "CN") -> tuple[int, int] | None:
     """Return (due, as-of) in seconds of the latest filing whose deadline has passed at `now`."""
     year = datetime.fromtimestamp(now, UTC).year
-    for candidate in (year, year - 1):
+    for candidate in range(year, year - LONGEST_YEARS, -1):
         schedule = _schedule(form, candidate, country)
         index = bisect_right(schedule, (now, 2**62))
         if index:
             return schedule[index - 1]
     return None
+
+
+def deadlines(form: Form, after: int, until: int, country: str = "CN") -> list[tuple[int, int]]:
+    """Return (due, as-of) in seconds of every filing due after `after` and not after `until`, by due date."""
+    found: list[tuple[int, int]] = []
+    last = expected(form, until, country)
+    while last is not None and last[0] > after:
+        found.append(last)
+        last = expected(form, last[0] - 1, country)
+    return found[::-1]

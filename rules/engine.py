@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.calendar import expected, has_deadline
+from rules.calendar import deadlines, expected, has_deadline
 from rules.catalogue import SYSTEM
 from rules.context import Context, World
 from rules.evidence import transitions
@@ -122,6 +122,7 @@ class Engine:
         self.judge = Judge(self.world, self.fold)
         self.groups = group_rules(self.rules, FIRST_ROWS)
         self._due: dict[str, int] = {}
+        self._ticked = int(NEVER)
         self._across = frozenset[str]().union(*(g.triggers for g in self.groups if g.across))
         self._touched: dict[str, set[int]] = {}
         self._compact_at = COMPACT_EVERY
@@ -153,6 +154,9 @@ class Engine:
                 self.institutions.append(institution)
             self._rows[institution.code] = row
             self._active[row] = True
+            for group in self.groups:
+                # who comes between two ticks was not there when the deadlines before passed
+                group.judged[row] = self._ticked if group.clocks else NEVER
         self.institutions[row] = institution
         self._system[row] = institution.code == SYSTEM
         self.world.system = self._system
@@ -219,11 +223,13 @@ class Engine:
         before = self.judge.tally.evaluated
         arrived: list[tuple[int, Transition]] = []
         self._touched.clear()
-        for step in _steps(batches):
-            found = [entry for batch in step for entry in self._apply_one_each(batch, outcome)]
-            # evidence is read now: the next step moves the history on
-            told = transitions(found, self.rules, self.world, self.institutions)
-            arrived += zip((said.sequence for said in found), told, strict=True)
+        for arrivals in _steps(batches):
+            step = [self._unseen(batch, outcome) for batch in arrivals]
+            # evidence is read at once: what comes next moves the history on
+            for judge in (self._deadlines_before, self._apply_one_each):
+                found = [said for batch in step if len(batch.rows) for said in judge(batch, outcome)]
+                told = transitions(found, self.rules, self.world, self.institutions)
+                arrived += zip((said.sequence for said in found), told, strict=True)
         if self._touched:
             last = max(int(batch.sequence.max()) for batch in batches if len(batch.rows))
             told = transitions(self._judge_across(self._touched), self.rules, self.world, self.institutions)
@@ -235,15 +241,23 @@ class Engine:
         self._compact()
         return outcome
 
-    def _apply_one_each(self, batch: FormBatch, outcome: Outcome) -> list[Said]:
-        """Apply filings of one form, at most one an institution."""
+    def _unseen(self, batch: FormBatch, outcome: Outcome) -> FormBatch:
+        """The filings of institutions that are known, without those applied before."""
         known = batch.rows >= 0
         replayed = known & (batch.offset >= 0) & (batch.offset <= self.applied[batch.rows])
         outcome.replayed += int(replayed.sum())
-        if not (known & ~replayed).all():
-            batch = batch.take(np.flatnonzero(known & ~replayed))
-        if not len(batch.rows):
-            return []
+        new = known & ~replayed
+        return batch if new.all() else batch.take(np.flatnonzero(new))
+
+    def _deadlines_before(self, batch: FormBatch, outcome: Outcome) -> list[Said]:
+        """Judge, for those who file now, the deadlines that passed before and that no tick has told yet."""
+        groups = [group for group in self.groups if batch.form in group.clocks and not group.across]
+        found = self._pass_deadlines(groups, batch.rows, batch.submitted_at)
+        place = {int(row): i for i, row in enumerate(batch.rows)} if found else {}
+        return [replace(said, sequence=int(batch.sequence[place[said.event.row]])) for said in found]
+
+    def _apply_one_each(self, batch: FormBatch, outcome: Outcome) -> list[Said]:
+        """Apply filings of one form, at most one an institution."""
         store = self.world.stores[batch.form]
         reported = {name: i for i, name in enumerate(self.program.catalogue.reported(batch.form))}
         kept = batch.values[[reported[name] for name in store.kept]]
@@ -454,36 +468,54 @@ class Engine:
         return out
 
     def tick(self, now: int) -> Outcome:
-        """Judge rules with `overdue` for every deadline that has passed since the last tick.
+        """Judge rules with `overdue` at every deadline that has passed since they were judged last.
 
-        The time of a transition is the deadline, not `now`: whoever ticks, and when, gives the same ids.
+        The time of a transition is the deadline, not `now`: whoever ticks, and when, gives the same ids. An
+        institution that was never judged starts with each form's latest deadline.
         """
         outcome = Outcome()
         before = self.judge.tally.evaluated
-        found: list[Said] = []
-        for group in self.groups:
-            for form in sorted(group.clocks):
-                wanted = expected(self.program.catalogue.forms[form], now, self.world.country)
-                if wanted is None or wanted[0] <= self._due.get(form, int(NEVER)):
-                    continue
-                rows = np.flatnonzero(self._active & (group.judged < wanted[0])).astype(np.int32)
-                if len(rows):
-                    at = np.full(len(rows), wanted[0], np.int64)
-                    states = self.judge.step(group, rows, at, self._system[rows])
-                    found += [Said(event, "clock", wanted[0], "clock") for event in events(*states)]
+        rows = np.flatnonzero(self._active).astype(np.int32)
+        groups = [group for group in self.groups if group.clocks and not group.across]
+        found = self._pass_deadlines(groups, rows, np.full(len(rows), now, np.int64), first=True)
         passed: dict[str, set[int]] = {}
-        for form in {f for g in self.groups for f in g.clocks} | self._with_deadlines():
+        for form in self._with_deadlines():
             wanted = expected(self.program.catalogue.forms[form], now, self.world.country)
             if wanted is not None and wanted[0] > self._due.get(form, int(NEVER)):
                 self._due[form] = wanted[0]
-                if form in self._across:
-                    passed[form] = {wanted[1]}
+                passed[form] = {wanted[1]}
+        self._ticked = max(self._ticked, now)
         self.world.now = max(self.world.now, now)
         if passed:
             found += [replace(said, cause="clock") for said in self._judge_across(passed)]
         outcome.transitions = transitions(found, self.rules, self.world, self.institutions)
         outcome.evaluated = self.judge.tally.evaluated - before
         return outcome
+
+    def _pass_deadlines(self, groups: Sequence[Group], rows: Ints, until: Longs, first: bool = False) -> list[Said]:
+        """Judge the rows at every deadline since their last judgement, `until` [n] included.
+
+        With `first`, rows that were never judged are judged too, at each form's latest deadline.
+        """
+        found: list[Said] = []
+        for group in groups:
+            judged = group.judged[rows]
+            never = judged == NEVER
+            after = int(judged[~never].min()) if not never.all() else int(until.max())
+            moments: set[int] = set()
+            latest: set[int] = set()
+            for form in sorted(group.clocks):
+                passed = deadlines(self.program.catalogue.forms[form], after, int(until.max()), self.world.country)
+                moments.update(due for due, _ in passed)
+                newest = expected(self.program.catalogue.forms[form], int(until.max()), self.world.country)
+                if first and never.any() and newest is not None:
+                    latest.add(newest[0])
+            for moment in sorted(moments | latest):
+                chosen = rows[(~never & (judged < moment) & (moment <= until)) | (never & (moment in latest))]
+                if len(chosen):
+                    states = self.judge.step(group, chosen, np.full(len(chosen), moment), self._system[chosen])
+                    found += [Said(event, "clock", moment, "clock") for event in events(*states)]
+        return sorted(found, key=lambda said: said.event.date)
 
     def _with_deadlines(self) -> set[str]:
         forms = self.program.catalogue.forms

@@ -24,6 +24,9 @@ def whatif(
     scenario: Annotated[Path, typer.Argument(help="YAML: the network, balance sheets, shocks and how all answer.")],
     form: Form = None,
     out: Annotated[Path | None, typer.Option(help="Write there instead of to standard output.")] = None,
+    pack: Annotated[
+        list[str] | None, typer.Option("--pack", help="Judge by this pack (file or name), not by the scenario's.")
+    ] = None,
     language: Annotated[str, typer.Option(help="Language of rule titles: en or zh.")] = "en",
 ) -> None:
     """Run a scenario until nothing changes: losses by round, defaults, ratios after, rules that would fire.
@@ -38,7 +41,7 @@ def whatif(
     from guanlan.whatif_rules import fired_rules
     from systemic.whatif import run
 
-    found = read_scenario(scenario)
+    found = read_scenario(scenario, pack or ())
     runs = []
     for severity in found.severities:
         try:

@@ -55,8 +55,11 @@ class Scenario:
     rules: RuleRequest | None
 
 
-def read_scenario(path: Path) -> Scenario:
-    """Read a scenario and the files it names, relative to it; InputError lists every problem with its line."""
+def read_scenario(path: Path, packs: Sequence[str] = ()) -> Scenario:
+    """Read a scenario and the files it names, relative to it; InputError lists every problem with its line.
+
+    `packs` (names, or paths relative to the working directory) judge in place of the scenario's own.
+    """
     try:
         root = parse_yaml(path.read_text(encoding="utf-8"), str(path))
     except SourceProblem as err:
@@ -66,7 +69,7 @@ def read_scenario(path: Path) -> Scenario:
     except UnicodeDecodeError:
         raise InputError(f"{path} is not text in UTF-8") from None
     problems: list[Problem] = []
-    reader = _Scenario(root, problems, path.parent)
+    reader = _Scenario(root, problems, path.parent, tuple(packs))
     found = reader.read(path.stem)
     if problems:
         raise InputError("\n".join(map(str, problems)))
@@ -76,8 +79,9 @@ def read_scenario(path: Path) -> Scenario:
 class _Scenario:
     """Reads one file; what is wrong goes to `problems` and a harmless default comes back."""
 
-    def __init__(self, root: Value, problems: list[Problem], folder: Path) -> None:
+    def __init__(self, root: Value, problems: list[Problem], folder: Path, packs: tuple[str, ...]) -> None:
         self.problems = problems
+        self.packs = packs
         self.top = Reader(root, problems, "a scenario")
         self.folder = folder
 
@@ -231,7 +235,7 @@ class _Scenario:
         return tuple(sorted({float(v) for v in found if v is not None}))
 
     def _rules(self) -> RuleRequest | None:
-        if "rules" not in self.top.data:
+        if "rules" not in self.top.data and not self.packs:
             return None
         r = self._section("rules")
         r.only(("packs", "catalogue", "indicators", "institutions"))
@@ -241,10 +245,12 @@ class _Scenario:
                 fix = f"one of: {', '.join(OUTCOMES)}"
                 r.problem(value.place, "choice", f"a scenario does not give {value.data!r}", fix)
             indicators[name] = str(value.data)
-        if not indicators or not r.strings("packs"):
-            r.problem(r.value.place, "required", "'rules' needs 'packs' and 'indicators' (indicator: ratio, …)")
+        own = tuple(str(self.folder / p) if p.endswith((".yaml", ".yml")) else p for p in r.strings("packs"))
+        packs = self.packs or own
+        if not indicators or not packs:
+            fix = "say what each indicator is after the shock, like {cet1_ratio: ratio}"
+            r.problem(r.value.place, "required", "'rules' needs 'packs' and 'indicators'", fix)
         file = r.text("institutions", "")
-        packs = tuple(str(self.folder / p) if p.endswith((".yaml", ".yml")) else p for p in r.strings("packs"))
         return RuleRequest(packs, tuple(r.strings("catalogue")), indicators, self.folder / file if file else None)
 
     def _section(self, key: str) -> Reader:

@@ -122,6 +122,7 @@ def as_html(scenario: Scenario, runs: Sequence[Run], language: str = "en") -> st
     """Return the report as one HTML page: summary, waterfall, network, heat map, rounds, institutions, rules."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
     main = next((run for run in runs if run.severity == 1.0), runs[-1])
+    bars, zero = _waterfall(main.outcome)
     worst = np.argsort(-runs[-1].outcome.losses.sum(axis=0), kind="stable")[:SHOWN]
     return environment.get_template("whatif.html").render(
         language=language,
@@ -130,7 +131,8 @@ def as_html(scenario: Scenario, runs: Sequence[Run], language: str = "en") -> st
         main=main,
         channels=CHANNELS,
         lost=_lost,
-        waterfall=_waterfall(main.outcome),
+        waterfall=bars,
+        zero=zero,
         network=_drawing(scenario, main.outcome),
         heat=[(scenario.names[i], [_cell(run.outcome, i) for run in runs]) for i in worst],
         worst=worst.tolist(),
@@ -171,8 +173,11 @@ def _cell(end: Outcome, i: int) -> dict[str, Any]:
     return {"colour": _colour(share), "text": text, "dark": share > 0.55}
 
 
-def _waterfall(end: Outcome) -> list[dict[str, Any]]:
-    """Bars from equity before to equity after: label, value, and top and height in a box 200 high."""
+def _waterfall(end: Outcome) -> tuple[list[dict[str, Any]], float]:
+    """Bars from equity before to equity after, and where zero is, in a box 200 high.
+
+    A bar has a label, a value, its top and its height.
+    """
     before, after = float(end.equity_before.sum()), float(end.equity.sum())
     steps = [("equity before", before, before)]
     level = before
@@ -197,7 +202,15 @@ def _waterfall(end: Outcome) -> list[dict[str, Any]]:
                 "total": number in (0, len(steps) - 1),
             }
         )
-    return bars
+    return bars, high * scale
+
+
+def _label(angle: float, radius: float) -> dict[str, Any]:
+    """Where a name stands: outside the circle, away from it, clear of a node of this radius."""
+    reach = 250 + radius + 8
+    side = math.sin(angle)
+    anchor = "middle" if abs(side) < 0.2 else "start" if side > 0 else "end"
+    return {"lx": 320 + reach * side, "ly": 320 - reach * math.cos(angle) + 4, "anchor": anchor}
 
 
 def _drawing(scenario: Scenario, end: Outcome) -> dict[str, Any]:
@@ -223,7 +236,7 @@ def _drawing(scenario: Scenario, end: Outcome) -> dict[str, Any]:
         {
             "x": x[k], "y": y[k], "r": 6 + 16 * math.sqrt(float(assets[i]) / biggest), "name": scenario.names[i],
             "colour": _colour(float(share[i])), "default": bool(end.default[i]),
-            "lx": 320 + (x[k] - 320) * 1.14, "ly": 320 + (y[k] - 320) * 1.14,
+            **_label(float(angle[k]), 6 + 16 * math.sqrt(float(assets[i]) / biggest)),
         }
         for k, i in enumerate(chosen.tolist())
     ]  # fmt: skip

@@ -71,6 +71,37 @@ def test_rules_that_would_fire_and_did_not_before() -> None:
     assert {f["severity"] for f in lines[1]["rules"]} == {"critical"}
 
 
+PACK = """pack: thin
+version: "1"
+title: {en: Thin, zh: 薄}
+rules:
+  - id: thin.leverage
+    title: {en: Thin leverage, zh: 杠杆率偏低}
+    levels: {watch: leverage_ratio < 6%}
+    message: {en: "{institution.code} {leverage_ratio:.1%}", zh: "{institution.code}{leverage_ratio:.1%}"}
+"""
+
+
+def test_a_pack_of_ones_own_judges_in_place_of_the_scenarios(tmp_path: Path) -> None:
+    """The pack has one rule, at 6 %, which nobody broke before: it fires for those, and only those, below it now."""
+    (tmp_path / "thin.yaml").write_text(PACK, encoding="utf-8")
+    text = whatif(EXAMPLE / "property.yaml", "--format", "jsonl", "--pack", tmp_path / "thin.yaml")
+    fired = json.loads(text.splitlines()[0])
+    ratios = {name: found["ratio"] for name, found in fired["institutions"].items()}
+    below = [name for name, ratio in ratios.items() if ratio < 0.06]
+    assert below
+    assert fired["rules"] == [
+        {"rule": "thin.leverage", "institution": name, "state": "firing", "severity": "watch"} for name in below
+    ]
+
+
+def test_a_pack_needs_to_know_what_the_ratio_is(folder: Path) -> None:
+    text = (folder / "property.yaml").read_text(encoding="utf-8")
+    (folder / "property.yaml").write_text(text[: text.index("rules:")], encoding="utf-8")
+    with pytest.raises(InputError, match=r"'rules' needs 'packs' and 'indicators'.*cet1_ratio: ratio"):
+        read_scenario(folder / "property.yaml", ["bank-prudential"])
+
+
 def test_the_table_names_who_falls() -> None:
     text = whatif(EXAMPLE / "property.yaml")
     assert "Property prices fall: 4 institutions" in text

@@ -17,6 +17,8 @@ COUNTERS = {
     "guanlan_rule_evaluations_total": "judged",
 }
 LATENCY = "guanlan_submit_to_alert_seconds_bucket"
+DEBTRANK = "guanlan_debtrank_largest_ratio"
+RATE_OVER = 6
 FULL_EVERY_SECONDS = 10.0  # the whole page is some megabytes, and making it costs the worker
 _LINE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
 _BOUND = re.compile(r'le="([^"]+)"')
@@ -24,13 +26,22 @@ _BOUND = re.compile(r'le="([^"]+)"')
 
 @dataclass(slots=True)
 class Readings:
-    """The worker's numbers: totals, filings a second, series exported, and latency bounds in seconds."""
+    """The worker's numbers: totals, filings a second by scrape, series exported, and latency bounds in seconds.
+
+    debtrank: largest share of the system's equity lost in a single failure, None before it is known.
+    """
 
     totals: dict[str, float] = field(default_factory=lambda: dict.fromkeys(COUNTERS.values(), 0.0))
-    rate: float = 0.0
     rates: deque[float] = field(default_factory=lambda: deque(maxlen=60))
     series: int = 0
+    debtrank: float | None = None
     buckets: dict[float, float] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """Filings a second over the last few scrapes."""
+        latest = list(self.rates)[-RATE_OVER:]
+        return sum(latest) / len(latest) if latest else 0.0
 
     def latency(self, share: float, before: dict[float, float]) -> float | None:
         """Return the histogram bound under which `share` of the filings since `before` stayed."""
@@ -64,8 +75,7 @@ class Gauge:
         self._take(text, full)
         applied = self.readings.totals["applied"]
         if self._before is not None and now > self._before[0]:
-            self.readings.rate = (applied - self._before[1]) / (now - self._before[0])
-            self.readings.rates.append(self.readings.rate)
+            self.readings.rates.append((applied - self._before[1]) / (now - self._before[0]))
         self._before = (now, applied)
         return self.readings
 
@@ -86,7 +96,7 @@ class Gauge:
             if line.startswith("#"):
                 continue
             series += 1
-            if not line.startswith(("guanlan_fil", "guanlan_rule_e", LATENCY)):
+            if not line.startswith(("guanlan_fil", "guanlan_rule_e", LATENCY, DEBTRANK)):
                 continue
             match = _LINE.match(line)
             if match is None:
@@ -94,6 +104,8 @@ class Gauge:
             name, labels, number = match.groups()
             if name in COUNTERS:
                 totals[COUNTERS[name]] += float(number)
+            elif name == DEBTRANK:
+                self.readings.debtrank = float(number)
             elif name == LATENCY and (bound := _BOUND.search(labels or "")):
                 self.readings.buckets[float(bound[1])] = float(number)
         self.readings.totals = totals

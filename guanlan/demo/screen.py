@@ -21,7 +21,7 @@ from rules.transitions import Transition
 
 STYLES = {"critical": "bold white on red", "warning": "bold yellow", "watch": "cyan", "none": "green"}
 BARS = " ▁▂▃▄▅▆▇█"
-PIPELINE_ROWS = 8
+PIPELINE_ROWS = 9
 WORDS = {
     "en": {
         "title": "a made-up sector of {n} banks and insurers",
@@ -35,6 +35,8 @@ WORDS = {
         "latency": "filing to verdict",
         "series": "series exported",
         "open": "alerts open",
+        "debtrank": "largest DebtRank",
+        "debtrank_means": "of equity, if one fails",
         "stories": "Planted stories",
         "alerts": "Alerts",
         "as_of": "as of",
@@ -68,6 +70,8 @@ WORDS = {
         "latency": "报送至判定",
         "series": "输出序列",
         "open": "未关闭预警",
+        "debtrank": "最大DebtRank",
+        "debtrank_means": "单家倒闭致权益损失",
         "stories": "预设情景",
         "alerts": "预警",
         "as_of": "数据日期",
@@ -119,7 +123,7 @@ def frame(view: View, seen: Seen, height: int) -> RenderableType:
     words = WORDS.get(view.language, WORDS["en"])
     middle = max(len(view.stories), PIPELINE_ROWS) + 2
     layout, top = Layout(), Layout(size=middle)
-    top.split_row(Layout(_pipeline(view, seen, words), ratio=4), Layout(_stories(view, seen, words), ratio=5))
+    top.split_row(Layout(_pipeline(view, seen, words), ratio=1), Layout(_stories(view, seen, words), ratio=1))
     layout.split_column(
         Layout(_header(view, words), size=2),
         top,
@@ -145,7 +149,10 @@ def _pipeline(view: View, seen: Seen, words: dict[str, str]) -> RenderableType:
     waiting = max(0, view.sent - int(totals["applied"] + totals["rejected"]))
     low, high = (view.readings.latency(share, view.before) for share in (0.5, 0.99))
     severities = Counter(t.severity for t in seen.open.values())
-    labels = (words[key] for key in ("rate", "applied", "waiting", "rejected", "latency", "judged", "series", "open"))
+    labels = (
+        words[key]
+        for key in ("rate", "applied", "waiting", "rejected", "latency", "judged", "series", "debtrank", "open")
+    )
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(style="dim", min_width=max(map(cell_len, labels)))
     table.add_column(justify="right", min_width=8)
@@ -157,6 +164,8 @@ def _pipeline(view: View, seen: Seen, words: dict[str, str]) -> RenderableType:
     table.add_row(words["latency"], _seconds(low), f"p99 {_seconds(high)}")
     table.add_row(words["judged"], f"{totals['judged']:,.0f}", "")
     table.add_row(words["series"], f"{view.readings.series:,}", "")
+    debtrank = "–" if view.readings.debtrank is None else f"{view.readings.debtrank:.2%}"
+    table.add_row(words["debtrank"], debtrank, Text(words["debtrank_means"], style="dim"))
     standing = [s for s in ("critical", "warning", "watch") if severities[s]]
     counts = Text(" ").join(Text(f"{severities[s]} {words[s]}", style=STYLES[s]) for s in standing)
     table.add_row(words["open"], str(len(seen.open)), counts)
@@ -164,10 +173,10 @@ def _pipeline(view: View, seen: Seen, words: dict[str, str]) -> RenderableType:
 
 
 def _stories(view: View, seen: Seen, words: dict[str, str]) -> RenderableType:
-    table = Table.grid(padding=(0, 2), expand=True)
+    table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=5)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=4)
     for story in view.stories:
         lacking = seen.lacking(story)
         title = story.title.get(view.language) or story.title["en"]

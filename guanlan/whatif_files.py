@@ -102,12 +102,12 @@ class _Scenario:
         weighted = banks.columns.get("risk_weighted_assets")
         with np.errstate(divide="ignore", invalid="ignore"):
             risk = np.ones(size) if weighted is None else np.where(assets > 0.0, weighted / assets, 1.0)
-        model, outage_cost = self._model(classes)
-        shock = self._shock(banks.institutions, classes, outage_cost)
         try:
             before = sector(exposures, holdings, debts, cash, risk)
         except ValueError as err:
             raise InputError(str(err)) from None
+        model, outage_cost = self._model(classes)
+        shock = self._shock(banks.institutions, classes, before, outage_cost)
         title = self.top.text("scenario", name)
         return Scenario(title, banks.institutions, classes, before, shock, self._severities(), model, self._rules())
 
@@ -141,17 +141,20 @@ class _Scenario:
         )
         return model, self._option(r, "outage_cost", 0.0)
 
-    def _shock(self, names: Sequence[str], classes: Sequence[str], outage_cost: float) -> Shock:
+    def _shock(self, names: Sequence[str], classes: Sequence[str], before: Sector, outage_cost: float) -> Shock:
         r = self._section("shocks")
-        r.only(("institutions", "asset_classes", "funding", "providers"))
+        r.only(("institutions", "equity", "asset_classes", "funding", "providers"))
         if not r.data:
             self.top.problem(self.top.place("shocks"), "required", "a scenario needs 'shocks', at least one")
         groups = self._groups(names)
+        written_off = self._by_name(r, "equity", names, groups, "institution") * np.maximum(before.equity, 0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            written_off = np.where(before.assets > 0.0, written_off / before.assets, 0.0)
         return Shock(
             self._by_name(r, "institutions", names, groups, "institution"),
             self._by_name(r, "asset_classes", classes, {}, "asset class", low=-1.0, high=0.0),
             self._by_name(r, "funding", names, groups, "institution"),
-            self._outage(r, names, outage_cost),
+            np.minimum(self._outage(r, names, outage_cost) + written_off, 1.0),
         )
 
     def _outage(self, r: Reader, names: Sequence[str], cost: float) -> Vector:

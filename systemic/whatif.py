@@ -79,8 +79,8 @@ class Shock:
     """What happens at first: shares of n institutions' assets outside lost, returns of k classes, funding.
 
     `losses` (n): share of its holdings that an institution alone loses; `returns` (k): −0.2 is a fall by a
-    fifth; `withdrawn` (n): share of debts outside that must be paid at once; `outage` (n): loss by stopped
-    services, as a share of total assets.
+    fifth; `withdrawn` (n): share of debts outside that must be paid at once; `outage` (n): loss that takes no
+    holdings with it (stopped services, fraud), as a share of total assets, paid in cash or owed outside.
     """
 
     losses: Vector

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from guanlan.commands.systemic_ import app
@@ -17,6 +18,7 @@ from guanlan.whatif_files import read_scenario
 from rules.problems import InputError
 
 EXAMPLE = Path(__file__).parent / "scenario"
+MANUAL = Path(__file__).parents[3] / "docs" / "systemic.md"
 
 
 def whatif(*arguments: object) -> str:
@@ -61,6 +63,14 @@ def test_the_shock_itself_by_hand() -> None:
     assert sum(r["credit"] for r in lines[1]["rounds"]) == pytest.approx(lines[1]["losses"]["credit"])
     assert lines[1]["defaults"] == ["Anchor", "Beacon", "Cape", "Delta"]
     assert lines[0]["defaults"] == []
+
+
+def test_a_shock_may_be_a_share_of_equity(folder: Path) -> None:
+    """Anchor's equity is 15: half of it is 7.5, at half severity 3.75, with no other shock."""
+    path = spoiled(folder, "{property: -10%}", "{}")
+    spoiled(folder, "funding: {small: 5%}\n  providers: {cloud: 100%}", "equity: {Anchor: 50%}")
+    lines = [json.loads(line) for line in whatif(path, "--format", "jsonl").splitlines()]
+    assert [line["rounds"][0]["direct"] for line in lines] == pytest.approx([3.75, 7.5, 11.25])
 
 
 def test_rules_that_would_fire_and_did_not_before() -> None:
@@ -175,3 +185,8 @@ def test_mistakes_are_said_with_place_and_cure(folder: Path, old: str, new: str,
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't be read"):
         read_scenario(tmp_path / "none.yaml")
+
+
+def test_the_manual_shows_this_scenario() -> None:
+    shown = MANUAL.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    assert yaml.safe_load(shown) == yaml.safe_load((EXAMPLE / "property.yaml").read_text(encoding="utf-8"))

@@ -148,7 +148,7 @@ def _pipeline(view: View, seen: Seen, words: dict[str, str]) -> RenderableType:
     totals = view.readings.totals
     waiting = max(0, view.sent - int(totals["applied"] + totals["rejected"]))
     low, high = (view.readings.latency(share, view.before) for share in (0.5, 0.99))
-    severities = Counter(t.severity for t in seen.open.values())
+    severities: Counter[str] = Counter(t.severity for t in seen.open.values())
     labels = (
         words[key]
         for key in ("rate", "applied", "waiting", "rejected", "latency", "judged", "series", "debtrank", "open")

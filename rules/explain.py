@@ -103,6 +103,8 @@ def render(node: Node) -> str:
     if node.op in _SYMBOLS:
         left, right = (render(a) if not _loose(a, node) else f"({render(a)})" for a in node.args)
         return f"{left} {_SYMBOLS[node.op]} {right}"
+    if node.op == "negate":
+        return f"−{render(node.args[0])}"
     if node.op == "absolute":
         return f"abs({render(node.args[0])})"
     if node.op == "lag":

@@ -16,6 +16,7 @@ from itertools import islice
 MAX_LENGTH = 10_000
 MAX_DEPTH = 50
 MAX_TOKENS = 400
+MAX_OPERATIONS_DEEP = 100
 
 MAGNITUDES = {
     "%": 1e-2,
@@ -31,6 +32,7 @@ MAGNITUDES = {
 }
 FRACTIONS = frozenset({"%", "‰", "bp"})
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+FULL_WIDTH = "\uff0c\u3002\uff08\uff09\uff1c\uff1e\uff1d\uff0b\uff0d\uff0f\uff05\uff1b\uff1a"
 KEYWORDS = frozenset({"and", "or", "not", "in", "if", "else", "True", "False"})
 
 
@@ -198,7 +200,7 @@ def _unexpected(source: str, at: int) -> tuple[str, str]:
         return f"{char!r} is not used in rules", "use lag(x, 1) for history and (a, b) for lists"
     if char == ".":
         return "'.' stands alone", "names may be dotted without spaces, as in institution.name"
-    if char in ",。()<>":  # full-width punctuation typed with a Chinese keyboard
+    if char in FULL_WIDTH:  # typed with a Chinese keyboard
         return f"{char!r} is a full-width character", "type it in half width"
     return f"{char!r} is not used in rules", ""
 
@@ -362,6 +364,36 @@ class _Parser:
         return Call(name.at, name.text, tuple(args), tuple(options))
 
 
+def parts(tree: Expression) -> tuple[Expression, ...]:
+    """Return what the tree is directly made of, in the order of writing; literals and names have no parts."""
+    match tree:
+        case Call(_, _, args, options):
+            return (*args, *(value for _, value in options))
+        case Unary(_, _, operand):
+            return (operand,)
+        case Binary(_, _, left, right):
+            return (left, right)
+        case Compare(_, operands, _):
+            return operands
+        case Member(_, item, listed, _):
+            return (item, *listed)
+        case Choice(_, then, condition, otherwise):
+            return (then, condition, otherwise)
+    return ()
+
+
+def _bounded(tree: Expression) -> Expression:
+    """Return the tree unless it is deeper than those who walk it can go."""
+    stack = [(tree, 1)]
+    while stack:
+        part, depth = stack.pop()
+        if depth > MAX_OPERATIONS_DEEP:
+            summary = f"over {MAX_OPERATIONS_DEEP} operations inside each other"
+            raise ExpressionError(part.at, summary, "split it into derived indicators")
+        stack.extend((below, depth + 1) for below in parts(part))
+    return tree
+
+
 def parse(source: str) -> Expression:
     """Parse an expression; raise ExpressionError with the offset of what is wrong.
 
@@ -372,4 +404,4 @@ def parse(source: str) -> Expression:
         raise ExpressionError(0, f"the expression is over {MAX_LENGTH} characters long")
     if not source.strip():
         raise ExpressionError(0, "the expression is empty")
-    return _Parser(source).whole()
+    return _bounded(_Parser(source).whole())

@@ -30,12 +30,12 @@ from rules.calendar import format_instant
 from rules.pack import Program
 from rules.problems import ConfigError
 from rules.registry import Institution
-from streams.book import Measured, Network, measure
 from streams.checkpoint import Outbox, Undelivered
 from streams.clients import ServiceError, admin_client
 from streams.columnar import ColumnarApp, ColumnarConsumer, RecordBatch, batch_topic, state_table, waiting
 from streams.cross_section import forwarded
 from streams.exporter import Exporter, Snapshot, check_budget
+from streams.measured import Measured, Network, measure
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
 from streams.system import MEASURED, SystemSide
@@ -341,7 +341,6 @@ class Worker:
                     self.consumer.recovered[TP(topic, partition)] = offset
             for code in side.gone():
                 await self._emit(side.retire(code, int(time.time())))
-        gc.collect()
         gc.freeze()
         if side is self.watch:
             self.metrics.partitions.set(len(partitions))
@@ -467,11 +466,14 @@ class Worker:
         self.lag = {tp: max(0, end - applied.get(tp, 0)) for tp, end in ends.items()}
         if not any(self.lag.values()):
             self.metrics.progress.set_to_current_time()
+            self.consumer.next_commit = 0.0
         for side in self.sides:
             if side.partitions is None:
                 continue
             target = {tp: end for tp, end in ends.items() if tp.topic in side.topics}
             told = now if self.settings.clock == "wall" else side.engine.now
+            if not told:
+                continue
             then, until = self._targets.setdefault(side.name, (told, target))
             if all(applied.get(tp, 0) >= end for tp, end in until.items()):
                 del self._targets[side.name]

@@ -31,8 +31,8 @@ def whatif(
 ) -> None:
     """Run a scenario until nothing changes: losses by round, defaults, ratios after, rules that would fire.
 
-    csv is a line for each severity and institution; jsonl a line for each severity; html one page with a
-    waterfall, the network and a heat map.
+    csv is a line for each severity and institution; jsonl a line for each severity, then for each cell of the
+    grid; html one page with a waterfall, the network and heat maps.
     """
     from guanlan.market_tables import write_rows
     from guanlan.reports import write
@@ -43,19 +43,21 @@ def whatif(
 
     found = read_scenario(scenario, pack or ())
     runs = []
-    for severity in found.severities:
-        try:
+    try:
+        for severity in found.severities:
             end = run(found.before, found.shock.scaled(severity), found.model)
-        except ValueError as err:
-            raise InputError(f"{scenario}: {err}") from None
-        fired = fired_rules(found.rules, found.names, end) if found.rules else []
-        runs.append(Run(severity, end, fired))
+            fired = fired_rules(found.rules, found.names, end) if found.rules else []
+            runs.append(Run(severity, end, fired))
+        shocks = found.grid.shocks if found.grid else ()
+        cells = [[run(found.before, shock, found.model) for shock in row] for row in shocks]
+    except ValueError as err:
+        raise InputError(f"{scenario}: {err}") from None
     chosen = form or ("html" if out is not None and out.suffix == ".html" else "table")
     if chosen == "csv":
         write_rows(rows(found, runs), "csv", out)
     elif chosen == "jsonl":
-        write(as_jsonl(found, runs), out)
+        write(as_jsonl(found, runs, cells), out)
     elif chosen == "html":
-        write(as_html(found, runs, language), out)
+        write(as_html(found, runs, language, cells), out)
     else:
-        write(as_table(found, runs), out)
+        write(as_table(found, runs, cells), out)

@@ -24,11 +24,14 @@ KEYS = (
     "groups",
     "shocks",
     "severity",
+    "grid",
     "model",
     "rules",
 )
 OUTCOMES = ("ratio", "equity", "assets", "loss_share")
 ALL_OTHERS = "external_assets"
+KINDS = ("institutions", "equity", "asset_classes", "funding", "providers")
+MAX_CELLS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,16 @@ class RuleRequest:
     catalogue: tuple[str, ...]
     indicators: Mapping[str, str]
     institutions: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Two kinds of shock, each at several severities, the others at 1; `shocks[i][j]` is of rows[i], columns[j]."""
+
+    kinds: tuple[str, str]
+    rows: tuple[float, ...]
+    columns: tuple[float, ...]
+    shocks: tuple[tuple[Shock, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,7 @@ class Scenario:
     severities: tuple[float, ...]
     model: Model
     rules: RuleRequest | None
+    grid: Grid | None = None
 
 
 def read_scenario(path: Path, packs: Sequence[str] = ()) -> Scenario:
@@ -107,9 +121,19 @@ class _Scenario:
         except ValueError as err:
             raise InputError(str(err)) from None
         model, outage_cost = self._model(classes)
-        shock = self._shock(banks.institutions, classes, before, outage_cost)
+        parts = self._shocks(banks.institutions, classes, before, outage_cost)
         title = self.top.text("scenario", name)
-        return Scenario(title, banks.institutions, classes, before, shock, self._severities(), model, self._rules())
+        return Scenario(
+            title,
+            banks.institutions,
+            classes,
+            before,
+            _shock(parts),
+            self._severities(),
+            model,
+            self._rules(),
+            self._grid(parts),
+        )
 
     def _holdings(self, names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
         file = self.top.text("holdings", "")
@@ -141,21 +165,25 @@ class _Scenario:
         )
         return model, self._option(r, "outage_cost", 0.0)
 
-    def _shock(self, names: Sequence[str], classes: Sequence[str], before: Sector, outage_cost: float) -> Shock:
+    def _shocks(
+        self, names: Sequence[str], classes: Sequence[str], before: Sector, outage_cost: float
+    ) -> dict[str, Vector]:
+        """Each kind of shock at severity 1; `equity` and `providers` as shares of total assets."""
         r = self._section("shocks")
-        r.only(("institutions", "equity", "asset_classes", "funding", "providers"))
+        r.only(KINDS)
         if not r.data:
             self.top.problem(self.top.place("shocks"), "required", "a scenario needs 'shocks', at least one")
         groups = self._groups(names)
         written_off = self._by_name(r, "equity", names, groups, "institution") * np.maximum(before.equity, 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             written_off = np.where(before.assets > 0.0, written_off / before.assets, 0.0)
-        return Shock(
-            self._by_name(r, "institutions", names, groups, "institution"),
-            self._by_name(r, "asset_classes", classes, {}, "asset class", low=-1.0, high=0.0),
-            self._by_name(r, "funding", names, groups, "institution"),
-            np.minimum(self._outage(r, names, outage_cost) + written_off, 1.0),
-        )
+        return {
+            "institutions": self._by_name(r, "institutions", names, groups, "institution"),
+            "equity": written_off,
+            "asset_classes": self._by_name(r, "asset_classes", classes, {}, "asset class", low=-1.0, high=0.0),
+            "funding": self._by_name(r, "funding", names, groups, "institution"),
+            "providers": self._outage(r, names, outage_cost),
+        }
 
     def _outage(self, r: Reader, names: Sequence[str], cost: float) -> Vector:
         out = np.zeros(len(names))
@@ -237,6 +265,31 @@ class _Scenario:
             return (1.0,)
         return tuple(sorted({float(v) for v in found if v is not None}))
 
+    def _grid(self, parts: Mapping[str, Vector]) -> Grid | None:
+        if "grid" not in self.top.data:
+            return None
+        axes: list[tuple[str, tuple[float, ...]]] = []
+        r = self._section("grid")
+        r.only(KINDS)
+        place = self.top.place("grid")
+        for kind in (k for k in r.data if k in KINDS):
+            found = [_share(value.data) for value in r.items(kind)]
+            if not found or any(v is None or v < 0.0 for v in found):
+                r.problem(r.place(kind), "shape", f"{kind!r} must be severities from 0, like [0, 0.5, 1]")
+            elif not parts[kind].any():
+                r.problem(r.place(kind), "required", f"'shocks' has no {kind!r} to vary")
+            axes.append((kind, tuple(sorted({float(v) for v in found if v is not None}))))
+        if len(axes) != 2:
+            fix = "like {asset_classes: [0, 1], funding: [0, 1]}"
+            r.problem(place, "shape", "'grid' needs two kinds of shock", fix)
+            return None
+        (first, rows), (second, columns) = axes
+        if len(rows) * len(columns) > MAX_CELLS:
+            r.problem(place, "shape", f"'grid' has {len(rows) * len(columns)} cells, at most {MAX_CELLS}")
+            return None
+        cells = tuple(tuple(_shock(parts, {first: a, second: b}) for b in columns) for a in rows)
+        return Grid((first, second), rows, columns, cells)
+
     def _rules(self) -> RuleRequest | None:
         if "rules" not in self.top.data and not self.packs:
             return None
@@ -259,6 +312,15 @@ class _Scenario:
     def _section(self, key: str) -> Reader:
         empty = Value({}, Place(self.top.value.place.file))
         return Reader(self.top.data.get(key, empty), self.problems, f"{key!r}")
+
+
+def _shock(parts: Mapping[str, Vector], severity: Mapping[str, float] | None = None) -> Shock:
+    """Put the kinds together, each times its severity (1 when not given)."""
+    part = {kind: value * (severity or {}).get(kind, 1.0) for kind, value in parts.items()}
+    plain = Shock(
+        part["institutions"], part["asset_classes"], part["funding"], np.asarray(part["equity"] + part["providers"])
+    )
+    return plain.scaled(1.0)
 
 
 def _share(data: object) -> float | None:

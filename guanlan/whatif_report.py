@@ -35,6 +35,9 @@ class Run:
     fired: Sequence[Fired]
 
 
+Cells = Sequence[Sequence[Outcome]]
+
+
 def rows(scenario: Scenario, runs: Sequence[Run]) -> Iterator[Row]:
     """Yield a row for each severity and institution."""
     for run in runs:
@@ -55,9 +58,22 @@ def rows(scenario: Scenario, runs: Sequence[Run]) -> Iterator[Row]:
             }
 
 
-def as_jsonl(scenario: Scenario, runs: Sequence[Run]) -> str:
-    """Return one severity a line: losses by round and channel, defaults, prices, and rules that would fire."""
-    return "".join(json.dumps(_record(scenario, run), ensure_ascii=False) + "\n" for run in runs)
+def as_jsonl(scenario: Scenario, runs: Sequence[Run], cells: Cells = ()) -> str:
+    """Return one severity a line (losses by round and channel, defaults, prices, rules), then one cell a line."""
+    records = [_record(scenario, run) for run in runs]
+    if scenario.grid is not None:
+        (first, second), columns = scenario.grid.kinds, scenario.grid.columns
+        for a, found in zip(scenario.grid.rows, cells, strict=True):
+            for b, end in zip(columns, found, strict=True):
+                records.append(
+                    {
+                        "scenario": scenario.title,
+                        "grid": {first: a, second: b},
+                        "losses": {_key(channel): value for channel, value in end.by_channel.items()},
+                        "defaults": [scenario.names[i] for i in np.flatnonzero(end.default)],
+                    }
+                )
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
 def _record(scenario: Scenario, run: Run) -> dict[str, Any]:
@@ -89,8 +105,8 @@ def _record(scenario: Scenario, run: Run) -> dict[str, Any]:
     }
 
 
-def as_table(scenario: Scenario, runs: Sequence[Run]) -> str:
-    """Return a summary by severity, and the rounds of the hardest, as text for a terminal."""
+def as_table(scenario: Scenario, runs: Sequence[Run], cells: Cells = ()) -> str:
+    """Return a summary by severity, who defaults in the hardest, and the grid, as text for a terminal."""
     buffer = io.StringIO()
     console = Console(file=buffer, width=120, highlight=False)
     console.print(f"[bold]{scenario.title}[/bold]: {len(scenario.names)} institutions", markup=True)
@@ -115,10 +131,19 @@ def as_table(scenario: Scenario, runs: Sequence[Run]) -> str:
         console.print(f"in default at severity {runs[-1].severity:g}: {', '.join(fallen[:SHOWN])}")
     for f in runs[-1].fired[:SHOWN]:
         console.print(f"{f.state} ({f.severity}): {f.institution}: {f.title.get('en', f.rule)}", markup=False)
+    if scenario.grid is not None:
+        first, second = scenario.grid.kinds
+        console.print(f"\nequity lost and defaults, by severity of {first} (down) and {second} (across)")
+        grid = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in ("", *map("{:g}".format, scenario.grid.columns)):
+            grid.add_column(heading, justify="right")
+        for severity, found in zip(scenario.grid.rows, cells, strict=True):
+            grid.add_row(f"{severity:g}", *(f"{_lost(end):.1%}, {int(end.default.sum())}" for end in found))
+        console.print(grid)
     return buffer.getvalue()
 
 
-def as_html(scenario: Scenario, runs: Sequence[Run], language: str = "en") -> str:
+def as_html(scenario: Scenario, runs: Sequence[Run], language: str = "en", cells: Cells = ()) -> str:
     """Return the report as one HTML page: summary, waterfall, network, heat map, rounds, institutions, rules."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
     main = next((run for run in runs if run.severity == 1.0), runs[-1])
@@ -135,6 +160,7 @@ def as_html(scenario: Scenario, runs: Sequence[Run], language: str = "en") -> st
         zero=zero,
         network=_drawing(scenario, main.outcome),
         heat=[(scenario.names[i], [_cell(run.outcome, i) for run in runs]) for i in worst],
+        grid=[[_sector_cell(end) for end in found] for found in cells],
         worst=worst.tolist(),
         names=scenario.names,
         title=lambda f: f.title.get(language) or f.rule,
@@ -171,6 +197,12 @@ def _cell(end: Outcome, i: int) -> dict[str, Any]:
     share = float(_share_lost(end)[i])
     text = "default" if end.default[i] else f"{share:.0%}"
     return {"colour": _colour(share), "text": text, "dark": share > 0.55}
+
+
+def _sector_cell(end: Outcome) -> dict[str, Any]:
+    lost = _lost(end)
+    share = min(max(lost, 0.0), 1.0) if math.isfinite(lost) else 0.0
+    return {"colour": _colour(share), "text": f"{lost:.0%}", "defaults": int(end.default.sum()), "dark": share > 0.55}
 
 
 def _waterfall(end: Outcome) -> tuple[list[dict[str, Any]], float]:

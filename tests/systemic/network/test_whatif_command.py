@@ -58,7 +58,7 @@ def test_the_shock_itself_by_hand() -> None:
     Anchor: 8 + 0.005 · 0.5 · 185 = 8.4625; Beacon: 10 + 0.005 · 1 · 185 = 10.925; Cape: 3; Delta: 2.1025.
     """
     lines = [json.loads(line) for line in whatif(EXAMPLE / "property.yaml", "--format", "jsonl").splitlines()]
-    assert [line["severity"] for line in lines] == [0.5, 1.0, 1.5]
+    assert [line["severity"] for line in lines if "severity" in line] == [0.5, 1.0, 1.5]
     assert lines[1]["rounds"][0]["direct"] == pytest.approx(8.4625 + 10.925 + 3 + 2.1025)
     assert sum(r["credit"] for r in lines[1]["rounds"]) == pytest.approx(lines[1]["losses"]["credit"])
     assert lines[1]["defaults"] == ["Anchor", "Beacon", "Cape", "Delta"]
@@ -69,8 +69,9 @@ def test_a_shock_may_be_a_share_of_equity(folder: Path) -> None:
     """Anchor's equity is 15: half of it is 7.5, at half severity 3.75, with no other shock."""
     path = spoiled(folder, "{property: -10%}", "{}")
     spoiled(folder, "funding: {small: 5%}\n  providers: {cloud: 100%}", "equity: {Anchor: 50%}")
+    spoiled(folder, "grid:\n  asset_classes: [0, 0.25, 0.5, 0.75, 1]\n  providers: [0, 1, 2]\n", "")
     lines = [json.loads(line) for line in whatif(path, "--format", "jsonl").splitlines()]
-    assert [line["rounds"][0]["direct"] for line in lines] == pytest.approx([3.75, 7.5, 11.25])
+    assert [line["rounds"][0]["direct"] for line in lines if "rounds" in line] == pytest.approx([3.75, 7.5, 11.25])
 
 
 def test_rules_that_would_fire_and_did_not_before() -> None:
@@ -79,6 +80,17 @@ def test_rules_that_would_fire_and_did_not_before() -> None:
     fired = {(f["institution"], f["rule"]) for f in lines[0]["rules"]}
     assert fired == {("Beacon", "bank.capital.leverage"), ("Cape", "bank.capital.leverage")}
     assert {f["severity"] for f in lines[1]["rules"]} == {"critical"}
+
+
+def test_a_grid_runs_every_pair_of_severities() -> None:
+    """Where both severities are 1 stands the main run; at 0 property only the outage and its sales remain."""
+    lines = [json.loads(line) for line in whatif(EXAMPLE / "property.yaml", "--format", "jsonl").splitlines()]
+    cells = {tuple(line["grid"].values()): line for line in lines if "grid" in line}
+    assert list(cells) == [(a, b) for a in (0, 0.25, 0.5, 0.75, 1) for b in (0, 1, 2)]
+    assert cells[1, 1]["losses"] == pytest.approx(lines[1]["losses"])
+    assert cells[0, 0]["losses"]["direct"] == 0.0
+    assert cells[0, 2]["losses"]["direct"] == pytest.approx(2 * (0.4625 + 0.925 + 0.1025))
+    assert "equity lost and defaults, by severity of asset_classes (down)" in whatif(EXAMPLE / "property.yaml")
 
 
 PACK = """pack: thin
@@ -169,6 +181,10 @@ def test_without_holdings_assets_outside_are_one_class(folder: Path) -> None:
         ("recall: 50%", "recoil: 50%", "'model' has no key 'recoil'"),
         ("network: network.csv", "network: nowhere.csv", "nowhere.csv can't be read"),
         ("severity: [0.5, 1, 1.5]", "severity: [0]", "numbers above 0"),
+        ("providers: [0, 1, 2]", "provider: [0, 1, 2]", "did you mean 'providers'"),
+        ("providers: [0, 1, 2]", "institutions: [0, 1]", "'shocks' has no 'institutions' to vary"),
+        ("providers: [0, 1, 2]", "providers: [-1]", "severities from 0"),
+        ("  providers: [0, 1, 2]\n", "", "needs two kinds of shock"),
         ("leverage_ratio: ratio", "leverage_ratio: profit", "does not give 'profit'"),
         ("leverage_ratio: ratio", "leverage: ratio", "no indicator 'leverage'"),
         ("[Cape, Delta]", "[Cape, Dleta]", "did you mean 'Delta'"),

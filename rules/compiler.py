@@ -22,8 +22,9 @@ from rules.expressions import (
     parse,
 )
 from rules.plan import Graph, Kind, Node, walk
-from rules.problems import Place, Problem, nearest
+from rules.problems import Problem, nearest
 from rules.registry import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES
+from rules.source import Value
 from rules.units import RATIO, fits, multiply, unit_of, words
 
 _ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
@@ -36,6 +37,8 @@ _COMPARISON = {
     "!=": "unequal",
 }
 MAX_REACH = 4001
+MAX_DEPTH = 120
+MAX_FORMULAS_DEEP = 20
 
 
 class Compiler:
@@ -69,6 +72,13 @@ class Compiler:
 
     def any(self, tree: Expression) -> Node:
         """Compile to whatever kind the tree is."""
+        node = self._any(tree)
+        if node.depth > MAX_DEPTH:
+            summary = f"over {MAX_DEPTH} operations inside each other, formulas of indicators included"
+            raise ExpressionError(tree.at, summary, "report one of them as an indicator of its own", "too-deep")
+        return node
+
+    def _any(self, tree: Expression) -> Node:
         match tree:
             case Number(_, value, fraction):
                 return self.graph.node("constant", params=(value,), unit=RATIO if fraction else None)
@@ -128,6 +138,8 @@ class Compiler:
         if indicator.id in self._open:
             cycle = " → ".join([*self._open[self._open.index(indicator.id) :], indicator.id])
             raise ExpressionError(0, f"the formula of {indicator.id!r} goes in a circle: {cycle}", check="cycle")
+        if len(self._open) >= MAX_FORMULAS_DEEP:
+            raise ExpressionError(0, f"over {MAX_FORMULAS_DEEP} formulas inside each other", check="too-deep")
         self._open.append(indicator.id)
         try:
             node = self.number(parse(indicator.formula))
@@ -142,7 +154,7 @@ class Compiler:
     def _name(self, tree: Name) -> Node:
         ident = tree.id
         if ident in self.catalogue.indicators:
-            return self.indicator(ident)
+            return self._indicator_at(tree)
         attribute = ident.removeprefix("institution.")
         if attribute in TEXT_ATTRIBUTES:
             return self.graph.node("attribute", params=(attribute,), kind="text")
@@ -152,6 +164,15 @@ class Compiler:
             raise ExpressionError(tree.at, f"{ident!r} is a set of types", f"write 'type in {ident}'")
         known = [*self.catalogue.indicators, *TEXT_ATTRIBUTES, *NUMBER_ATTRIBUTES]
         raise ExpressionError(tree.at, f"there is no indicator {ident!r}", nearest(ident, known), "unknown-name")
+
+    def _indicator_at(self, tree: Name) -> Node:
+        try:
+            return self.indicator(tree.id)
+        except ExpressionError as err:
+            if err.check in ("cycle", "too-deep", "formula"):
+                raise ExpressionError(tree.at, err.summary, err.fix, err.check) from None
+            summary = f"the formula of {tree.id!r} is wrong: {err.summary}"
+            raise ExpressionError(tree.at, summary, err.fix, "formula") from None
 
     def _arithmetic(self, tree: Binary) -> Node:
         left, right = self.number(tree.left), self.number(tree.right)
@@ -259,16 +280,12 @@ class Compiler:
 
 
 @contextmanager
-def located(problems: list[Problem], place: Place, text: str) -> Iterator[None]:
+def located(problems: list[Problem], value: Value, start: int = 0) -> Iterator[None]:
     """Turn an ExpressionError inside into a Problem at the right line and column of the file.
 
-    `place` is where the YAML value starts. For a text over several lines the offset is followed line by
-    line as far as YAML keeps them.
+    The expression begins at character `start` of the value's text.
     """
     try:
         yield
     except ExpressionError as err:
-        before = text[: err.offset]
-        line = place.line + before.count("\n")
-        column = place.column + err.offset if "\n" not in before else err.offset - before.rindex("\n")
-        problems.append(Problem(Place(place.file, line, column), err.check, err.summary, err.fix))
+        problems.append(Problem(value.at(start + err.offset), err.check, err.summary, err.fix))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from rules.compiler import Compiler
 from rules.expressions import ExpressionError, parse
 from rules.plan import Piece
 from rules.problems import nearest
 
+_FORMAT = re.compile(r"[-+ ]?[0-9]{0,2},?(\.[0-9]{1,2})?[%efg]?")
 BUILT_IN = ("institution.name", "subject", "level", "as_of", "rule.title")
 
 
@@ -52,12 +55,9 @@ def _piece(compiler: Compiler, body: str, at: int) -> Piece:
     except ExpressionError as err:
         fix = err.fix or nearest(source.strip(), BUILT_IN)
         raise ExpressionError(at + err.offset, err.summary, fix, err.check) from None
-    if format_:
-        try:
-            format(1.5, format_)
-        except ValueError:
-            summary = f"{format_!r} is no number format"
-            raise ExpressionError(at + len(source) + 1, summary, "as in {lcr:.1%}", "message") from None
+    if format_ and not _FORMAT.fullmatch(format_):
+        summary = f"{format_[:40]!r} is no number format"
+        raise ExpressionError(at + len(source) + 1, summary, "as in {lcr:.1%}", "message")
     return Piece(node=node, format=format_)
 
 

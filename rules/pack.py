@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,9 @@ STATUSES = ("shadow", "trial", "live", "retired")
 LADDER = SEVERITIES[1:]
 WINDOWED = ("lag", "streak")
 MAX_HISTORY = 4_100
+_ID = re.compile(r"[^\W\d_][\w.-]{0,99}")
+_DEADLINE = re.compile(r"\s*([0-9]{1,4})\s*(bd|d|h)\s*")
+_HOLD = re.compile(r"\sfor\s+((?:(?!\sfor\s).)*)\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,8 @@ def compile_packs(packs: Sequence[PackText], catalogue: Catalogue) -> Program:
     if not problems:
         rules = composed(rules, seen, problems)
     if problems:
-        raise PackError(sorted(problems, key=lambda p: p.place))
+        # what is wrong in the defaults was found once for every rule
+        raise PackError(sorted(dict.fromkeys(problems), key=lambda p: p.place))
     return _program(catalogue, rules, derived)
 
 
@@ -120,7 +125,7 @@ def _ids(root: Value) -> list[str]:
     """Ids of the rules of a pack, before anything is checked."""
     rules = root.data.get("rules") if isinstance(root.data, dict) else None
     entries = rules.data if rules is not None and isinstance(rules.data, list) else []
-    return [str(e.data["id"].data) for e in entries if isinstance(e.data, dict) and "id" in e.data]
+    return [e.data["id"].text() for e in entries if isinstance(e.data, dict) and "id" in e.data]
 
 
 def _derived(compiler: Compiler) -> dict[str, Node]:
@@ -128,7 +133,8 @@ def _derived(compiler: Compiler) -> dict[str, Node]:
     nodes: dict[str, Node] = {}
     for indicator in compiler.catalogue.indicators.values():
         if indicator.formula:
-            with located(problems, indicator.formula_place, indicator.formula):
+            assert indicator.formula_value is not None
+            with located(problems, indicator.formula_value):
                 nodes[indicator.id] = compiler.indicator(indicator.id)
                 if any(is_aggregate(n) for n in walk(nodes[indicator.id])):
                     raise ExpressionError(0, "a formula can't look at other institutions", "do it in the rule")
@@ -147,8 +153,8 @@ def _pack(
         if wanted not in compiler.catalogue.names:
             fix = f"load it with --catalogue {wanted}"
             top.problem(top.place("catalogue"), "catalogue", f"the pack needs the catalogue {wanted!r}", fix)
-    defaults = top.mapping("defaults")
-    if "defaults" in top.data:
+    defaults = {key: value for key, value in top.mapping("defaults").items() if key in DEFAULT_KEYS}
+    if "defaults" in top.data and isinstance(top.data["defaults"].data, dict):
         Reader(top.data["defaults"], problems, "defaults").only(DEFAULT_KEYS)
     found = []
     for value in top.items("rules"):
@@ -177,6 +183,9 @@ def _rule(
     r.only(RULE_KEYS)
     ident = r.text("id")
     r.what = f"the rule {ident!r}"
+    if "id" in r.data and not _ID.fullmatch(ident):
+        fix = "up to 100 letters, digits, '.', '-' and '_', a letter first"
+        r.problem(r.place("id"), "id", f"{ident[:100]!r} is no id for a rule", fix)
     where = _condition(r, "where", compiler)
     levels = _levels(r, compiler)
     clear, clear_hold = _clear(r, compiler)
@@ -210,7 +219,7 @@ def _rule(
         pack_version=version,
         hash=hashlib.blake2b(plain.encode(), digest_size=8).hexdigest(),
         title=r.words("title"),
-        basis={k: None if v.data is None else str(v.data) for k, v in r.mapping("basis").items()},
+        basis={k: None if v.data is None else v.text() for k, v in r.mapping("basis").items()},
         scope=scope,
         status=status,
         where=where,
@@ -248,15 +257,9 @@ def _condition(r: Reader, key: str, compiler: Compiler) -> Node | None:
     text = r.text(key, "")
     if not text:
         return None
-    with located(r.problems, _text_place(r, key), text):
+    with located(r.problems, r.data[key]):
         return compiler.truth(parse(text))
     return None
-
-
-def _text_place(r: Reader, key: str) -> Place:
-    """Place of a text's first character: behind the quote, or on the line after a block sign."""
-    value = r.data[key]
-    return replace(value.place, column=value.place.column + value.quoted)
 
 
 def _levels(r: Reader, compiler: Compiler) -> tuple[Level, ...]:
@@ -293,24 +296,22 @@ def _clear(r: Reader, compiler: Compiler) -> tuple[Node | None, Span]:
     text = r.text("clear", "")
     if not text:
         return None, Span()
-    condition, _, rest = text.rpartition(" for ")
-    span = parse_span(rest) if condition else Span()
-    if span is None:
-        place = replace(_text_place(r, "clear"), column=_text_place(r, "clear").column + len(condition) + 5)
+    found = _HOLD.search(text)
+    span = parse_span(found.group(1)) if found else Span()
+    if found and span is None:
+        place, rest = r.data["clear"].at(found.start(1)), found.group(1).strip()
         r.problem(place, "shape", f"'clear' can't hold for {rest!r}", "write it as 'x > 1 for 2 filings'")
         return None, Span()
-    with located(r.problems, _text_place(r, "clear"), text):
-        return compiler.truth(parse(condition or rest)), span
+    with located(r.problems, r.data["clear"]):
+        return compiler.truth(parse(text[: found.start()] if found else text)), span or Span()
     return None, Span()
 
 
 def _message(r: Reader, language: str, compiler: Compiler) -> tuple[Piece, ...]:
     found = r.data["message"]
     value = found if isinstance(found.data, str) else found.data[language]  # type: ignore[index]
-    text = r.words("message")[language]
-    place = replace(value.place, column=value.place.column + value.quoted)
-    with located(r.problems, place, text):
-        return compile_template(compiler, text)
+    with located(r.problems, value):
+        return compile_template(compiler, value.text())
     return ()
 
 
@@ -320,9 +321,8 @@ def parse_deadline(text: str) -> tuple[int, str] | None:
     >>> parse_deadline("5bd")
     (5, 'bd')
     """
-    digits = text.strip().rstrip("bdh")
-    unit = text.strip()[len(digits) :]
-    return (int(digits), unit) if digits.isdigit() and unit in ("bd", "d", "h") else None
+    found = _DEADLINE.fullmatch(text)
+    return (int(found.group(1)), found.group(2)) if found else None
 
 
 def _program(catalogue: Catalogue, rules: Sequence[Rule], derived: Mapping[str, Node]) -> Program:

@@ -18,7 +18,7 @@ class Node:
 
     `op` names an operation of `rules.operations`; `args` are its operands, `params` its constants.
     `kind` is number (float64, NaN missing), truth (three-valued) or text. Nodes of equal content are one
-    object, so the engine computes each once; `id` counts them.
+    object, so the engine computes each once; `id` counts them. `depth` is the longest way down to a leaf.
     """
 
     id: int
@@ -27,6 +27,7 @@ class Node:
     params: tuple[Parameter, ...]
     kind: Kind
     unit: Unit | None = None
+    depth: int = 1
 
     def __repr__(self) -> str:
         inner = [*(f"#{a.id}" for a in self.args), *map(repr, self.params)]
@@ -52,7 +53,8 @@ class Graph:
         key = (op, tuple(a.id for a in args), tuple((type(p), p) for p in params), kind, unit)
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = Node(len(self.nodes), op, args, params, kind, unit)
+            depth = 1 + max((a.depth for a in args), default=0)
+            found = self._known[key] = Node(len(self.nodes), op, args, params, kind, unit, depth)
             self.nodes.append(found)
         return found
 

@@ -10,11 +10,22 @@ from typing import Any
 import yaml
 
 from rules.problems import Place, Problem, nearest
+from rules.scalars import index_of
 
-MAX_BYTES = 4_000_000
+MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 40
+MAX_WHOLE = 10**18
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A scalar as it stands in the file: its text after YAML's unfolding, and before it, quotes included."""
+
+    text: str
+    raw: str
+    style: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +35,7 @@ class Value:
     data: object
     place: Place
     key_places: dict[str, Place] = field(default_factory=dict)
-    quoted: bool = False
+    written: Written | None = None
 
     def plain(self) -> object:
         """Return the value as ordinary Python data, places dropped."""
@@ -33,6 +44,20 @@ class Value:
         if isinstance(self.data, list):
             return [v.plain() for v in self.data]
         return self.data
+
+    def text(self) -> str:
+        """Return a scalar as it was written: 2026.10 stays that, where a number would lose its last digit."""
+        return self.written.text if self.written is not None else str(self.data)
+
+    def at(self, offset: int) -> Place:
+        """Return the place of one character of a scalar's text, behind quotes, escapes and folded lines."""
+        if self.written is None:
+            return self.place
+        written = self.written
+        before = written.raw[: index_of(written.raw, written.style, written.text, offset)]
+        lines = before.count("\n")
+        column = len(before) - before.rfind("\n") if lines else self.place.column + len(before)
+        return Place(self.place.file, self.place.line + lines, column)
 
 
 class SourceProblem(Exception):
@@ -48,11 +73,17 @@ def parse_yaml(text: str, file: str) -> Value:
 
     Aliases and tags are refused because a rule pack needs neither and both have been used for attacks.
     """
-    if len(text) > MAX_BYTES:
-        raise SourceProblem(Problem(Place(file), "yaml", f"the file is over {MAX_BYTES // 1_000_000} MB"))
+    if len(text) > MAX_CHARACTERS:
+        summary = f"the file has over {MAX_CHARACTERS:,} characters"
+        raise SourceProblem(Problem(Place(file), "yaml", summary, "split it"))
+    text = text.removeprefix("\ufeff")
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=_Loader):
             place = _place(file, event.start_mark)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise SourceProblem(Problem(place, "yaml", f"nested more than {MAX_DEPTH} deep"))
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise SourceProblem(Problem(place, "yaml", "anchors and aliases are not used here", "write it out"))
             if tag := getattr(event, "tag", None):
@@ -61,22 +92,19 @@ def parse_yaml(text: str, file: str) -> Value:
     except yaml.MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
         raise SourceProblem(Problem(_place(file, mark), "yaml", f"not valid YAML: {err.problem}")) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as err:
-        reason = "nested too deeply" if isinstance(err, RecursionError) else str(err).splitlines()[0]
-        raise SourceProblem(Problem(Place(file), "yaml", f"not valid YAML: {reason}")) from None
+    except (yaml.YAMLError, ValueError) as err:
+        raise SourceProblem(Problem(Place(file), "yaml", f"not valid YAML: {str(err).splitlines()[0]}")) from None
     if node is None:
         raise SourceProblem(Problem(Place(file), "yaml", "the file is empty"))
-    return _convert(node, file, 0)
+    return _convert(node, file, text)
 
 
 def _place(file: str, mark: Any) -> Place:
     return Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
 
 
-def _convert(node: yaml.Node, file: str, depth: int) -> Value:
+def _convert(node: yaml.Node, file: str, text: str) -> Value:
     place = _place(file, node.start_mark)
-    if depth > MAX_DEPTH:
-        raise SourceProblem(Problem(place, "yaml", "nested too deeply"))
     if isinstance(node, yaml.MappingNode):
         out: dict[str, Value] = {}
         places: dict[str, Place] = {}
@@ -86,13 +114,14 @@ def _convert(node: yaml.Node, file: str, depth: int) -> Value:
                 raise SourceProblem(Problem(at, "yaml", "a key must be a plain word"))
             if key_node.value in out:
                 raise SourceProblem(Problem(at, "yaml", f"{key_node.value!r} stands twice in this mapping"))
-            out[key_node.value] = _convert(value_node, file, depth + 1)
+            out[key_node.value] = _convert(value_node, file, text)
             places[key_node.value] = at
         return Value(out, place, places)
     if isinstance(node, yaml.SequenceNode):
-        return Value([_convert(child, file, depth + 1) for child in node.value], place)
+        return Value([_convert(child, file, text) for child in node.value], place)
     assert isinstance(node, yaml.ScalarNode)
-    return Value(_scalar(node), place, quoted=node.style is not None)
+    raw = text[node.start_mark.index : node.end_mark.index]
+    return Value(_scalar(node), place, written=Written(node.value, raw, node.style or ""))
 
 
 def _scalar(node: yaml.ScalarNode) -> object:
@@ -104,9 +133,10 @@ def _scalar(node: yaml.ScalarNode) -> object:
         return text.lower() in ("true", "yes", "on")
     if kind == "int":
         try:
-            return int(text.replace("_", ""), 0)
+            whole = int(text.replace("_", ""), 0)
         except ValueError:
             return text
+        return whole if abs(whole) <= MAX_WHOLE else text
     if kind == "float":
         try:
             return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan"))
@@ -146,7 +176,7 @@ class Reader:
                 self.problem(self.value.key_places[key], "unknown-key", f"{self.what} has no key {key!r}", fix)
 
     def text(self, key: str, default: str | None = None) -> str:
-        """Return a text; required when `default` is None. Numbers are taken as they are written."""
+        """Return a text; required when `default` is None. Numbers and flags are taken as they are written."""
         found = self.data.get(key)
         if found is None or found.data is None:
             if default is None:
@@ -155,9 +185,7 @@ class Reader:
         if isinstance(found.data, (dict, list)):
             self.problem(found.place, "shape", f"{key!r} must be a text")
             return default or ""
-        if isinstance(found.data, bool):
-            return "true" if found.data else "false"
-        return str(found.data)
+        return found.text()
 
     def choice(self, key: str, options: Iterable[str], default: str | None = None) -> str:
         """Return one of `options`."""
@@ -199,7 +227,7 @@ class Reader:
         if isinstance(found.data, str):
             return {"en": found.data}
         if isinstance(found.data, dict) and all(isinstance(v.data, (str, int, float)) for v in found.data.values()):
-            return {k: str(v.data) for k, v in found.data.items()}
+            return {k: v.text() for k, v in found.data.items()}
         self.problem(found.place, "shape", f"{key!r} must be a text, or texts by language {{en: …, zh: …}}")
         return {}
 
@@ -212,11 +240,11 @@ class Reader:
             if any(isinstance(v.data, (dict, list)) for v in found.data):
                 self.problem(found.place, "shape", f"{key!r} must be a list of texts")
                 return []
-            return [str(v.data) for v in found.data]
+            return [v.text() for v in found.data]
         if isinstance(found.data, dict):
             self.problem(found.place, "shape", f"{key!r} must be a list of texts")
             return []
-        return [str(found.data)]
+        return [found.text()]
 
     def items(self, key: str) -> Iterator[Value]:
         """Yield the values of a list."""

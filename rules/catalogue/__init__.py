@@ -72,7 +72,7 @@ class Indicator:
     high: float = float("inf")
     series: bool = True
     formula: str = ""
-    formula_place: Place = NOWHERE
+    formula_value: Value | None = None
     basis: dict[str, str | None] = field(default_factory=dict)
     currency: str = ""
     place: Place = NOWHERE
@@ -169,7 +169,7 @@ def _read(root: Value, problems: list[Problem]) -> Catalogue:
     sets = {}
     for key, value in top.mapping("sets").items():
         if isinstance(value.data, list):
-            sets[key] = tuple(str(v.data) for v in value.data)
+            sets[key] = tuple(v.text() for v in value.data)
         else:
             top.problem(value.place, "shape", f"the set {key!r} must be a list of institution types")
     forms: dict[str, Form] = {}
@@ -215,7 +215,7 @@ def _indicator(value: Value, problems: list[Problem], forms: dict[str, Form], cu
     if form and form not in forms:
         r.problem(r.place("form"), "unknown-form", f"there is no form {form!r}", nearest(form, forms))
     low, high = _range(r)
-    basis = {k: None if v.data is None else str(v.data) for k, v in r.mapping("basis").items()}
+    basis = {k: None if v.data is None else v.text() for k, v in r.mapping("basis").items()}
     return Indicator(
         id=ident,
         title=r.words("title"),
@@ -226,7 +226,7 @@ def _indicator(value: Value, problems: list[Problem], forms: dict[str, Form], cu
         high=high,
         series=r.flag("series", True),
         formula=formula,
-        formula_place=r.place("formula"),
+        formula_value=r.data.get("formula"),
         basis=basis,
         currency=currency,
         place=value.place,

@@ -12,8 +12,17 @@ from rules.problems import nearest
 from streams.wire import LATEST_REVISION, Reason, Rejection, to_seconds
 
 FILING_FIELDS = ("institution", "form", "as_of", "submitted_at", "values", "revision", "meta")
-EXPOSURE_FIELDS = ("institution", "as_of", "submitted_at", "exposures", "revision", "meta")
-OPTIONAL_FIELDS = ("revision", "meta")
+EXPOSURE_FIELDS = (
+    "institution",
+    "as_of",
+    "submitted_at",
+    "exposures",
+    "borrowings",
+    "services",
+    "revision",
+    "meta",
+)
+OPTIONAL_FIELDS = ("borrowings", "services", "revision", "meta")
 
 _KINDS = {bool: "true or false", str: "a text", int: "a number", float: "a number", list: "a list"}
 _LONGEST_GUESS = 80
@@ -51,10 +60,13 @@ def diagnose_exposures(record: bytes | None, max_bytes: int, error: str = "") ->
         data = _object(record, max_bytes, "exposure report")
         _fields(data, EXPOSURE_FIELDS, "exposure report")
         _head(data)
-        if not isinstance(data["exposures"], list):
-            _stop(Reason.WRONG_SHAPE, f"'exposures' must be a list, not {_kind(data['exposures'])}")
-        for position, exposure in enumerate(data["exposures"]):
-            _exposure(exposure, f"exposures[{position}]")
+        for name, check in (("exposures", _exposure), ("borrowings", _exposure), ("services", _service)):
+            if name != "exposures" and data.get(name) is None:
+                continue
+            if not isinstance(data[name], list):
+                _stop(Reason.WRONG_SHAPE, f"{name!r} must be a list, not {_kind(data[name])}")
+            for position, entry in enumerate(data[name]):
+                check(entry, f"{name}[{position}]")
     except _Found as found:
         return found.rejection
     return Rejection(Reason.WRONG_SHAPE, error or "the exposure report does not have the documented shape")
@@ -196,24 +208,36 @@ def _unknown_indicator(name: str, form: str, known: tuple[str, ...], catalogue: 
 
 
 def _exposure(exposure: Any, path: str) -> None:
-    if not isinstance(exposure, dict):
-        _stop(Reason.WRONG_SHAPE, f"{path} must be an object, not {_kind(exposure)}")
-    for name in ("counterparty", "amount"):
-        if name not in exposure:
-            _stop(Reason.WRONG_SHAPE, f"{path} has no {name!r}")
-    known = ("counterparty", "amount", "instrument")
-    for name in exposure:
-        if name not in known:
-            _stop(Reason.WRONG_SHAPE, f"{path} has an unknown field {_quote(name)}{_guess(name, known)}")
-    _code(exposure["counterparty"], f"{path}.counterparty")
-    amount = exposure["amount"]
-    if isinstance(amount, bool) or not isinstance(amount, int | float):
-        _stop(Reason.WRONG_SHAPE, f"{path}.amount must be a number, not {_kind(amount)}")
+    amount = _entry(exposure, path, "counterparty", "amount", "instrument")
     if amount < 0:
         _stop(Reason.OUT_OF_RANGE, f"{path}.amount is {amount:g}; an exposure can't be negative")
-    instrument = exposure.get("instrument", "")
-    if not isinstance(instrument, str) or len(instrument) > 64:
-        _stop(Reason.WRONG_SHAPE, f"{path}.instrument must be a text of up to 64 characters")
+
+
+def _service(service: Any, path: str) -> None:
+    share = _entry(service, path, "provider", "share", "kind")
+    if not 0 <= share <= 1:
+        _stop(Reason.OUT_OF_RANGE, f"{path}.share is {share:g}; a share is from 0 to 1")
+
+
+def _entry(entry: Any, path: str, code: str, number: str, text: str) -> float:
+    """Check an entry of a list: who, how much, and optionally a word on what it is; return how much."""
+    if not isinstance(entry, dict):
+        _stop(Reason.WRONG_SHAPE, f"{path} must be an object, not {_kind(entry)}")
+    for name in (code, number):
+        if name not in entry:
+            _stop(Reason.WRONG_SHAPE, f"{path} has no {name!r}")
+    known = (code, number, text)
+    for name in entry:
+        if name not in known:
+            _stop(Reason.WRONG_SHAPE, f"{path} has an unknown field {_quote(name)}{_guess(name, known)}")
+    _code(entry[code], f"{path}.{code}")
+    value = entry[number]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        _stop(Reason.WRONG_SHAPE, f"{path}.{number} must be a number, not {_kind(value)}")
+    word = entry.get(text, "")
+    if not isinstance(word, str) or len(word) > 64:
+        _stop(Reason.WRONG_SHAPE, f"{path}.{text} must be a text of up to 64 characters")
+    return float(value)
 
 
 def _kind(value: Any) -> str:

@@ -68,6 +68,7 @@ class Snapshot:
     institutions: list[Institution] = field(default_factory=list)
     alerts: Tally[tuple[str, str, str]] = field(default_factory=Tally)
     unknown: dict[tuple[str, str], int] = field(default_factory=dict)
+    unavailable: dict[tuple[str, str], int] = field(default_factory=dict)
     lag: dict[tuple[str, int], int] = field(default_factory=dict)
 
 
@@ -157,6 +158,12 @@ class Exporter(Collector):
         )
         yield _family(
             "guanlan_rule_unknown", "Judgements that came out unknown, by reason", ("rule", "reason"), shown.unknown
+        )
+        yield _family(
+            "guanlan_measure_unavailable",
+            "Measures of the system that have no value for the newest date, by reason",
+            ("measure", "reason"),
+            shown.unavailable,
         )
         lag = {(topic, str(partition)): n for (topic, partition), n in shown.lag.items()}
         yield _family(

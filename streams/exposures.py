@@ -42,8 +42,9 @@ def _decode_one(record: bytes | None, max_bytes: int) -> ExposureReport | Reject
     if as_of > submitted_at + DAY:
         detail = f"'as_of' is {report.as_of}, more than a day after 'submitted_at', {report.submitted_at}"
         return Rejection(Reason.AS_OF_IN_FUTURE, detail)
-    for position, exposure in enumerate(report.exposures):
-        if exposure.counterparty == report.institution:
-            detail = f"exposures[{position}].counterparty is the reporter itself, {report.institution!r}"
-            return Rejection(Reason.WRONG_SHAPE, detail)
+    for name, entries in (("exposures", report.exposures), ("borrowings", report.borrowings or ())):
+        for position, exposure in enumerate(entries):
+            if exposure.counterparty == report.institution:
+                detail = f"{name}[{position}].counterparty is the reporter itself, {report.institution!r}"
+                return Rejection(Reason.WRONG_SHAPE, detail)
     return report

@@ -23,19 +23,20 @@ from rules.pack import Program, rule_nodes
 from rules.plan import walk
 from rules.problems import nearest
 from rules.registry import Institution
-from streams.book import Book, Measured, Network, joined
+from streams.book import Book, Level, Report, joined
 from streams.checkpoint import Post, block_of
 from streams.columnar import StateTable, yield_to_loop
 from streams.cross_section import Slice, decode_slice
 from streams.decode import Refused
 from streams.exporter import Column, Snapshot, exported, subject_labels
 from streams.exposures import decode_exposures
+from streams.measured import Lack, Measured, Network
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
 from streams.watch import show_alerts
 from streams.wire import ExposureReport, Reason, Rejection, to_seconds
 
-MEASURED = ("equity",)
+MEASURED = ("equity", "total_assets")
 OF_INSTITUTION = "measures.institution"
 OF_SYSTEM = "measures.system"
 BOOK = "book"
@@ -77,6 +78,7 @@ class SystemSide(Side[Crossing]):
         self._types = frozenset(program.catalogue.forms[form].types) if form else frozenset()
         tops = [top for rule in program.rules for top in rule_nodes(rule)]
         self._entangled = any(is_aggregate(node) for top in tops for node in walk(top))
+        self._spread = reads_system_as_own(program)
         super().__init__(table, frozenset({exposures, cross_section}), names)
         self.reset(frozenset())
 
@@ -84,7 +86,7 @@ class SystemSide(Side[Crossing]):
         """Begin with a new engine and an empty book."""
         self.engine = Engine(self._program)
         self.book = Book()
-        self._filed: dict[tuple[int, str], bytes] = {}
+        self._filed: dict[tuple[str, int, str], bytes] = {}
         self._failed: dict[int, int] = {}
         if partitions:
             self.engine.put_institution(Institution(SYSTEM))
@@ -192,10 +194,12 @@ class SystemSide(Side[Crossing]):
     def _take_equity(self, part: Slice, batch: FormBatch) -> None:
         if MEASURED[0] not in part.indicators:
             return
-        column = batch.values[self._program.catalogue.reported(part.form).index(MEASURED[0])]
-        columns = (part.codes, batch.as_of, batch.revision, column, batch.submitted_at)
-        for code, as_of, revision, equity, at in zip(*map(list, columns), strict=True):
-            self.book.level(code, int(as_of), int(revision), None if np.isnan(equity) else float(equity), int(at))
+        reported = self._program.catalogue.reported(part.form)
+        nothing = np.full(len(part.codes), np.nan)
+        equity, assets = (batch.values[reported.index(name)] if name in reported else nothing for name in MEASURED)
+        columns = (batch.as_of, batch.revision, equity, assets, batch.submitted_at)
+        for code, as_of, revision, own, total, at in zip(part.codes, *(c.tolist() for c in columns), strict=True):
+            self.book.level(code, Level(as_of, revision, _known(own), _known(total)), at)
 
     def _take_report(self, record: ConsumerRecord, report: ExposureReport, effects: Effects) -> None:
         code = report.institution
@@ -205,9 +209,7 @@ class SystemSide(Side[Crossing]):
             detail = f"there is no institution {code!r} in the registry" + (f": {hint}" if hint else "")
             rejection = Rejection(Reason.UNKNOWN_INSTITUTION, detail)
         else:
-            claims = joined([(e.counterparty, e.amount) for e in report.exposures])
-            as_of, at = to_seconds(report.as_of), to_seconds(report.submitted_at)
-            verdict = self.book.report(code, as_of, report.revision, record.offset, claims, at)
+            verdict = self.book.report(code, _entry(report), record.offset, to_seconds(report.submitted_at))
             what = f"revision {report.revision} of {code} / exposures of {report.as_of}"
             if verdict == "duplicate":
                 rejection = Rejection(Reason.DUPLICATE, f"{what} was filed before")
@@ -265,6 +267,8 @@ class SystemSide(Side[Crossing]):
             codes = [self.engine.institutions[row].code for row in batch.rows.tolist()]
             self._mark(codes)
             for i, code in enumerate(codes):
+                if batch.form == OF_SYSTEM and code != SYSTEM:
+                    continue
                 for name, value in zip(names, batch.values[:, i].tolist(), strict=True):
                     if not np.isnan(value):
                         effects.posts.append(self._post(name, code, measured, value))
@@ -272,6 +276,11 @@ class SystemSide(Side[Crossing]):
             outcome = self.engine.apply(batches)
             effects.tell(self.names.alerts, outcome.transitions)
             effects.evaluated += outcome.evaluated
+        said = self.book.lacking.get(measured.as_of, {})
+        for name, lack in measured.lacking.items():
+            if said.get(name) != lack:
+                effects.posts.append(self._post(name, SYSTEM, measured, None, lack))
+        self.book.lacking[measured.as_of] = measured.lacking
         self.book.done(measured.as_of, measured.version)
         self.keeper.mark(PARTITION, BOOK)
         return effects
@@ -279,15 +288,16 @@ class SystemSide(Side[Crossing]):
     def _batches(self, measured: Measured) -> Iterator[FormBatch]:
         catalogue = self._program.catalogue
         sequence = 0
+        everyone = (SYSTEM, *sorted(self._roster.institutions)) if self._spread else (SYSTEM,)
         for form, codes, columns in (
             (OF_INSTITUTION, measured.codes, measured.institutions),
-            (OF_SYSTEM, (SYSTEM,), {name: np.array([value]) for name, value in measured.system.items()}),
+            (OF_SYSTEM, everyone, {n: np.full(len(everyone), value) for n, value in measured.system.items()}),
         ):
             names = catalogue.reported(form)
             values = np.array([columns.get(name, np.full(len(codes), np.nan)) for name in names])
             rows = self.engine.rows(codes)
             known = [i for i in range(len(codes)) if rows[i] >= 0]
-            fresh = [i for i in known if self._changed(measured.as_of, codes[i], values[:, i])]
+            fresh = [i for i in known if self._changed(form, measured.as_of, codes[i], values[:, i])]
             if fresh:
                 chosen = rows[fresh]
                 n = len(fresh)
@@ -303,8 +313,8 @@ class SystemSide(Side[Crossing]):
                 )
                 sequence += n
 
-    def _changed(self, as_of: int, code: str, values: NDArray[np.float64]) -> bool:
-        key, new = (as_of, code), values.tobytes()
+    def _changed(self, form: str, as_of: int, code: str, values: NDArray[np.float64]) -> bool:
+        key, new = (form, as_of, code), values.tobytes()
         if self._filed.get(key) == new:
             return False
         self._filed[key] = new
@@ -317,23 +327,57 @@ class SystemSide(Side[Crossing]):
         held = store.revision[same.argmax(axis=0), rows]
         return np.where(same.any(axis=0), held + 1, 0).astype(np.int32)
 
-    def _post(self, name: str, code: str, measured: Measured, value: float) -> Post:
+    def _post(self, name: str, code: str, measured: Measured, value: float | None, lack: Lack | None = None) -> Post:
         body = {
             "measure": name,
             "subject": code,
             "as_of": format_instant(measured.as_of),
             "value": value,
             "unit": self._program.catalogue.indicators[name].unit,
-            "coverage": measured.coverage,
+            "coverage": measured.covered(name),
         }
+        if lack is not None:
+            body |= {"reason": lack.reason, "detail": lack.detail}
         return Post(self.names.measures, code.encode(), msgspec.json.encode(body))
 
     async def show(self, snapshot: Snapshot) -> None:
-        """Add measures, and the alerts and unknowns of system rules."""
+        """Add measures, why others have no value, and the alerts and unknowns of system rules."""
         engine = self.engine
         labels = [() if i.code == SYSTEM else subject_labels(i) for i in engine.institutions]
         for indicator in self._shown:
             rows, values, as_of = engine.latest(indicator.id)
+            if indicator.form == OF_SYSTEM:
+                own = rows == engine.row(SYSTEM)
+                rows, values, as_of = rows[own], values[own], as_of[own]
             snapshot.columns.append(Column(indicator, [labels[row] for row in rows.tolist()], values, as_of))
             await yield_to_loop()
+        if self.book.lacking:
+            newest = self.book.lacking[max(self.book.lacking)]
+            snapshot.unavailable = {(name, lack.reason): 1 for name, lack in newest.items()}
         show_alerts(engine, snapshot)
+
+
+def reads_system_as_own(program: Program) -> bool:
+    """Whether a rule on institutions reads a measure of the system, which is then filed for each of them too."""
+    return any(
+        node.op == "column" and node.params[0] == OF_SYSTEM
+        for rule in program.rules
+        if rule.scope == "institution"
+        for top in rule_nodes(rule)
+        for node in walk(top)
+    )
+
+
+def _entry(report: ExposureReport) -> Report:
+    """Return what the book keeps of a report: entries on the same counterparty or provider added up."""
+    return Report(
+        to_seconds(report.as_of),
+        report.revision,
+        joined([(e.counterparty, e.amount) for e in report.exposures]),
+        None if report.borrowings is None else joined([(e.counterparty, e.amount) for e in report.borrowings]),
+        None if report.services is None else joined([(s.provider, s.share) for s in report.services]),
+    )
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value

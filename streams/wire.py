@@ -60,6 +60,14 @@ class Exposure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     instrument: Annotated[str, Meta(max_length=64, description="For example interbank_loan or bond.")] = ""
 
 
+class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the reporter depends on one outside provider for."""
+
+    provider: Annotated[str, Meta(min_length=1, max_length=64, description="Code of the provider; no institution.")]
+    share: Annotated[float, Meta(ge=0, le=1, description="Share of the reporter's critical services it would stop.")]
+    kind: Annotated[str, Meta(max_length=64, description="For example cloud, core_banking or data.")] = ""
+
+
 class ExposureReport(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """One institution's bilateral exposures as of a date: one record on topic `exposures`."""
 
@@ -67,6 +75,11 @@ class ExposureReport(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=T
     as_of: Time
     submitted_at: Time
     exposures: list[Exposure]
+    borrowings: Annotated[
+        list[Exposure] | None,
+        Meta(description="What the reporter owes, by its own books; compared with what its lenders report."),
+    ] = None
+    services: Annotated[list[Service] | None, Meta(description="Outside providers the reporter depends on.")] = None
     revision: Revision = 0
     meta: Annotated[
         dict[str, Any] | None, Meta(description="Anything the sender wants to keep with the report; ignored.")

@@ -397,6 +397,10 @@ def exposures(**changes: Any) -> dict[str, Any]:
         (wire(exposures(exposures=[{"counterparty": "A", "amount": "1"}])), Reason.WRONG_SHAPE, "a number"),
         (wire(exposures(exposures=[{"counterparty": "A", "amount": float("nan")}])), Reason.NOT_FINITE, "amount"),
         (wire(exposures(exposures=[{"counterparty": "CN001", "amount": 1}])), Reason.WRONG_SHAPE, "itself"),
+        (wire(exposures(borrowings=[{"counterparty": "CN001", "amount": 1}])), Reason.WRONG_SHAPE, "borrowings[0]"),
+        (wire(exposures(borrowings={})), Reason.WRONG_SHAPE, "'borrowings' must be a list"),
+        (wire(exposures(services=[{"provider": "P"}])), Reason.WRONG_SHAPE, "services[0] has no 'share'"),
+        (wire(exposures(services=[{"provider": "P", "share": 40}])), Reason.OUT_OF_RANGE, "services[0].share is 40"),
         (wire(exposures(as_of="2027-03-31")), Reason.AS_OF_IN_FUTURE, "2027"),
     ],
 )

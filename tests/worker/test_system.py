@@ -102,6 +102,12 @@ def measures(field: Field) -> dict[tuple[str, str], float]:
     return found
 
 
+def reasons(field: Field) -> dict[str, str]:
+    """Return why measures have no value, by the last word on each."""
+    bodies = [msgspec.json.decode(record.value or b"") for record in field.read("measures")]
+    return {body["measure"]: body.get("reason", "") for body in bodies if body["subject"] == SYSTEM}
+
+
 def expected_impacts(claims: dict[str, dict[str, float]], equity: dict[str, float]) -> dict[str, float]:
     """Return each bank's DebtRank impact, computed apart."""
     matrix = np.array([[claims.get(i, {}).get(j, 0.0) for j in CODES] for i in CODES])
@@ -140,7 +146,7 @@ def test_measures_are_computed_published_and_judged(field: Field) -> None:
 
 
 def test_measures_wait_for_company(field: Field) -> None:
-    """With two of five reports only the coverage is known, and no rule on the network has an opinion."""
+    """With two of five reports only coverage is known, the rest says why not, and no rule has an opinion."""
     field.prepare(institutions())
 
     async def run() -> None:
@@ -150,8 +156,66 @@ def test_measures_wait_for_company(field: Field) -> None:
             await until(lambda: measures(field).get(("exposure_coverage", SYSTEM)) == pytest.approx(0.4))
 
     asyncio.run(run())
-    assert {name for name, _ in measures(field)} == {"exposure_coverage"}
+    known = {name for (name, _), value in measures(field).items() if value is not None}
+    assert known == {"exposure_coverage", "provider_coverage"}
+    assert reasons(field)["debtrank_system"] == "too_few_reports"
+    assert reasons(field)["exposure_mismatch_share"] == "no_borrowings"
+    assert reasons(field)["provider_outage_reach"] == "too_few_services"
     assert field.transitions() == {}
+
+
+SPREAD = """
+pack: spread
+version: "1"
+title: {en: A measure of the system beside an institution's own number}
+catalogue: [cn]
+rules:
+  - id: spread.thin
+    title: {en: Thin capital while contagion would be large}
+    levels: {warning: debtrank_system > 1% and equity < 25bn}
+    message: {en: "{institution.name}: {debtrank_system:.1%}"}
+"""
+
+
+def test_rules_on_institutions_read_measures_of_the_system(field: Field) -> None:
+    """The measure is filed for every institution because a rule reads it so, and published once."""
+    field.prepare(institutions())
+    thin = compile_packs([PackText(SPREAD, "spread.yaml")], load_catalogue(["cn"]))
+
+    def firing() -> set[str]:
+        return {t.subject for t in field.transitions().values() if t.state == "firing"}
+
+    async def run() -> None:
+        async with field.worker(thin):
+            field.send([balance(code, equity) for code, equity in EQUITY.items()])
+            field.send([report(code, claims) for code, claims in CLAIMS.items()], "exposures")
+            await until(lambda: firing() == {"CN004", "CN005"})
+
+    asyncio.run(run())
+    assert {subject for name, subject in measures(field) if name == "debtrank_system"} == {SYSTEM}
+
+
+def test_both_sides_and_providers(field: Field) -> None:
+    """A borrower that admits less than its lender claims is found; a provider's outage stops what hangs on it."""
+    field.prepare(institutions())
+    owed = [{"counterparty": "CN002", "amount": 15e9}, {"counterparty": "CN003", "amount": 15e9}]
+    services = [{"provider": "CLOUD-A", "share": 0.4, "kind": "cloud"}, {"provider": "CLOUD-A", "share": 0.1}]
+
+    async def run() -> None:
+        async with field.worker(program()):
+            field.send([balance(code, equity) for code, equity in EQUITY.items()])
+            reports = [report(code, claims, services=services) for code, claims in CLAIMS.items() if code != "CN001"]
+            field.send([*reports, report("CN001", CLAIMS["CN001"], services=services, borrowings=owed)], "exposures")
+            await until(lambda: measures(field).get(("provider_outage_reach", SYSTEM)) == pytest.approx(0.5))
+
+    asyncio.run(run())
+    found = measures(field)
+    claimed = {code: claims["CN001"] for code, claims in CLAIMS.items() if "CN001" in claims}
+    assert found["exposure_mismatch_share", SYSTEM] == pytest.approx(1 - claimed["CN003"] / sum(claimed.values()))
+    assert found["exposure_mismatch_own_share", "CN002"] == 1.0
+    assert found["exposure_mismatch_own_share", "CN003"] == 0.0
+    assert found["provider_concentration", SYSTEM] == 1.0
+    assert found["clearing_defaults", SYSTEM] == 0.0
 
 
 def test_the_book_outlives_its_worker(field: Field) -> None:

@@ -133,6 +133,8 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
     from streams.clients import ServiceError, admin_client
 
     try:
+        if not _accepted(settings.bootstrap):
+            raise ServiceError("no connection")
         with admin_client(settings.bootstrap) as admin:
             brokers = admin.describe_cluster()["brokers"]
     except ServiceError:
@@ -146,6 +148,14 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
         yield _registry(settings)
     except ServiceError as err:
         yield Finding("Kafka", "wrong", _one_line(err), "look into the broker's log")
+
+
+def _accepted(bootstrap: str) -> bool:
+    """Whether one of the addresses takes a connection; a Kafka client alone would try for much longer."""
+    from streams.daemon import accepts
+
+    addresses = [address.strip().rpartition(":") for address in bootstrap.split(",")]
+    return any(accepts(int(port), host.strip("[]")) for host, _, port in addresses if port.isdigit())
 
 
 def _topics(settings: Settings) -> Finding:

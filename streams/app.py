@@ -32,7 +32,16 @@ from rules.problems import ConfigError
 from rules.registry import Institution
 from streams.checkpoint import Outbox, Undelivered
 from streams.clients import ServiceError, admin_client
-from streams.columnar import ColumnarApp, ColumnarConsumer, RecordBatch, batch_topic, state_table, waiting
+from streams.columnar import (
+    ColumnarApp,
+    ColumnarConsumer,
+    RecordBatch,
+    batch_topic,
+    delivered,
+    state_table,
+    waiting,
+    yield_to_loop,
+)
 from streams.cross_section import forwarded
 from streams.exporter import Exporter, Snapshot, check_budget
 from streams.measured import Measured, Network, measure
@@ -56,7 +65,7 @@ from streams.watch import Watch
 
 log = logging.getLogger("guanlan.worker")
 
-POLL_RECORDS = 2_000
+POLL_RECORDS = 4_000
 MERGED_RECORDS = 4_000
 BATCH_BYTES = 16 << 20
 FETCH_BYTES = 4 << 20
@@ -251,6 +260,7 @@ class Worker:
             gathered: list[RecordBatch] = []
             async for batch in stream:
                 gathered.append(batch)
+                await delivered()
                 if waiting(stream) and sum(len(b.records) for b in gathered) < MERGED_RECORDS:
                     continue
                 batches, gathered = gathered, []
@@ -359,6 +369,7 @@ class Worker:
     async def _judge(self, side: Side[Any], batches: list[RecordBatch]) -> None:
         records = [record for batch in batches for record in batch.records]
         read = side.read(records)
+        await yield_to_loop()
         if side.strangers(read):
             await self.roster.catch_up()
         async with self.quiet:

@@ -30,6 +30,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 FAUST_VERSION = "0.15.3"
+TURNS = 8
+FETCH_WAIT_MS = 100
 
 INTERNALS: Mapping[str, tuple[str, ...]] = {
     "mode.services:Service": ("_crashed", "crash", "crash_reason", "crashed"),
@@ -57,7 +59,9 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
         "wait_empty",
     ),
     "faust.transport.consumer:ThreadDelegateConsumer": ("_getmany", "assignment", "highwaters", "seek_wait"),
-    "faust.transport.drivers.aiokafka:Consumer": ("_to_message",),
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread": ("_create_worker_consumer",),
+    "faust.transport.drivers.aiokafka:Consumer": ("_new_consumer_thread", "_to_message"),
+    "aiokafka.consumer.consumer:AIOKafkaConsumer": ("_fetch_max_wait_ms",),
     "faust.transport.drivers.aiokafka:Producer": ("_ensure_producer",),
     "faust.transport.drivers.aiokafka:Transport": ("Consumer",),
     "faust.tables.base:Collection": (
@@ -149,6 +153,15 @@ class BatchSchema(Schema[Any, Any]):
         return message.value
 
 
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Waits less on the broker: one fetch may hold back the partitions that are not in it."""
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+
 class ColumnarConsumer(driver.Consumer):
     """Yields one message per partition and poll for the app's columnar topics, and commits after checkpoints."""
 
@@ -162,6 +175,9 @@ class ColumnarConsumer(driver.Consumer):
         self.next_commit = 0.0
         self.recovered: dict[TP, int] = {}
         self.committed: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Any]]:
         fetched = await super()._getmany(active_partitions, timeout)
@@ -385,6 +401,12 @@ def state_table(app: ColumnarApp, name: str, changelog: str, partitions: int) ->
 def batch_topic(app: ColumnarApp, name: str) -> Any:
     """Declare a topic whose events are record batches."""
     return app.topic(name, schema=BatchSchema())
+
+
+async def delivered() -> None:
+    """Let the consumer hand over the other partitions of the same poll: it takes a few turns of the loop."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 def waiting(stream: Any) -> bool:

@@ -258,6 +258,22 @@ def contagion(q: Queries) -> Panels:
             unit="percentunit",
             width=4,
         ),
+        lines(
+            both("Debts unpaid after clearing", "清算缺口率"),
+            Query(q.of_system("clearing_shortfall"), both("as the books stand", "现状")),
+            Query(q.of_system("clearing_shortfall_stressed"), both("after a loss of 5 % of assets", "外部资产损失5%")),
+            unit="percentunit",
+        ),
+        lines(
+            both("Third parties: worst outage and concentration", "外部服务商：最大中断影响与集中度"),
+            Query(q.of_system("provider_outage_reach"), both("worst outage", "最大中断影响")),
+            Query(q.of_system("provider_concentration"), both("concentration (HHI)", "集中度(HHI)")),
+        ),
+        lines(
+            both("Exposures on which both sides differ", "双边报送不一致金额占比"),
+            Query(q.of_system("exposure_mismatch_share"), both("share of amounts", "金额占比")),
+            unit="percentunit",
+        ),
     ]
 
 

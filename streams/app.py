@@ -8,16 +8,13 @@ sees both or neither. What is guaranteed is written in `docs/guarantees.md`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import gc
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -28,10 +25,9 @@ from faust.types import TP
 from guanlan.settings import Settings
 from rules.calendar import format_instant
 from rules.pack import Program
-from rules.problems import ConfigError
 from rules.registry import Institution
 from streams.checkpoint import Outbox, Undelivered
-from streams.clients import ServiceError, admin_client
+from streams.clients import ServiceError
 from streams.columnar import (
     ColumnarApp,
     ColumnarConsumer,
@@ -45,6 +41,7 @@ from streams.columnar import (
 from streams.cross_section import forwarded
 from streams.exporter import Exporter, Snapshot, check_budget
 from streams.measured import Measured, Network, measure
+from streams.place import Place
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
 from streams.system import MEASURED, SystemSide
@@ -57,9 +54,6 @@ from streams.topics import (
     LARGEST_RECORD,
     MEASURES,
     REJECTED,
-    Topic,
-    create_topics,
-    topic_table,
 )
 from streams.watch import Watch
 
@@ -81,92 +75,6 @@ STOP_SECONDS = 30.0
 CRASH_SECONDS = 5.0
 COLLECT_AFTER = (50_000, 20, 50)  # batches make many objects and few cycles: collecting by default costs a quarter
 DIED = 1
-
-CHANGELOG = {
-    "cleanup.policy": "compact",
-    "max.message.bytes": str(LARGEST_RECORD),
-    "segment.bytes": str(64 << 20),
-    "min.cleanable.dirty.ratio": "0.2",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the worker's topics are and what they are called; `partitions` is that of the topic of filings."""
-
-    bootstrap: str
-    prefix: str
-    group: str
-    partitions: int
-
-    def topic(self, name: str) -> str:
-        """Return a topic's full name."""
-        return self.prefix + name
-
-    def changelog(self, name: str) -> str:
-        """Return the full name of a state table's changelog."""
-        return f"{self.prefix}{self.group}.{name}.changelog"
-
-
-def find_place(settings: Settings) -> Place:
-    """Look at the cluster: every topic must be there. Makes the changelogs, which belong to the worker.
-
-    Raises ServiceError when no broker answers, ConfigError when a topic is missing or has another number of
-    partitions than the state that was kept.
-    """
-    table = topic_table(settings.topic_prefix, settings.partitions, settings.replication)
-    with admin_client(settings.bootstrap) as admin:
-        there = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
-    missing = [topic.name for topic in table if topic.name not in there]
-    if missing:
-        raise ConfigError(f"these topics are missing: {', '.join(missing)}; make them with `guanlan topics create`")
-    place = Place(
-        settings.bootstrap,
-        settings.topic_prefix,
-        settings.group,
-        there[settings.topic_prefix + FILINGS],
-    )
-    single = [place.topic(name) for name in (EXPOSURES, CROSS_SECTION) if there[place.topic(name)] != 1]
-    if single:
-        raise ConfigError(f"the topic {single[0]} must have one partition; it has {there[single[0]]}")
-    changelogs = [
-        Topic(place.changelog(name), count, settings.replication, CHANGELOG)
-        for name, count in ((Watch.name, place.partitions), (SystemSide.name, 1))
-    ]
-    for changelog in changelogs:
-        if there.get(changelog.name, changelog.partitions) != changelog.partitions:
-            raise ConfigError(
-                f"the changelog {changelog.name} has {there[changelog.name]} partitions, but {place.topic(FILINGS)}"
-                f" has {changelog.partitions}: delete the changelog, and the state is computed again"
-            )
-    create_topics(settings.bootstrap, [c for c in changelogs if c.name not in there])
-    return place
-
-
-@contextlib.contextmanager
-def claim_folder(data_dir: Path, instance: str) -> Iterator[Path]:
-    """Yield a folder for local state that no other worker uses: named after the instance, else the first free one."""
-    names = [instance] if instance else [f"worker-{number}" for number in range(1, 65)]
-    for name in names:
-        folder = data_dir / name
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-        if _locked(lock):
-            with lock:
-                yield folder
-            return
-        lock.close()
-    if instance:
-        raise ConfigError(f"another worker uses {data_dir / instance}: give this one another GUANLAN_INSTANCE")
-    raise ConfigError(f"{len(names)} workers use {data_dir}: give this one another GUANLAN_DATA_DIR")
-
-
-def _locked(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 class Worker:

@@ -31,6 +31,7 @@ from streams.decode import Refused
 from streams.exporter import Column, Snapshot, exported, subject_labels
 from streams.exposures import decode_exposures
 from streams.measured import Lack, Measured, Network
+from streams.place import STATE_OF_SYSTEM
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
 from streams.watch import show_alerts
@@ -57,7 +58,7 @@ class Crossing:
 class SystemSide(Side[Crossing]):
     """One engine over all institutions and the system itself."""
 
-    name = "system"
+    name = STATE_OF_SYSTEM
 
     def __init__(
         self,
@@ -88,15 +89,16 @@ class SystemSide(Side[Crossing]):
         self.book = Book()
         self._filed: dict[tuple[str, int, str], bytes] = {}
         self._failed: dict[int, int] = {}
-        if partitions:
-            self.engine.put_institution(Institution(SYSTEM))
-            for institution in self._roster.institutions.values():
-                self.engine.put_institution(institution)
+        self._members: dict[str, dict[str, None]] = {}
+        self._ours = partitions
+        for institution in (Institution(SYSTEM), *self._roster.institutions.values()):
+            self.put_institution(institution)
 
     def put_institution(self, institution: Institution) -> None:
         """Register an institution, or take its new attributes."""
-        if self.partitions:
+        if self._ours:
             self.engine.put_institution(institution)
+            self._members.setdefault(block_of(institution.code), {})[institution.code] = None
 
     def retire(self, code: str, now: int) -> Effects:
         """Resolve the system rules' alerts of an institution that left, and take it out of the network."""
@@ -112,7 +114,8 @@ class SystemSide(Side[Crossing]):
         """Return the book, or the state of the block's institutions."""
         if block == BOOK:
             return msgspec.msgpack.encode(self.book)
-        return self.engine.export([row for code, row in self._rows() if block_of(code) == block])
+        rows = (self.engine.row(code) for code in self._members.get(block, ()))
+        return self.engine.export([row for row in rows if row >= 0])
 
     def _rows(self) -> list[tuple[str, int]]:
         codes = (i.code for i in self.engine.institutions)
@@ -123,7 +126,7 @@ class SystemSide(Side[Crossing]):
         if block == BOOK:
             self.book = msgspec.msgpack.decode(state, type=Book)
         else:
-            self.engine.restore(state)
+            self._members.setdefault(block, {}).update(dict.fromkeys(self.engine.restore(state)))
 
     def gone(self) -> list[str]:
         """Return codes that have state but are no longer in the registry."""

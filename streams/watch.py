@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
 
+from rules.catalogue import Catalogue
 from rules.engine import Engine, FormBatch
 from rules.pack import Program
 from rules.problems import nearest
@@ -20,6 +21,7 @@ from streams.cross_section import Slice
 from streams.decode import Decoded, Decoder
 from streams.exporter import Column, Snapshot, exported, subject_labels
 from streams.partitions import home
+from streams.place import STATE_OF_FILINGS
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
 from streams.wire import Reason, Rejection
@@ -42,7 +44,7 @@ class Watch(Side[Filings]):
     `forwarded` names, by form, the indicators that the system side needs to see.
     """
 
-    name = "filings"
+    name = STATE_OF_FILINGS
 
     def __init__(
         self,
@@ -58,7 +60,7 @@ class Watch(Side[Filings]):
         self._program = program
         self._roster = roster
         self._count = partitions
-        self._decoder = Decoder(program.catalogue, max_bytes)
+        self._decoder = Decoder(fileable(program.catalogue), max_bytes)
         self._forwarded = forwarded
         self._shown = [i for i in exported(program.catalogue) if not i.form.startswith("measures.")]
         super().__init__(table, frozenset({topic}), names)
@@ -232,13 +234,19 @@ class Watch(Side[Filings]):
 
     async def show(self, snapshot: Snapshot) -> None:
         """Add newest values, alerts and unknowns of our institutions."""
+        engine, labels = self.engine, self._labels
         for indicator in self._shown:
-            rows, values, as_of = self.engine.latest(indicator.id)
-            subjects = [self._labels[row] for row in rows.tolist()]
-            snapshot.columns.append(Column(indicator, subjects, values, as_of))
+            rows, values, as_of = engine.latest(indicator.id)
+            snapshot.columns.append(Column(indicator, [labels[row] for row in rows.tolist()], values, as_of))
             await yield_to_loop()
-        snapshot.institutions += [i for i in self.engine.institutions if self.engine.row(i.code) >= 0]
-        show_alerts(self.engine, snapshot)
+        snapshot.institutions += [i for i in engine.institutions if engine.row(i.code) >= 0]
+        show_alerts(engine, snapshot)
+
+
+def fileable(catalogue: Catalogue) -> Catalogue:
+    """Return the catalogue without the forms that only the system agent files."""
+    forms = {name: form for name, form in catalogue.forms.items() if not name.startswith("measures.")}
+    return replace(catalogue, forms=forms)
 
 
 def show_alerts(engine: Engine, snapshot: Snapshot) -> None:

@@ -16,7 +16,8 @@ from benchmarks.worker.rules import pack
 from guanlan.settings import load_settings
 from rules.catalogue import load_catalogue
 from rules.pack import PackText, compile_packs
-from streams.app import Worker, find_place
+from streams.app import Worker
+from streams.place import find_place
 
 
 async def run(bootstrap: str, prefix: str, folder: str, count: int) -> dict[str, float]:

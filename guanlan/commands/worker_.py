@@ -16,7 +16,7 @@ from rules.problems import ConfigError
 if TYPE_CHECKING:
     from guanlan.settings import Settings
     from rules.pack import Program
-    from streams.app import Place
+    from streams.place import Place
 
 LOUD = {"faust": logging.ERROR, "mode": logging.ERROR, "aiokafka": logging.CRITICAL, "kafka": logging.CRITICAL}
 
@@ -41,7 +41,7 @@ def command(
 ) -> None:
     """Judge filings by rule packs as they come; alerts go to Kafka, series to /metrics."""
     from guanlan.settings import load_settings
-    from streams.app import find_place
+    from streams.place import find_place
 
     settings = load_settings(
         packs=pack or None,
@@ -89,7 +89,8 @@ def _seed(place: Place, file: Path) -> None:
 
 
 async def _run(settings: Settings, program: Program, place: Place) -> int:
-    from streams.app import Worker, claim_folder
+    from streams.app import Worker
+    from streams.place import claim_folder
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

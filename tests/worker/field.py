@@ -23,12 +23,13 @@ from rules.engine import Active, Engine, FormBatch
 from rules.pack import PackText, Program, compile_packs
 from rules.registry import Institution
 from rules.transitions import Transition
-from streams.app import Worker, claim_folder, find_place
+from streams.app import Worker
 from streams.checkpoint import APPLIED, Block
 from streams.clients import Record, open_producer, read_to_end
 from streams.daemon import Daemon
 from streams.decode import Decoder
 from streams.partitions import home
+from streams.place import claim_folder, find_place
 from streams.registry import publish_institutions
 from streams.topics import create_topics, topic_table
 from streams.wire import read_rejection

@@ -68,7 +68,7 @@ def test_bad_records_are_set_aside_and_good_ones_flow(field: Field) -> None:
         "wrong_shape": [made(values=[1, 2]), made(revision="one"), made(surprise=1), b"[]", b"null"],
         "not_finite": [made().replace(b'"x0000":' + msgspec.json.encode(later["values"]["x0000"]), b'"x0000":NaN')],
         "unknown_institution": [made(institution="W9")],
-        "unknown_form": [made(form="wide.weekly")],
+        "unknown_form": [made(form="wide.weekly"), made(form="measures.institution", values={})],
         "unknown_indicator": [made(values={"x9999": 1.0})],
         "out_of_range": [made(values={"x0000": 1e9})],
         "as_of_in_future": [made(as_of="2027-03-01")],
@@ -210,7 +210,7 @@ def test_a_record_that_breaks_the_engine_goes_aside_alone(field: Field, monkeypa
 def test_a_worker_says_what_is_missing_before_it_starts(field: Field) -> None:
     """Without topics the error names them and the command that makes them."""
     from rules.problems import ConfigError
-    from streams.app import find_place
+    from streams.place import find_place
 
     with pytest.raises(ConfigError, match="guanlan topics create"):
         find_place(field.settings())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 from rules.catalogue import Catalogue, Indicator
 from rules.expressions import (
@@ -132,7 +133,7 @@ class Compiler:
     def same_unit(self, a: Node, b: Node, at: int, what: str) -> None:
         """Raise ExpressionError unless the two nodes' units fit."""
         if not fits(a.unit, b.unit):
-            raise ExpressionError(at, f"{what} {words(a.unit)} with {words(b.unit)}", "check the units", "unit")
+            raise ExpressionError(at, f"{what} {words(a.unit)} and {words(b.unit)}", "check the units", "unit")
 
     def _expand(self, indicator: Indicator) -> Node:
         if indicator.id in self._open:
@@ -186,20 +187,35 @@ class Compiler:
         return self.graph.node(_ARITHMETIC[tree.op], (left, right), unit=unit)
 
     def _comparison(self, tree: Compare) -> Node:
-        nodes = [self.any(operand) for operand in tree.operands]
+        nodes = [self._operand(operand, tree.operands) for operand in tree.operands]
         parts = []
-        for left, op, right, operand in zip(nodes, tree.ops, nodes[1:], tree.operands[1:], strict=False):
-            if left.kind != right.kind or left.kind == "truth":
-                raise ExpressionError(tree.at, f"can't compare a {left.kind} with a {right.kind}")
+        for index, (left, right) in enumerate(pairwise(nodes)):
+            op, operand = tree.ops[index], tree.operands[index + 1]
+            at = operand.at if index else tree.at
+            if left.kind == right.kind == "truth":
+                raise ExpressionError(at, "conditions can't be compared", "join them with and, or, not")
+            if left.kind != right.kind:
+                kinds = {"truth": "a condition", "text": "a text", "number": "a number"}
+                raise ExpressionError(at, f"can't compare {kinds[left.kind]} with {kinds[right.kind]}")
             if left.kind == "text":
                 parts.append(self._text_equality(left, right, op, operand.at))
                 continue
-            self.same_unit(left, right, tree.at, "can't compare")
+            self.same_unit(left, right, at, "can't compare")
             parts.append(self.graph.node(_COMPARISON[op], (left, right), kind="truth"))
         whole = parts[0]
         for part in parts[1:]:
             whole = self.graph.node("and", (whole, part), kind="truth")
         return whole
+
+    def _operand(self, operand: Expression, beside: tuple[Expression, ...]) -> Node:
+        try:
+            return self.any(operand)
+        except ExpressionError as err:
+            texts = any(isinstance(o, Name) and o.id.removeprefix("institution.") in TEXT_ATTRIBUTES for o in beside)
+            if isinstance(operand, Name) and texts and err.check == "unknown-name":
+                fix = f"put a text in quotes: '{operand.id}'"
+                raise ExpressionError(err.offset, err.summary, fix, err.check) from None
+            raise
 
     def _text_equality(self, left: Node, right: Node, op: str, at: int) -> Node:
         if op not in ("==", "!="):
@@ -225,14 +241,16 @@ class Compiler:
         return self.graph.node("not", (node,), kind="truth") if tree.negated else node
 
     def _number_in(self, item: Node, tree: Member) -> Node:
-        node: Node | None = None
+        found = []
         for option in tree.options:
             value = self.number(option)
             self.same_unit(item, value, option.at, "can't compare")
-            equal = self.graph.node("equal", (item, value), kind="truth")
-            node = equal if node is None else self.graph.node("or", (node, equal), kind="truth")
-        assert node is not None
-        return node
+            found.append(self.graph.node("equal", (item, value), kind="truth"))
+        while len(found) > 1:
+            pairs = zip(found[::2], found[1::2], strict=False)
+            odd = found[-1:] if len(found) % 2 else []
+            found = [self.graph.node("or", pair, kind="truth") for pair in pairs] + odd
+        return found[0]
 
     def _texts(self, option: Expression) -> tuple[str, ...]:
         if isinstance(option, Text):

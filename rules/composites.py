@@ -8,6 +8,8 @@ from dataclasses import replace
 from rules.plan import Rule
 from rules.problems import Place, Problem
 
+MAX_DEEP = 50
+
 
 def composed(rules: Sequence[Rule], places: Mapping[str, Place], problems: list[Problem]) -> list[Rule]:
     """Return the rules with the dates and triggers of those they ask for, and ranks to judge them in order.
@@ -34,6 +36,9 @@ def _resolve(
     if rule.id in path:
         circle = " → ".join([*path[path.index(rule.id) :], rule.id])
         problems.append(Problem(places[rule.id], "cycle", f"rules wait for each other in a circle: {circle}"))
+        return done.setdefault(rule.id, rule)
+    if len(path) >= MAX_DEEP:
+        problems.append(Problem(places[rule.id], "composite", f"over {MAX_DEEP} rules wait for each other in a row"))
         return done.setdefault(rule.id, rule)
     asked = [_resolve(by_id[a], by_id, done, (*path, rule.id), places, problems) for a in sorted(rule.asks)]
     if not asked:

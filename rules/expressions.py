@@ -8,13 +8,18 @@ lambda to be forbidden, and length and depth are bounded.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice
+
+from rules.problems import short
 
 MAX_LENGTH = 10_000
 MAX_DEPTH = 50
+MAX_NAME = 100
 MAX_TOKENS = 400
 MAX_OPERATIONS_DEEP = 100
 
@@ -150,6 +155,17 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 
+_LISTS = "use lag(x, 1) for history and (a, b) for lists"
+_INSTEAD = {
+    "[": _LISTS,
+    "]": _LISTS,
+    "%": "write 120% without a space",
+    "&": "write and",
+    "|": "write or",
+    "!": "write not, or != for unequal",
+}
+"""What to write instead of a sign that other languages have."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Token:
@@ -173,22 +189,25 @@ def _tokens(source: str) -> Iterator[_Token]:
             text = match.group()
             if kind == "name" and text in KEYWORDS:
                 kind = "op"
+            if kind == "name" and len(text) > MAX_NAME:
+                raise ExpressionError(at, f"the name is over {MAX_NAME} characters long")
             yield _Token(str(kind), text, at)
         at = match.end()
-    yield _Token("end", "", len(source))
+    yield _Token("end", "", len(source.rstrip()))
 
 
 def _number(match: re.Match[str]) -> _Token:
     digits, suffix = match.group("number"), match.group("suffix") or ""
     if suffix and suffix not in MAGNITUDES:
         known = ", ".join(MAGNITUDES)
-        raise ExpressionError(match.start("suffix"), f"{suffix!r} is no magnitude", f"known: {known}")
-    value = float(digits.replace("_", "")) * MAGNITUDES.get(suffix, 1.0)
-    if value in (float("inf"), float("-inf")):
+        raise ExpressionError(match.start("suffix"), f"{short(suffix)} is no magnitude", f"known: {known}")
+    plain = digits.replace("_", "")
+    value = float(plain)
+    if suffix and math.isfinite(value):
+        # in decimal, so that 120% is 1.2 and 1.15亿 is 115000000, to the last digit
+        value = float(Decimal(plain) * Decimal(repr(MAGNITUDES[suffix])))
+    if not math.isfinite(value):
         raise ExpressionError(match.start(), "the number is too large")
-    # 1.2 / 100 rounds better than 1.2 * 0.01: keep 120% == 1.2 exactly
-    if suffix in FRACTIONS:
-        value = float(digits.replace("_", "")) / round(1 / MAGNITUDES[suffix])
     return _Token("number", match.group(), match.start(), value, suffix in FRACTIONS)
 
 
@@ -196,8 +215,8 @@ def _unexpected(source: str, at: int) -> tuple[str, str]:
     char = source[at]
     if char in "'\"":
         return "the quote is not closed", f"end the text with {char}"
-    if char in "[]":
-        return f"{char!r} is not used in rules", "use lag(x, 1) for history and (a, b) for lists"
+    if char in _INSTEAD:
+        return f"{char!r} is not used in rules", _INSTEAD[char]
     if char == ".":
         return "'.' stands alone", "names may be dotted without spaces, as in institution.name"
     if char in FULL_WIDTH:  # typed with a Chinese keyboard
@@ -237,7 +256,7 @@ class _Parser:
         return found
 
     def described(self) -> str:
-        return "the end" if self.token.kind == "end" else repr(self.token.text)
+        return "the end" if self.token.kind == "end" else short(self.token.text)
 
     def whole(self) -> Expression:
         tree = self.choice()

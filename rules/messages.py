@@ -7,8 +7,9 @@ import re
 from rules.compiler import Compiler
 from rules.expressions import ExpressionError, parse
 from rules.plan import Piece
-from rules.problems import nearest
+from rules.problems import nearest, short
 
+MAX_LENGTH = 2_000
 _FORMAT = re.compile(r"[-+ ]?[0-9]{0,2},?(\.[0-9]{1,2})?[%efg]?")
 BUILT_IN = ("institution.name", "subject", "level", "as_of", "rule.title")
 
@@ -19,6 +20,8 @@ def compile_template(compiler: Compiler, template: str) -> tuple[Piece, ...]:
     Doubled braces stand for themselves. A part is an expression of the rule language, or one of
     institution.name, subject, level, as_of, rule.title; after a colon a Python number format may follow.
     """
+    if len(template) > MAX_LENGTH:
+        raise ExpressionError(MAX_LENGTH, f"the message is over {MAX_LENGTH} characters long", check="message")
     pieces: list[Piece] = []
     at, text = 0, ""
     while at < len(template):
@@ -56,7 +59,7 @@ def _piece(compiler: Compiler, body: str, at: int) -> Piece:
         fix = err.fix or nearest(source.strip(), BUILT_IN)
         raise ExpressionError(at + err.offset, err.summary, fix, err.check) from None
     if format_ and not _FORMAT.fullmatch(format_):
-        summary = f"{format_[:40]!r} is no number format"
+        summary = f"{short(format_)} is no number format"
         raise ExpressionError(at + len(source) + 1, summary, "as in {lcr:.1%}", "message")
     return Piece(node=node, format=format_)
 

@@ -17,7 +17,7 @@ from rules.composites import composed
 from rules.expressions import ExpressionError, parse
 from rules.messages import compile_template
 from rules.plan import Level, Node, Piece, Rule, Span, walk
-from rules.problems import CatalogueError, ConfigError, PackError, Place, Problem, nearest
+from rules.problems import CatalogueError, ConfigError, PackError, Place, Problem, nearest, short
 from rules.source import Reader, SourceProblem, Value, parse_yaml
 from rules.transitions import SEVERITIES
 from rules.windows import DAY, parse_span
@@ -34,6 +34,9 @@ STATUSES = ("shadow", "trial", "live", "retired")
 LADDER = SEVERITIES[1:]
 WINDOWED = ("lag", "streak")
 MAX_HISTORY = 4_100
+MAX_PACK = 300_000
+MAX_RULES = 1_000
+MAX_VALUES = 40_000
 _ID = re.compile(r"[^\W\d_][\w.-]{0,99}")
 _DEADLINE = re.compile(r"\s*([0-9]{1,4})\s*(bd|d|h)\s*")
 _HOLD = re.compile(r"\sfor\s+((?:(?!\sfor\s).)*)\Z", re.DOTALL)
@@ -99,8 +102,12 @@ def compile_packs(packs: Sequence[PackText], catalogue: Catalogue) -> Program:
     problems: list[Problem] = []
     roots: list[Value] = []
     for pack in packs:
+        if len(pack.text) > MAX_PACK:
+            summary = f"the pack has over {MAX_PACK:,} characters"
+            problems.append(Problem(Place(pack.file), "too-large", summary, "split it"))
+            continue
         try:
-            roots.append(parse_yaml(pack.text, pack.file))
+            roots.append(parse_yaml(pack.text, pack.file, MAX_VALUES))
         except SourceProblem as err:
             problems.append(err.problem)
     compiler = Compiler(catalogue, [ident for root in roots for ident in _ids(root)])
@@ -147,15 +154,24 @@ def _pack(
     root: Value, compiler: Compiler, derived: Mapping[str, Node], problems: list[Problem]
 ) -> list[tuple[Rule, Place]]:
     top = Reader(root, problems, "a pack")
+    if not isinstance(root.data, dict):
+        return []
     top.only(PACK_KEYS)
     name, version = top.text("pack"), top.text("version", "")
     for wanted in top.strings("catalogue"):
         if wanted not in compiler.catalogue.names:
             fix = f"load it with --catalogue {wanted}"
-            top.problem(top.place("catalogue"), "catalogue", f"the pack needs the catalogue {wanted!r}", fix)
+            top.problem(top.place("catalogue"), "catalogue", f"the pack needs the catalogue {short(wanted)}", fix)
     defaults = {key: value for key, value in top.mapping("defaults").items() if key in DEFAULT_KEYS}
     if "defaults" in top.data and isinstance(top.data["defaults"].data, dict):
         Reader(top.data["defaults"], problems, "defaults").only(DEFAULT_KEYS)
+    if "rules" not in top.data:
+        top.problem(root.place, "required", "a pack needs 'rules'")
+    elif not top.data["rules"].data:
+        top.problem(top.value.key_places["rules"], "required", "the pack has no rules")
+    elif len(list(top.items("rules"))) > MAX_RULES:
+        top.problem(top.place("rules"), "too-large", f"the pack has over {MAX_RULES:,} rules", "split it")
+        return []
     found = []
     for value in top.items("rules"):
         if isinstance(value.data, dict):
@@ -163,8 +179,6 @@ def _pack(
         rule = _rule(value, name, version, compiler, derived, problems)
         if rule is not None:
             found.append((rule, value.place))
-    if "rules" not in top.data:
-        top.problem(root.place, "required", "a pack needs 'rules'")
     return found
 
 
@@ -182,10 +196,10 @@ def _rule(
         return None
     r.only(RULE_KEYS)
     ident = r.text("id")
-    r.what = f"the rule {ident!r}"
+    r.what = f"the rule {short(ident)}"
     if "id" in r.data and not _ID.fullmatch(ident):
         fix = "up to 100 letters, digits, '.', '-' and '_', a letter first"
-        r.problem(r.place("id"), "id", f"{ident[:100]!r} is no id for a rule", fix)
+        r.problem(r.place("id"), "id", f"{short(ident)} is no id for a rule", fix)
     where = _condition(r, "where", compiler)
     levels = _levels(r, compiler)
     clear, clear_hold = _clear(r, compiler)
@@ -206,7 +220,7 @@ def _rule(
     clocks = frozenset(str(n.params[0]) for n in below if n.op == "overdue")
     asks = frozenset(str(n.params[0]) for n in below if n.op == "firing")
     if not triggers and not clocks and not asks:
-        summary = f"the rule {ident!r} reads no indicator"
+        summary = f"{r.what} reads no indicator"
         r.problem(value.place, "reads-nothing", summary, "nothing would ever judge it")
     if len(problems) > before:
         return None
@@ -287,7 +301,7 @@ def _span(r: Reader, key: str) -> Span:
         return Span()
     span = parse_span(text)
     if span is None:
-        r.problem(r.place(key), "shape", f"{key!r} can't be {text!r}", "write it as '2 filings' or '30d'")
+        r.problem(r.place(key), "shape", f"{key!r} can't be {short(text)}", "write it as '2 filings' or '30d'")
         return Span()
     return span
 
@@ -300,7 +314,7 @@ def _clear(r: Reader, compiler: Compiler) -> tuple[Node | None, Span]:
     span = parse_span(found.group(1)) if found else Span()
     if found and span is None:
         place, rest = r.data["clear"].at(found.start(1)), found.group(1).strip()
-        r.problem(place, "shape", f"'clear' can't hold for {rest!r}", "write it as 'x > 1 for 2 filings'")
+        r.problem(place, "shape", f"'clear' can't hold for {short(rest)}", "write it as 'x > 1 for 2 filings'")
         return None, Span()
     with located(r.problems, r.data["clear"]):
         return compiler.truth(parse(text[: found.start()] if found else text)), span or Span()

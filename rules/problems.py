@@ -32,6 +32,7 @@ class Place:
 
 
 NOWHERE = Place("")
+LONG = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +89,23 @@ class PackError(ProblemsError):
     """A rule pack does not compile."""
 
 
+def short(text: object) -> str:
+    """Return what somebody wrote as a message quotes it: on one line, cut where it is long.
+
+    >>> short("a while")
+    "'a while'"
+    """
+    quoted = repr(text)
+    return quoted if len(quoted) <= LONG else f"{quoted[: LONG - 1]}…"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return "did you mean 'x'?" for the closest of `known`, or an empty string.
 
     >>> nearest("lrc", ["lcr", "nsfr"])
     "did you mean 'lcr'?"
     """
+    if len(name) > LONG:
+        return ""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else ""

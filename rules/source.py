@@ -9,13 +9,16 @@ from typing import Any
 
 import yaml
 
-from rules.problems import Place, Problem, nearest
+from rules.problems import Place, Problem, nearest, short
 from rules.scalars import index_of
 
-MAX_CHARACTERS = 1_000_000
+MAX_CHARACTERS = 4_000_000
+MAX_VALUES = 400_000
+MAX_UNKNOWN = 20
 MAX_DEPTH = 40
 MAX_WHOLE = 10**18
 
+_NOT_PRINTABLE = yaml.reader.Reader.NON_PRINTABLE
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -68,20 +71,27 @@ class SourceProblem(Exception):
         super().__init__(str(problem))
 
 
-def parse_yaml(text: str, file: str) -> Value:
-    """Parse one YAML document; raise SourceProblem for bad syntax, aliases, tags, or undue size or depth.
+def parse_yaml(text: str, file: str, most: int = MAX_VALUES) -> Value:
+    """Parse one YAML document of at most `most` keys and values, 40 deep.
 
+    Raises SourceProblem for bad syntax, aliases, tags, characters that can't be seen, or undue size or depth.
     Aliases and tags are refused because a rule pack needs neither and both have been used for attacks.
     """
     if len(text) > MAX_CHARACTERS:
         summary = f"the file has over {MAX_CHARACTERS:,} characters"
         raise SourceProblem(Problem(Place(file), "yaml", summary, "split it"))
     text = text.removeprefix("\ufeff")
+    if odd := _NOT_PRINTABLE.search(text):
+        line = text.count("\n", 0, odd.start()) + 1
+        place = Place(file, line, odd.start() - text.rfind("\n", 0, odd.start()))
+        raise SourceProblem(Problem(place, "yaml", f"the character U+{ord(odd.group()):04X} can't stand in a file"))
     try:
         depth = 0
-        for event in yaml.parse(text, Loader=_Loader):
+        for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
             place = _place(file, event.start_mark)
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if count > most:
+                raise SourceProblem(Problem(place, "yaml", f"over {most:,} keys and values", "split it"))
             if depth > MAX_DEPTH:
                 raise SourceProblem(Problem(place, "yaml", f"nested more than {MAX_DEPTH} deep"))
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
@@ -113,7 +123,7 @@ def _convert(node: yaml.Node, file: str, text: str) -> Value:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise SourceProblem(Problem(at, "yaml", "a key must be a plain word"))
             if key_node.value in out:
-                raise SourceProblem(Problem(at, "yaml", f"{key_node.value!r} stands twice in this mapping"))
+                raise SourceProblem(Problem(at, "yaml", f"{short(key_node.value)} stands twice in this mapping"))
             out[key_node.value] = _convert(value_node, file, text)
             places[key_node.value] = at
         return Value(out, place, places)
@@ -170,10 +180,9 @@ class Reader:
     def only(self, known: Iterable[str]) -> None:
         """Report every key that is not known, with the nearest that is."""
         names = list(known)
-        for key in self.data:
-            if key not in names:
-                fix = nearest(key, names) or f"known: {', '.join(names)}"
-                self.problem(self.value.key_places[key], "unknown-key", f"{self.what} has no key {key!r}", fix)
+        for key in [key for key in self.data if key not in names][:MAX_UNKNOWN]:
+            fix = nearest(key, names) or f"known: {', '.join(names)}"
+            self.problem(self.value.key_places[key], "unknown-key", f"{self.what} has no key {short(key)}", fix)
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a text; required when `default` is None. Numbers and flags are taken as they are written."""
@@ -193,7 +202,7 @@ class Reader:
         names = list(options)
         if value not in names and key in self.data:
             fix = nearest(value, names) or f"one of: {', '.join(names)}"
-            self.problem(self.place(key), "choice", f"{key!r} can't be {value!r}", fix)
+            self.problem(self.place(key), "choice", f"{key!r} can't be {short(value)}", fix)
             return default or names[0]
         return value
 
@@ -205,7 +214,7 @@ class Reader:
                 self.problem(self.value.place, "required", f"{self.what} needs {key!r}")
             return default or 0.0
         if isinstance(found.data, bool) or not isinstance(found.data, (int, float)) or not math.isfinite(found.data):
-            self.problem(found.place, "shape", f"{key!r} must be a number, not {found.data!r}")
+            self.problem(found.place, "shape", f"{key!r} must be a number, not {short(found.data)}")
             return default or 0.0
         return float(found.data)
 

@@ -10,7 +10,7 @@ from tests.rules.worlds import batch, institutions, program
 
 A = "  - {id: a, levels: {watch: x < 2, warning: x < 1}}\n"
 B = "  - {id: b, levels: {watch: z > 1}}\n"
-BOTH = "  - {id: both, levels: {critical: 'firing(\"a\", warning) and firing(\"b\")'}}\n"
+BOTH = '  - {id: both, levels: {critical: \'firing("a", warning) and firing("b")\'}}\n'
 
 
 def states(engine: Engine) -> dict[str, str]:

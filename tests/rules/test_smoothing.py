@@ -17,7 +17,7 @@ VALUES = [0.4, 0.9, 0.5, 0.7, 0.2, 0.8, 0.6, 1.1, 0.3, 1.0]
 
 def last(expression: str, values: list[float]) -> float:
     """The expression after values of x were filed a quarter apart."""
-    compiled = program(f"  - {{id: r, levels: {{watch: \"{expression} > 0\"}}}}")
+    compiled = program(f'  - {{id: r, levels: {{watch: "{expression} > 0"}}}}')
     engine = Engine(compiled, institutions(1))
     engine.apply([batch(engine, "q", [("I0", 90 * (n + 1), (v, 1, 1)) for n, v in enumerate(values)])])
     node = compiled.rules[0].levels[0].condition.args[0]

@@ -45,9 +45,7 @@ def program(*rules: str) -> Program:
 
 def institutions(n: int = 3) -> list[Institution]:
     """I0, I1, …: banks, every third an insurer."""
-    return [
-        Institution(f"I{i}", {"en": f"Bank {i}"}, type="insurer" if i % 3 == 2 else "bank") for i in range(n)
-    ]
+    return [Institution(f"I{i}", {"en": f"Bank {i}"}, type="insurer" if i % 3 == 2 else "bank") for i in range(n)]
 
 
 def batch(engine: Engine, form: str, filings: Iterable[Sequence[object]]) -> FormBatch:

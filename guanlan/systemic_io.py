@@ -29,6 +29,7 @@ Shocks = Annotated[
 ShockOn = Annotated[Literal["equity", "external-assets"] | None, typer.Option(help="What the shares are of.")]
 
 BATCH = 256
+TOTALS = ("original_stress", "additional_stress", "original_losses", "additional_losses", "additional_defaults")
 
 
 def register(app: typer.Typer) -> None:
@@ -64,6 +65,7 @@ def contagion(
     _, network = read_network(exposures, sheet.institutions)
     shocks = scenarios(shock or ["all"], sheet.institutions)
     losses = sheet.column("external_assets") if shock_on == "external-assets" else None
+    spread = _in_words(_method(method), network, buffer, weight, recovery, len(shocks))
 
     def rows() -> Iterator[Row]:
         for start in range(0, len(shocks), BATCH):
@@ -71,31 +73,35 @@ def contagion(
             shares = _stacked(part)
             if losses is not None:
                 shares = _relative(shares * losses[:, None], buffer)
-            end = _in_words(_method(method), network, buffer, shares, weight, recovery)
-            for column, scenario in enumerate(part):
-                yield {
-                    "scenario": scenario.name,
-                    "original_stress": float(end.original_stress[column]),
-                    "additional_stress": float(end.additional_stress[column]),
-                    "original_losses": float(end.original_losses[column]),
-                    "additional_losses": float(end.additional_losses[column]),
-                    "additional_defaults": int(end.additional_defaults[column]),
-                }
+            end = _in_words(spread, shares)
+            totals = [
+                end.original_stress.tolist(),
+                end.additional_stress.tolist(),
+                end.original_losses.tolist(),
+                end.additional_losses.tolist(),
+                end.additional_defaults.tolist(),
+            ]
+            for scenario, *values in zip(part, *totals, strict=True):
+                yield {"scenario": scenario.name, **dict(zip(TOTALS, values, strict=True))}
 
     write_rows(rows(), output, out)
 
 
-def _method(name: str) -> Callable[..., Any]:
+def _method(name: str) -> Callable[..., Callable[[Matrix], Any]]:
+    """Return what prepares a network once and gives a function from shocks (float64[n, m]) to end states."""
     from systemic.network.cascade import debtrank_2012, threshold_cascade
-    from systemic.network.debtrank import linear_debtrank
+    from systemic.network.contagion import prepare
+    from systemic.network.debtrank import LinearDebtRank
 
-    known: dict[str, Callable[..., Any]] = {
-        "debtrank": linear_debtrank,
-        "debtrank-2012": debtrank_2012,
-        "threshold": threshold_cascade,
-        "furfine": threshold_cascade,
-    }
-    return known[name]
+    def linear(network: Any, buffer: Any, weight: Any, recovery: float, count: int) -> Callable[[Matrix], Any]:
+        return LinearDebtRank(prepare(network, buffer, weight, recovery), count).end
+
+    def stepwise(network: Any, buffer: Any, weight: Any, recovery: float, _: int) -> Callable[[Matrix], Any]:
+        method = debtrank_2012 if name == "debtrank-2012" else threshold_cascade
+        prepare(network, buffer, weight, recovery)
+        return lambda shares: method(network, buffer, shares, weight, recovery)
+
+    return linear if name == "debtrank" else stepwise
 
 
 def _stacked(part: list[Scenario]) -> Matrix:

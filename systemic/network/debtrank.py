@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from systemic.arrays import Indices, Mask, Matrix, Sparse, Vector
 from systemic.checks import as_shocks
-from systemic.network.contagion import Contagion, Network, prepare, settle
+from systemic.network.contagion import DEFAULT, Contagion, Network, prepare, settle
 from systemic.network.linear import DENSE, inverse, solve
 from systemic.registry import measure
 
@@ -78,24 +78,19 @@ def impact_vulnerability(
     network = prepare(exposures, buffer, weight, recovery)
     size = network.size
     impact, losses, defaults, suffered = (np.zeros(size) for _ in range(4))
-    for columns, end in single_defaults(network):
-        impact[columns] = end.additional_stress
-        losses[columns] = end.additional_losses
-        defaults[columns] = end.additional_defaults
-        stress = end.stress
-        stress[columns, np.arange(columns.size)] = 0.0
-        suffered += stress.sum(axis=1)
-    return Impacts(impact, losses, defaults, suffered / max(size - 1, 1))
-
-
-def single_defaults(network: Network) -> Iterator[tuple[Indices, Contagion]]:
-    """Yield, in batches, the indices of institutions and the end states of each one's default alone."""
-    solver = LinearDebtRank(network, scenarios=network.size)
-    for start in range(0, network.size, BATCH):
-        columns = np.arange(start, min(start + BATCH, network.size))
-        shocks = np.zeros((network.size, columns.size))
+    solver = LinearDebtRank(network, scenarios=size)
+    direct = np.asarray(network.losses.sum(axis=0))
+    for start in range(0, size, BATCH):
+        columns = np.arange(start, min(start + BATCH, size))
+        shocks = np.zeros((size, columns.size))
         shocks[columns, np.arange(columns.size)] = 1.0
-        yield columns, settle(network, shocks, solver.solve(shocks), single=False)
+        passed = solver.solve(shocks)
+        impact[columns] = network.weight @ passed - network.weight[columns]
+        losses[columns] = direct @ passed
+        passed[columns, np.arange(columns.size)] = 0.0
+        defaults[columns] = (passed > DEFAULT).sum(axis=0)
+        suffered += passed.sum(axis=1)
+    return Impacts(impact, losses, defaults, suffered / max(size - 1, 1))
 
 
 class LinearDebtRank:
@@ -113,6 +108,10 @@ class LinearDebtRank:
         self.network = network
         self.scenarios = scenarios
         self._steps = list(_in_order(network))
+
+    def end(self, shocks: Matrix) -> Contagion:
+        """Return the end states of shocks (float64[n, m])."""
+        return settle(self.network, shocks, self.solve(shocks), single=False)
 
     def solve(self, shocks: Matrix) -> Matrix:
         """Return x, the share of its debts that each institution passes on as loss (float64[n, m])."""
@@ -158,6 +157,8 @@ class _Part:
             return out
         if self._base is None:
             self._base = _Base(self.inner, self.bare)
+        if reached.size == start.shape[1]:
+            return self._base.solve(start)
         out[:, reached] = self._base.solve(start[:, reached])
         return out
 

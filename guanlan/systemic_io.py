@@ -40,8 +40,15 @@ def register(app: typer.Typer) -> None:
 
 
 def contagion(
-    exposures: Exposures,
     balance_sheets: Sheets,
+    exposures: Annotated[
+        Path | None,
+        typer.Option("--exposures", "--network", help="Edge list lender,borrower,amount, or a square matrix."),
+    ] = None,
+    margins: Annotated[
+        Path | None, typer.Option(help="In place of exposures: institution,assets,liabilities inside the network.")
+    ] = None,
+    reconstructions: Annotated[int, typer.Option(min=1, help="Min-density networks drawn from the margins.")] = 20,
     method: Annotated[
         Literal["debtrank", "debtrank-2012", "threshold", "furfine"], typer.Option(help="How distress passes on.")
     ] = "debtrank",
@@ -55,17 +62,26 @@ def contagion(
 
     Balance sheets need `buffer`; `weight` (equal by default) weighs stress. Exposures are divided by the
     lender's buffer. debtrank: the linear form, exact; debtrank-2012: passes on once; threshold and furfine:
-    at default only. Losses beyond a buffer count in losses; stress is capped at 1.
+    at default only. Losses beyond a buffer count in losses; stress is capped at 1. With margins only, every
+    number is the median over reconstructed networks (maximum entropy, and minimum density several times), and
+    what contagion adds has its lowest and highest beside it.
     """
+    import numpy as np
+
     from guanlan.market_tables import write_rows
     from guanlan.network_tables import read_network, read_sheet, scenarios
 
     sheet = read_sheet(balance_sheets)
     buffer, weight = sheet.column("buffer"), sheet.column("weight", 1.0)
-    _, network = read_network(exposures, sheet.institutions)
+    if exposures is not None and margins is None:
+        networks = [read_network(exposures, sheet.institutions)[1]]
+    elif margins is not None and exposures is None:
+        networks = _reconstructed(margins, sheet, reconstructions)
+    else:
+        raise InputError("give either --exposures (a network) or --margins (each institution's totals)")
     shocks = scenarios(shock or ["all"], sheet.institutions)
     losses = sheet.column("external_assets") if shock_on == "external-assets" else None
-    spread = _in_words(_method(method), network, buffer, weight, recovery, len(shocks))
+    spreads = [_in_words(_method(method), n, buffer, weight, recovery, len(shocks)) for n in networks]
 
     def rows() -> Iterator[Row]:
         for start in range(0, len(shocks), BATCH):
@@ -73,18 +89,48 @@ def contagion(
             shares = _stacked(part)
             if losses is not None:
                 shares = _relative(shares * losses[:, None], buffer)
-            end = _in_words(spread, shares)
-            totals = [
-                end.original_stress.tolist(),
-                end.additional_stress.tolist(),
-                end.original_losses.tolist(),
-                end.additional_losses.tolist(),
-                end.additional_defaults.tolist(),
-            ]
-            for scenario, *values in zip(part, *totals, strict=True):
-                yield {"scenario": scenario.name, **dict(zip(TOTALS, values, strict=True))}
+            totals = np.array([_totals(_in_words(spread, shares)) for spread in spreads])
+            for column, scenario in enumerate(part):
+                yield {"scenario": scenario.name, **_cells(totals[:, :, column])}
 
     write_rows(rows(), output, out)
+
+
+def _totals(end: Any) -> list[Any]:
+    return [getattr(end, name) for name in TOTALS]
+
+
+def _cells(totals: Matrix) -> Row:
+    """One scenario's totals (networks × totals) as cells; with several networks, the range of what is added."""
+    import numpy as np
+
+    middle = np.median(totals, axis=0)
+    cells: dict[str, str | float | int | None] = dict(zip(TOTALS, middle.tolist(), strict=True))
+    if middle[-1].is_integer():
+        cells[TOTALS[-1]] = int(middle[-1])
+    if len(totals) > 1:
+        for column, name in enumerate(TOTALS):
+            if name.startswith("additional"):
+                cells[f"{name}_low"] = float(totals[:, column].min())
+                cells[f"{name}_high"] = float(totals[:, column].max())
+    return cells
+
+
+def _reconstructed(margins: Path, sheet: Sheet, count: int) -> list[Any]:
+    """Return networks that have the margins, in the order of the balance sheets."""
+    import numpy as np
+
+    from guanlan.network_tables import read_sheet
+    from systemic.network.reconstruction import max_entropy, min_density
+
+    given = read_sheet(margins)
+    missing = sorted(set(given.institutions) ^ set(sheet.institutions))
+    if missing:
+        raise InputError(f"{margins} and the balance sheets differ in institutions: {', '.join(missing[:5])}")
+    order = np.array([given.institutions.index(code) for code in sheet.institutions], dtype=np.int64)
+    lent, owed = given.column("assets")[order], given.column("liabilities")[order]
+    drawn = [_in_words(min_density, lent, owed, seed) for seed in range(count)]
+    return [_in_words(max_entropy, lent, owed), *drawn]
 
 
 def _method(name: str) -> Callable[..., Callable[[Matrix], Any]]:

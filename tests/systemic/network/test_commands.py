@@ -143,3 +143,30 @@ def test_mistakes_are_one_sentence(
     with pytest.raises(InputError, match=message) as caught:
         contagion(files, *args)
     assert "\n" not in str(caught.value)
+
+
+def test_margins_alone_give_a_range(files: dict[str, str]) -> None:
+    """A lends 9, B and C borrow 5 and 4 of it: only one network is possible, so the range is a point."""
+    folder = Path(files["folder"])
+    (folder / "margins.csv").write_text("institution,assets,liabilities\nC,0,4\nA,9,0\nB,0,5\n", encoding="utf-8")
+    found = rows(
+        "contagion", "--margins", str(folder / "margins.csv"), "--balance-sheets", files["sheet"], "--shock", "B=1"
+    )
+    assert float(found[0]["additional_losses"]) == pytest.approx(5.0)
+    assert found[0]["additional_losses_low"] == found[0]["additional_losses_high"] == found[0]["additional_losses"]
+    assert found[0]["additional_defaults"] == "0"
+
+
+def test_margins_of_many_give_a_range_around_the_middle(files: dict[str, str]) -> None:
+    folder = Path(files["folder"])
+    (folder / "margins.csv").write_text("institution,assets,liabilities\nA,9,6\nB,4,5\nC,3,5\n", encoding="utf-8")
+    found = rows("contagion", "--margins", str(folder / "margins.csv"), "--balance-sheets", files["sheet"])
+    for row in found:
+        low, middle, high = (float(row[f"additional_stress{end}"]) for end in ("_low", "", "_high"))
+        assert low <= middle <= high
+    assert any(float(row["additional_losses_low"]) < float(row["additional_losses_high"]) for row in found)
+
+
+def test_exposures_or_margins_but_not_both(files: dict[str, str]) -> None:
+    with pytest.raises(InputError, match="either --exposures"):
+        rows("contagion", "--balance-sheets", files["sheet"])

@@ -20,6 +20,7 @@ from guanlan.synthetic.network import INSTRUMENTS, connect
 from guanlan.synthetic.panels import FORMS, Panel, schedule
 from guanlan.synthetic.plots import plant
 from guanlan.synthetic.population import populate
+from guanlan.synthetic.providers import PROVIDERS, draw_services
 from guanlan.synthetic.shocks import Shocks
 from guanlan.synthetic.timeline import DAY, lay_out, to_date
 from rules.catalogue import Catalogue, load_catalogue
@@ -72,6 +73,7 @@ class Sector:
         self._plan = draw_plan(self.population, grid, self.timeline.reference, rng)
         self._network = connect(self.population, self._loss_capital(capital.tier1_capital), rng)
         self.panels = self._panels(capital, rng)
+        self._services = draw_services(institutions, np.random.default_rng((seed, len(PROVIDERS))))
         self._events = schedule(self.panels, self.catalogue, self.timeline, self._cast, rng)
 
     @property
@@ -111,6 +113,12 @@ class Sector:
             as_of = int(plan.days[step])
             amounts = np.round(network.scaled(plan.lenders[step], borrowers[step]).data, -4).tolist()
             at = int(self.timeline.business_day(as_of, 2)) * DAY + 3600
+            owed: dict[int, list[dict[str, Any]]] = {}
+            for lender, code in enumerate(codes):
+                for k in range(claims.indptr[lender], claims.indptr[lender + 1]):
+                    if amounts[k] > 0:
+                        entry = {"counterparty": code, "amount": amounts[k], "instrument": instruments[k]}
+                        owed.setdefault(int(claims.indices[k]), []).append(entry)
             for lender, code in enumerate(codes):
                 span = range(claims.indptr[lender], claims.indptr[lender + 1])
                 yield {
@@ -123,6 +131,8 @@ class Sector:
                         for k in span
                         if amounts[k] > 0
                     ],
+                    "borrowings": owed.get(lender, []),
+                    "services": self._services[lender],
                 }
 
     def _loss_capital(self, tier1: Floats) -> Floats:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 
 import holidays
 
-from rules.catalogue import Form
+from rules.catalogue import DEADLINE, Form
 
 DAY = 86_400
-_DEADLINE = re.compile(r"\s*(\d{1,3})\s*(bd|d|h)\s*\Z")
 LONGEST_YEARS = 5
 """A yearly form with the longest deadline that can be written, 999 days, was due for a year this far back."""
 _MONTHS = {"monthly": 1, "quarterly": 3, "half-yearly": 6, "yearly": 12}
@@ -50,7 +48,7 @@ def format_instant(instant: int) -> str:
 
 def has_deadline(form: Form) -> bool:
     """Whether the form has a deadline that this module understands."""
-    return form.frequency != "intraday" and _DEADLINE.match(form.deadline) is not None
+    return form.frequency != "intraday" and DEADLINE.fullmatch(form.deadline) is not None
 
 
 def due(form: Form, as_of: date, country: str = "CN") -> int:
@@ -58,7 +56,7 @@ def due(form: Form, as_of: date, country: str = "CN") -> int:
 
     "15bd" counts business days of `country`'s calendar, "20d" days, "6h" hours after the as-of day's end.
     """
-    match = _DEADLINE.match(form.deadline)
+    match = DEADLINE.fullmatch(form.deadline)
     if match is None:
         raise ValueError(f"the form {form.id!r} has no deadline")
     count, unit = int(match.group(1)), match.group(2)

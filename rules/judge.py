@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rules.context import Context, World
 from rules.fold import Fold, Records
+from rules.operations import number as number_at
 from rules.operations import truth
 from rules.plan import Node, Rule, walk
 from rules.store import NEVER, Bools, Ints, Longs
@@ -164,7 +165,8 @@ class Judge:
 
 
 def _reasons(rule: Rule, context: Context) -> Iterable[tuple[str, Bools]]:
-    columns = {n.id: n for node in _conditions(rule) for n in walk(node) if n.op == "column"}.values()
+    nodes = {n.id: n for node in _conditions(rule) for n in walk(node)}.values()
+    columns = [node for node in nodes if node.op == "column"]
     filed = {form: context.filing(form)[1] for form in {str(n.params[0]) for n in columns}}
     yield (
         "not filed",
@@ -177,6 +179,10 @@ def _reasons(rule: Rule, context: Context) -> Iterable[tuple[str, Bools]]:
         blank = np.isnan(store.values[store.column[indicator]][slots, context.rows])
         yield "not reported", blank
         yield "too old", ~blank & np.isnan(context.column(form, indicator))
+    for node in nodes:
+        if node.op == "divide":
+            parts_known = ~np.isnan([number_at(arg, context) for arg in node.args]).any(axis=0)
+            yield "divided by zero", parts_known & np.isnan(number_at(node, context))
 
 
 def _conditions(rule: Rule) -> list[Node]:

@@ -182,6 +182,8 @@ class Reader:
         names = list(known)
         for key in [key for key in self.data if key not in names][:MAX_UNKNOWN]:
             fix = nearest(key, names) or f"known: {', '.join(names)}"
+            if self.data[key].data is None and not key.isidentifier():
+                fix = "a comma inside {…} starts a new key: put the text in quotes"
             self.problem(self.value.key_places[key], "unknown-key", f"{self.what} has no key {short(key)}", fix)
 
     def text(self, key: str, default: str | None = None) -> str:

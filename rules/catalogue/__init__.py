@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rules.problems import NOWHERE, CatalogueError, ConfigError, Place, Problem, nearest
+from rules.problems import NOWHERE, CatalogueError, ConfigError, Place, Problem, nearest, short
 from rules.source import Reader, SourceProblem, Value, parse_yaml
 
 HERE = Path(__file__).parent
@@ -23,6 +24,8 @@ FREQUENCY_DAYS = {
     "half-yearly": 184.0,
     "yearly": 366.0,
 }
+MAX_HORIZON = 400
+DEADLINE = re.compile(r"\s*(\d{1,3})\s*(bd|d|h)\s*")
 UNITS = ("ratio", "currency", "count", "days", "hours", "minutes", "score", "years")
 DIRECTIONS = ("higher", "lower", "none")
 
@@ -193,13 +196,22 @@ def _read(root: Value, problems: list[Problem]) -> Catalogue:
 def _form(value: Value, problems: list[Problem]) -> Form:
     r = Reader(value, problems, "a form")
     r.only(("id", "title", "frequency", "deadline", "grace_days", "horizon", "types"))
+    horizon = r.number("horizon", 8)
+    if horizon not in range(1, MAX_HORIZON + 1):
+        r.problem(r.place("horizon"), "shape", f"'horizon' must be a whole number of dates, 1 to {MAX_HORIZON}")
+        horizon = 8
+    if r.number("grace_days", 0.0) < 0:
+        r.problem(r.place("grace_days"), "shape", "'grace_days' can't be negative")
+    deadline = r.text("deadline", "")
+    if deadline and not DEADLINE.fullmatch(deadline):
+        r.problem(r.place("deadline"), "shape", f"'deadline' can't be {short(deadline)}", "as in 15bd, 20d or 6h")
     return Form(
         id=r.text("id"),
         title=r.words("title"),
         frequency=r.choice("frequency", FREQUENCY_DAYS, "quarterly"),
-        deadline=r.text("deadline", ""),
+        deadline=deadline,
         grace_days=r.number("grace_days", 0.0),
-        horizon=int(r.number("horizon", 8)),
+        horizon=int(horizon),
         types=tuple(r.strings("types")),
     )
 

@@ -61,9 +61,9 @@ INEQUALITIES = st.sampled_from(["<", "<=", ">", ">="])
 LEVELS = ("watch", "warning", "critical")
 
 
-def catalogue() -> Catalogue:
-    """The catalogue above."""
-    return parse_catalogues([(CATALOGUE, "generated")])
+def catalogue(horizon: int = 60) -> Catalogue:
+    """The catalogue above; the horizon is longer than any history that is generated unless told otherwise."""
+    return parse_catalogues([(CATALOGUE.replace("horizon: 60", f"horizon: {horizon}"), "generated")])
 
 
 Texts = SearchStrategy[str]
@@ -249,12 +249,12 @@ class World:
         return f"World of\n{self.text}"
 
 
-def world(rule_list: Sequence[dict[str, object]]) -> World:
+def world(rule_list: Sequence[dict[str, object]], horizon: int = 60) -> World:
     """Compile rules given as data; windows inside windows may look too far, and then it is another example."""
     text = yaml.safe_dump(
         {"pack": "generated", "version": "1", "rules": list(rule_list)}, sort_keys=False, width=10_000
     )
-    known = catalogue()
+    known = catalogue(horizon)
     try:
         program = compile_packs([PackText(text, "generated.yaml")], known)
     except PackError as err:
@@ -267,6 +267,11 @@ def world(rule_list: Sequence[dict[str, object]]) -> World:
 def worlds(most: int = 3) -> SearchStrategy[World]:
     """Worlds of one to `most` rules."""
     return rules(most).map(world)
+
+
+def tight_worlds() -> SearchStrategy[World]:
+    """Worlds that keep no more dates than rules look back over."""
+    return rules().map(lambda made: world(made, horizon=1))
 
 
 def batches(engine: Engine, found: Sequence[Filing]) -> list[FormBatch]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from streams.daemon import free_port
@@ -79,12 +81,14 @@ def test_missing_topics_are_named_with_the_command(field: Field) -> None:
 @pytest.mark.needs("kafka")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_worker_in_order(field: Field, number: signal.Signals) -> None:
-    """Exit code 0, and what was read is committed."""
+    """Exit code 0, and everything that was judged is committed."""
     wide, records = load(institutions=5, filings=200)
     field.prepare(wide.institutions)
     worker = field.start_worker(wide)
+    (address,) = re.findall(r"http://\S+/metrics", worker.log.read_text(encoding="utf-8"))
     field.send(records)
-    wait_until(lambda: field.read("alerts"))
+    judged = f'guanlan_filings_accepted_total{{form="wide.d"}} {len(records):.1f}'
+    wait_until(lambda: judged in httpx.get(address).text)
     os.kill(worker.pid, number)
     assert worker.wait() == 0
     assert field.caught_up()

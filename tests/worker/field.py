@@ -228,14 +228,14 @@ PASSED_ON = (
 )
 
 
-async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 180.0) -> None:
     """Wait until something is true; fail after `seconds`."""
     async with asyncio.timeout(seconds):
         while not await asyncio.to_thread(condition):
             await asyncio.sleep(0.1)
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 300.0) -> None:
     """Wait until something is true; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

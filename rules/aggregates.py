@@ -190,7 +190,8 @@ def _trimmed(values: list[Floats], inside: Bools, members: Ints, asking: Ints) -
     if not len(known):
         return float("nan")
     low, high = np.quantile(known, (TRIM, 1 - TRIM))
-    return float(known[(known >= low) & (known <= high)].mean())
+    inner = known[(known >= low) & (known <= high)]
+    return float(inner.mean() if len(inner) else known.mean())
 
 
 @aggregate("peer_percentile")

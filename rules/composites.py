@@ -14,6 +14,8 @@ MAX_DEEP = 50
 def composed(rules: Sequence[Rule], places: Mapping[str, Place], problems: list[Problem]) -> list[Rule]:
     """Return the rules with the dates and triggers of those they ask for, and ranks to judge them in order.
 
+    Who asks a rule across institutions is judged like it: together, when a batch is done.
+
     A circle, a mix of the two agents, and a mix of deadlines and filed values are reported in `problems`.
     """
     done: dict[str, Rule] = {}
@@ -59,6 +61,7 @@ def _resolve(
             forms=forms,
             triggers=rule.triggers.union(*(a.triggers for a in asked)),
             clocks=clocks,
+            across=tuple(dict.fromkeys([*rule.across, *(node for a in asked for node in a.across)])),
             placement=asked[0].placement,
             rank=1 + max(a.rank for a in asked),
         ),

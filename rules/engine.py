@@ -413,25 +413,20 @@ class Engine:
         return "/".join(map(str, known))
 
     def _date_system(self, touched: Mapping[str, set[int]]) -> None:
-        """Give the system's own row the dates touched, as filings without values, so that it is judged at them."""
+        """Give the system's own row the dates touched, as filings without values, so that it is judged at them.
+
+        What it has filed itself stays: its measures belong to the same forms as those of institutions.
+        """
         row = self._rows.get(SYSTEM)
         if row is None:
             return
         rows = np.array([row], np.int32)
         for form, dates in touched.items():
             store = self.world.stores[form]
-            for date in sorted(dates):
-                same = store.as_of[:, row] == date
-                revision = store.revision[same.argmax(), row] + 1 if same.any() else 0
-                blank = [np.full((len(names), 1), np.nan) for names in (store.kept, store.last)]
-                store.place(
-                    rows,
-                    np.array([date], np.int64),
-                    np.array([revision], np.int32),
-                    np.array([-1], np.int64),
-                    blank[0],
-                    blank[1],
-                )
+            new = np.array(sorted(dates.difference(store.as_of[:, row].tolist())), np.int64)
+            blank = [np.full((len(names), 1), np.nan) for names in (store.kept, store.last)]
+            for date in new:
+                store.place(rows, date[None], np.zeros(1, np.int32), np.full(1, -1, np.int64), *blank)
 
     def _edge(self, form: str, rows: Ints) -> Longs:
         """The oldest as-of date of the form at which a filing still changes states."""

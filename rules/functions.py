@@ -386,7 +386,10 @@ def peer_median(c: Compiler, call: Call) -> Node:
 
 @function("peer_mean(x, by=peer_group)")
 def peer_mean(c: Compiler, call: Call) -> Node:
-    """Mean of x in the peer group without what lies outside its 5 % and 95 % quantiles, as in the UBPR."""
+    """Mean of x in the peer group without what lies outside its 5 % and 95 % quantiles, as in the UBPR.
+
+    Of two peers, which both lie outside, it is the plain mean; coverage as for group_sum.
+    """
     return _of_number(c, call, default_by="peer_group")
 
 

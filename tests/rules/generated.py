@@ -17,7 +17,7 @@ from hypothesis import reject
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from rules.catalogue import Catalogue, parse_catalogues
+from rules.catalogue import SYSTEM, Catalogue, parse_catalogues
 from rules.engine import Engine, FormBatch
 from rules.pack import PackText, Program, compile_packs
 from rules.problems import PackError
@@ -48,10 +48,11 @@ DATES = {
     "fast": [*range(88, 94), *range(178, 182)],
 }
 INSTITUTIONS = (
-    Institution("B1", {"en": "First"}, type="bank", region="north", dsib_bucket=2),
-    Institution("R2", {"en": "Second"}, type="rural", region="south"),
-    Institution("N3", {"en": "Third"}, type="insurer", region="north"),
+    Institution("B1", {"en": "First"}, type="bank", region="north", peer_group="small", dsib_bucket=2),
+    Institution("R2", {"en": "Second"}, type="rural", region="south", peer_group="small"),
+    Institution("N3", {"en": "Third"}, type="insurer", region="north", peer_group="large"),
 )
+SECTOR = (*INSTITUTIONS, Institution(SYSTEM))
 EIGHTHS = st.integers(-8, 16).map(lambda n: n / 8)
 SOMETIMES = st.integers(-8, 20).map(lambda n: n / 8 if n <= 16 else None)
 MISSES = st.sampled_from([0.01371, -0.2317, 0.5519, 1.0133])
@@ -233,6 +234,50 @@ def in_order(found: Sequence[Filing]) -> list[Filing]:
     return [_arriving(Filing(f.institution, f.form, f.as_of, f.values), position) for position, f in enumerate(rising)]
 
 
+BY = st.sampled_from(["", "", ", by=region", ", by=type", ", by=peer_group"])
+
+
+def across() -> Texts:
+    """Conditions on values over institutions."""
+    x, c = exact(1), condition(0)
+    alike = st.one_of(
+        _made("{}({}{})", st.sampled_from(["group_sum", "group_mean", "peer_median", "peer_mean"]), x, BY),
+        _made("{}({}{})", st.sampled_from(["share", "peer_percentile", "peer_rank"]), x, BY),
+        _made("weighted_mean({}, {}{})", x, x, BY),
+        _made("count({}{})", c, BY),
+        _made("share_of({}, abs({}){})", c, x, BY),
+        _made("lag(group_mean({}), 1)", x),
+    )
+    rounded = _made("{}({}{})", st.sampled_from(["hhi", "peer_zscore"]), x, BY)
+    return st.one_of(
+        _made("{} {} {}", alike, INEQUALITIES, EIGHTHS),
+        _made("{} {} {}", alike, INEQUALITIES, EIGHTHS),
+        _made("{} {} {}", rounded, INEQUALITIES, MISSES),
+        _made("({} {} {} {} {})", alike, INEQUALITIES, EIGHTHS, st.sampled_from(["and", "or"]), c),
+    )
+
+
+@st.composite
+def sectors(draw: st.DrawFn) -> World:
+    """Worlds of rules that look across institutions, of single ones and of the system."""
+    found: list[dict[str, object]] = []
+    for number in range(draw(st.integers(1, 2))):
+        names = draw(st.lists(st.sampled_from(LEVELS), min_size=1, max_size=2, unique=True))
+        rule: dict[str, object] = {
+            "id": f"r{number}",
+            "scope": draw(st.sampled_from(["institution", "system"])),
+            "levels": {name: draw(across()) for name in names},
+        }
+        if draw(st.booleans()):
+            rule["for"] = draw(SPANS)
+        if draw(st.booleans()):
+            rule["clear"] = draw(across())
+        found.append(rule)
+    if draw(st.booleans()):
+        found.append({"id": "asking", "scope": found[0]["scope"], "levels": {"watch": "firing('r0')"}})
+    return world(found)
+
+
 @dataclass(frozen=True)
 class World:
     """Generated rules, compiled for the engine and read by the reference."""
@@ -242,8 +287,8 @@ class World:
     reference: Reference
 
     def engine(self) -> Engine:
-        """A fresh engine that knows the institutions."""
-        return Engine(self.program, INSTITUTIONS)
+        """A fresh engine that knows the institutions, and the system."""
+        return Engine(self.program, SECTOR)
 
     def __repr__(self) -> str:
         return f"World of\n{self.text}"
@@ -261,7 +306,7 @@ def world(rule_list: Sequence[dict[str, object]], horizon: int = 60) -> World:
         if all(problem.check == "too-far" for problem in err.problems):
             reject()
         raise
-    return World(text, program, Reference([text], known, INSTITUTIONS))
+    return World(text, program, Reference([text], known, SECTOR))
 
 
 def worlds(most: int = 3) -> SearchStrategy[World]:

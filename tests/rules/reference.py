@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from rules.catalogue import FREQUENCY_DAYS, Catalogue
+from rules.catalogue import FREQUENCY_DAYS, SYSTEM, Catalogue
 from rules.expressions import (
     Binary,
     Call,
@@ -88,6 +88,7 @@ class PlainRule:
     clear: Expression | None
     hold: tuple[int, int]
     clear_hold: tuple[int, int]
+    scope: str
     forms: list[str] = field(default_factory=list)
 
 
@@ -119,17 +120,28 @@ class Reference:
 
     def value(self, source: str, institution: str, filings: Iterable[Filing], at: int) -> Answer:
         """Return an expression's value for an institution as of a date."""
-        subject = _Subject(self, self.institutions[institution], _history(filings, institution))
-        return subject.evaluate(parse(source), at)
+        return self._subjects(filings)[institution].evaluate(parse(source), at)
+
+    def _subjects(self, filings: Iterable[Filing]) -> dict[str, _Subject]:
+        """Every institution with its history, and the system, to which every date of anybody belongs."""
+        known = list(filings)
+        sector: dict[str, _Subject] = {}
+        for code, institution in self.institutions.items():
+            if code != SYSTEM:
+                sector[code] = _Subject(self, institution, _history(known, code), sector)
+        if SYSTEM not in self.institutions:
+            return sector
+        dates = _history([Filing(SYSTEM, f.form, f.as_of, {}) for f in known], SYSTEM)
+        return {**sector, SYSTEM: _Subject(self, self.institutions[SYSTEM], dates, sector)}
 
     def _paths(self, filings: Iterable[Filing]) -> dict[tuple[str, str], list[tuple[int, State]]]:
-        known = list(filings)
-        found = {}
-        for institution in self.institutions.values():
-            subject = _Subject(self, institution, _history(known, institution.code))
-            for rule in self.rules.values():
-                found[rule.id, institution.code] = subject.path(rule)
-        return found
+        subjects = self._subjects(filings)
+        return {
+            (rule.id, code): subject.path(rule)
+            for rule in self.rules.values()
+            for code, subject in subjects.items()
+            if (code == SYSTEM) == (rule.scope == "system")
+        }
 
     def expand(self, tree: Expression) -> Iterator[Expression]:
         """Yield the tree's parts, and those of the formulas that it names."""
@@ -177,6 +189,7 @@ def _rule(data: dict[str, Any]) -> PlainRule:
         clear=clear,
         hold=_span(data["for"]) if "for" in data else (1, 0),
         clear_hold=clear_hold,
+        scope=data.get("scope", "institution"),
     )
 
 
@@ -227,6 +240,7 @@ class _Subject:
     reference: Reference
     institution: Institution
     history: dict[str, dict[int, Filing]]
+    sector: dict[str, _Subject]
     paths: dict[str, list[tuple[int, State]]] = field(default_factory=dict)
 
     def newest(self, form: str, at: float) -> list[int]:
@@ -326,6 +340,8 @@ class _Subject:
                 chosen = self.evaluate(condition, at)
                 return None if chosen is None else self.evaluate(then if chosen else otherwise, at)
             case Call():
+                if tree.function in AGGREGATES:
+                    return self.aggregate(tree, at)
                 return FUNCTIONS[tree.function](self, tree.args, at)
 
     def number(self, tree: Expression, at: float) -> float | None:
@@ -357,6 +373,41 @@ class _Subject:
         equal = [_compare(item, "==", option) for option in options]
         found = True if True in equal else None if None in equal else False
         return None if found is None else found is not tree.negated
+
+    def aggregate(self, tree: Call, at: float) -> float | None:
+        """A value over institutions: of all, or of those that share an attribute with this one."""
+        by = "peer_group" if tree.function.startswith("peer_") else ""
+        by = _text(tree.options[0][1]) if tree.options else by
+        forms = sorted({form for arg in tree.args for form in self.reference.forms(arg)})
+        expected = {code for code, s in self.sector.items() if any(s.reports(form, at) for form in forms)}
+        filed = {code for code in expected if all(self.has_filed(code, form, at) for form in forms)}
+        group = [c for c, s in self.sector.items() if not by or getattr(s.institution, by) == self.attribute(by)]
+        if not expected.intersection(group) or len(filed.intersection(group)) < 0.8 * len(expected.intersection(group)):
+            return None
+        values = []
+        for code in group:
+            found = [self.sector[code].evaluate(arg, at) if code in filed else None for arg in tree.args]
+            if None not in found:
+                values.append((code, [float(x) for x in found if x is not None]))
+        return AGGREGATES[tree.function]([v for _, v in values], dict(values).get(self.institution.code))
+
+    def attribute(self, by: str) -> str:
+        """This institution's value of a text attribute."""
+        return str(getattr(self.institution, by))
+
+    def reports(self, form: str, at: float) -> bool:
+        """Whether it has filed the form within two periods and the grace."""
+        frequency = FREQUENCY_DAYS[self.reference.catalogue.forms[form].frequency]
+        dates = self.newest(form, at)
+        return bool(dates) and at - dates[0] <= self.validity(form) + int(frequency * DAY)
+
+    def has_filed(self, code: str, form: str, at: float) -> bool:
+        """Whether an institution's filing counts: one of this very date where anybody has one, else a valid one."""
+        newest = {c: s.newest(form, at)[0] for c, s in self.sector.items() if s.reports(form, at)}
+        if code not in newest:
+            return True
+        exact = any(s.newest(form, at)[:1] == [at] for s in self.sector.values())
+        return newest[code] == at if exact else at - newest[code] <= self.validity(form)
 
     def window(self, tree: Expression, span: Expression, at: float) -> list[tuple[int, float | None]] | None:
         """(date, value) of the window's filings, newest first; None where it holds too little to speak."""
@@ -611,3 +662,98 @@ def _firing(s: _Subject, args: Args, at: float) -> Answer:
     wanted = LEVELS.index(_text(args[1])) if len(args) > 1 else 1
     past = [state for date, state in s.path(s.reference.rules[_text(args[0])]) if date <= at]
     return bool(past) and past[-1].level >= wanted
+
+
+Members = list[list[float]]
+AGGREGATES: dict[str, Callable[[Members, list[float] | None], float | None]] = {}
+"""From the arguments' values of every member that has them all, and the asking institution's own (None: missing)."""
+
+
+def _aggregate(name: str) -> Callable[[Callable[[Members, list[float] | None], float | None]], None]:
+    def register(compute: Callable[[Members, list[float] | None], float | None]) -> None:
+        AGGREGATES[name] = compute
+
+    return register
+
+
+def _firsts(members: Members) -> list[float]:
+    return [values[0] for values in members]
+
+
+@_aggregate("group_sum")
+def _group_sum(members: Members, own: list[float] | None) -> float | None:
+    return sum(_firsts(members)) if members else None
+
+
+@_aggregate("group_mean")
+def _group_mean(members: Members, own: list[float] | None) -> float | None:
+    return sum(_firsts(members)) / len(members) if members else None
+
+
+@_aggregate("weighted_mean")
+def _weighted_mean(members: Members, own: list[float] | None) -> float | None:
+    return _arithmetic("/", sum(x * w for x, w in members), sum((w for _, w in members), 0.0))
+
+
+@_aggregate("hhi")
+def _hhi(members: Members, own: list[float] | None) -> float | None:
+    total = sum(_firsts(members))
+    return sum((x / total) ** 2 for x in _firsts(members)) if total > 0 else None
+
+
+@_aggregate("count")
+def _count_of(members: Members, own: list[float] | None) -> float | None:
+    return sum(_firsts(members), 0.0)
+
+
+@_aggregate("share_of")
+def _share_of(members: Members, own: list[float] | None) -> float | None:
+    total = sum(weight for _, weight in members)
+    return sum(weight for holds, weight in members if holds) / total if total > 0 else None
+
+
+@_aggregate("share")
+def _share(members: Members, own: list[float] | None) -> float | None:
+    total = sum(_firsts(members))
+    return own[0] / total if own and total > 0 else None
+
+
+@_aggregate("peer_median")
+def _peer_median(members: Members, own: list[float] | None) -> float | None:
+    return statistics.median(_firsts(members)) if members else None
+
+
+@_aggregate("peer_mean")
+def _peer_mean(members: Members, own: list[float] | None) -> float | None:
+    """Of three peers the middle one, of two or one their mean; the generated sectors have no more."""
+    values = sorted(_firsts(members))
+    assert len(values) <= 3
+    if not values:
+        return None
+    inner = (
+        values if len(set(values)) == 1 else [v for v in values if values.count(v) > 1 or v == values[len(values) // 2]]
+    )
+    return _mean(inner if len(values) == 3 else values)
+
+
+@_aggregate("peer_percentile")
+def _peer_percentile(members: Members, own: list[float] | None) -> float | None:
+    if own is None:
+        return None
+    below = sum(x < own[0] for x in _firsts(members))
+    equal = sum(x == own[0] for x in _firsts(members))
+    return (below + 0.5 * equal) / len(members)
+
+
+@_aggregate("peer_rank")
+def _peer_rank(members: Members, own: list[float] | None) -> float | None:
+    return None if own is None else 1.0 + sum(x > own[0] for x in _firsts(members))
+
+
+@_aggregate("peer_zscore")
+def _peer_zscore(members: Members, own: list[float] | None) -> float | None:
+    if own is None:
+        return None
+    centre = statistics.median(_firsts(members))
+    spread = 1.4826 * statistics.median(abs(x - centre) for x in _firsts(members))
+    return _arithmetic("/", own[0] - centre, spread)

@@ -6,7 +6,7 @@ comparison. What rounds (deviations, slopes, smoothing) is compared only with nu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -188,18 +188,20 @@ def rules(draw: st.DrawFn, most: int = 3) -> list[dict[str, object]]:
     return found
 
 
-def filings(most: int = 30, institutions: int = 2, revisions: int = 2) -> SearchStrategy[list[Filing]]:
+def filings(
+    most: int = 30, institutions: int = 2, revisions: int = 2, dates: Mapping[str, Sequence[int]] = DATES
+) -> SearchStrategy[list[Filing]]:
     """Filings, no two of one form, date and revision, in an order that is the order of arrival."""
     reported = {form: catalogue().reported(form) for form in DATES}
 
     @st.composite
     def one(draw: st.DrawFn) -> Filing:
-        form = draw(st.sampled_from(list(DATES)))
+        form = draw(st.sampled_from(list(dates)))
         values = {name: draw(SOMETIMES) for name in reported[form]}
         return Filing(
             institution=INSTITUTIONS[draw(st.integers(0, institutions - 1))].code,
             form=form,
-            as_of=draw(st.sampled_from(DATES[form])) * DAY,
+            as_of=draw(st.sampled_from(dates[form])) * DAY,
             values=values,
             revision=draw(st.sampled_from([0, *range(revisions + 1)])),
         )
@@ -239,7 +241,8 @@ BY = st.sampled_from(["", "", ", by=region", ", by=type", ", by=peer_group"])
 
 def across() -> Texts:
     """Conditions on values over institutions."""
-    x, c = exact(1), condition(0)
+    plain = st.sampled_from(["a", "b", "m"])
+    x, c = st.one_of(plain, plain, exact(1)), st.one_of(_made("{} > {}", plain, EIGHTHS), condition(0))
     alike = st.one_of(
         _made("{}({}{})", st.sampled_from(["group_sum", "group_mean", "peer_median", "peer_mean"]), x, BY),
         _made("{}({}{})", st.sampled_from(["share", "peer_percentile", "peer_rank"]), x, BY),

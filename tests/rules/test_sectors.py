@@ -20,7 +20,8 @@ from tests.rules.reference import Filing
 from tests.rules.test_agreement import expected, standing
 from tests.rules.test_arrival import arriving_as
 
-FILINGS = filings(institutions=3)
+FILINGS = filings(institutions=3, dates={"slow": [90, 180, 270], "mid": [90, 180], "fast": [90, 91]})
+"""Few dates, so that enough institutions file for the same one."""
 
 
 @given(sectors(), FILINGS)

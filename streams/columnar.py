@@ -36,6 +36,7 @@ FETCH_WAIT_MS = 100
 INTERNALS: Mapping[str, tuple[str, ...]] = {
     "mode.services:Service": ("_crashed", "crash", "crash_reason", "crashed"),
     "faust.app.base:App": (
+        "_consumer_wait_empty",
         "_new_transport",
         "_on_partitions_revoked",
         "_stop_consumer",
@@ -243,7 +244,6 @@ class ColumnarConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let agents finish, checkpoint, commit; then begin a new epoch."""
         await super().on_partitions_revoked(revoked)
-        await self.force_commit()
         self.epoch += 1
         self.progress.clear()
         self.recovered.clear()
@@ -311,6 +311,11 @@ class ColumnarApp(faust.App):
     async def until_crashed(self) -> None:
         """Wait until a part of the app has failed; `crash_reason` tells why."""
         await self._crashed.wait()
+
+    async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
+        await super()._consumer_wait_empty(consumer, logger)
+        # Faust's last commit does nothing when one is under way, which may have begun before the agents were done
+        await consumer.commit()
 
     async def _stop_consumer(self) -> None:
         await super()._stop_consumer()

@@ -293,6 +293,7 @@ class _Base:
             over[certain] = False
             if not over.any():
                 x[:] = trial
+                x[certain] = 1.0
                 return certain
             capped = np.union1d(certain, np.flatnonzero(over))
         else:
@@ -302,6 +303,7 @@ class _Base:
             keep = excess >= 0.0
             if keep.all():
                 x -= self.inverse[:, capped] @ excess
+                x[capped] = 1.0
                 return capped
             capped = capped[keep]
         return capped

@@ -15,23 +15,17 @@ from rules.catalogue import FREQUENCY_DAYS, Catalogue
 from rules.compiler import Compiler, located
 from rules.composites import composed
 from rules.expressions import ExpressionError, parse
+from rules.keys import LADDER, PACK, RULE, SCOPES, STATUSES, names
 from rules.messages import compile_template
 from rules.plan import Level, Node, Piece, Rule, Span, walk
 from rules.problems import CatalogueError, ConfigError, PackError, Place, Problem, nearest, short
 from rules.source import Reader, SourceProblem, Value, parse_yaml
-from rules.transitions import SEVERITIES
 from rules.windows import DAY, parse_span
 
 PACKS = Path(__file__).parent / "packs"
-PACK_KEYS = ("pack", "version", "title", "catalogue", "defaults", "rules", "description")
-RULE_KEYS = (
-    "id", "title", "basis", "scope", "status", "where", "levels", "for", "clear", "message", "action",
-    "deadline", "route", "tags", "note",
-)  # fmt: skip
-DEFAULT_KEYS = ("scope", "where", "status", "for", "clear", "route", "deadline", "tags", "basis")
-SCOPES = ("institution", "system")
-STATUSES = ("shadow", "trial", "live", "retired")
-LADDER = SEVERITIES[1:]
+PACK_KEYS = names(PACK)
+RULE_KEYS = names(RULE)
+DEFAULT_KEYS = names(key for key in RULE if key.default)
 WINDOWED = ("lag", "streak")
 MAX_HISTORY = 4_100
 MAX_PACK = 300_000

@@ -29,6 +29,7 @@ from rules.calendar import format_instant, parse_instant
 from rules.catalogue import Catalogue
 from rules.engine import Engine, FormBatch
 from rules.expressions import ExpressionError, Number, Unary, parse
+from rules.keys import TEST, TESTS, names
 from rules.pack import Program
 from rules.plan import Rule
 from rules.problems import Place, Problem, nearest
@@ -104,7 +105,7 @@ def read_tests(text: str, file: str, program: Program) -> tuple[list[Case], list
     except SourceProblem as err:
         return [], [err.problem]
     top = Reader(root, problems, "a test file")
-    top.only(("pack", "tests"))
+    top.only(names(TESTS))
     cases = [_case(value, program, problems) for value in top.items("tests")]
     return [case for case in cases if case is not None], problems
 
@@ -112,7 +113,7 @@ def read_tests(text: str, file: str, program: Program) -> tuple[list[Case], list
 def _case(value: Value, program: Program, problems: list[Problem]) -> Case | None:
     before = len(problems)
     r = Reader(value, problems, "a test")
-    r.only(("name", "rule", "institution", "institutions", "table"))
+    r.only(names(TEST))
     name, rule = r.text("name"), r.text("rule")
     known = [x.id for x in program.rules]
     if rule and rule not in known:

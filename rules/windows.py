@@ -7,8 +7,10 @@ import re
 from rules.plan import Span
 
 DAY = 86_400
-_FILINGS = re.compile(r"\s*(\d{1,4})\s*filings?\s*\Z")
-_TIME = re.compile(r"\s*(\d{1,5})\s*(d|days?|h|hours?|w|weeks?|min)\s*\Z")
+COUNTED = r"\s*(?!0+\D)(\d{1,4})\s*filings?\s*"
+TIMED = r"\s*(?!0+\D)(\d{1,5})\s*(d|days?|h|hours?|w|weeks?|min)\s*"
+_FILINGS = re.compile(rf"{COUNTED}\Z")
+_TIME = re.compile(rf"{TIMED}\Z")
 _SECONDS = {"d": DAY, "h": 3600, "w": 7 * DAY, "m": 60}
 
 
@@ -21,9 +23,7 @@ def parse_span(text: str) -> Span | None:
     Span(filings=2, seconds=0)
     """
     if match := _FILINGS.match(text):
-        filings = int(match.group(1))
-        return Span(filings=filings) if filings else None
+        return Span(filings=int(match.group(1)))
     if match := _TIME.match(text):
-        seconds = int(match.group(1)) * _SECONDS[match.group(2)[0]]
-        return Span(filings=0, seconds=seconds) if seconds else None
+        return Span(filings=0, seconds=int(match.group(1)) * _SECONDS[match.group(2)[0]])
     return None

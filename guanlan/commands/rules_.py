@@ -77,3 +77,13 @@ def functions() -> None:
 
     for name in sorted(FUNCTIONS):
         typer.echo(f"{FUNCTIONS[name].usage}\n    " + FUNCTIONS[name].doc.replace("\n", "\n  "))
+
+
+@app.command()
+def schema(
+    tests: Annotated[bool, typer.Option("--tests", help="The schema of test files instead.")] = False,
+) -> None:
+    """Print the JSON Schema of packs, for editors."""
+    from rules.schema import as_text, schema_of_packs, schema_of_tests
+
+    typer.echo(as_text(schema_of_tests() if tests else schema_of_packs()), nl=False)

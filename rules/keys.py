@@ -1,0 +1,117 @@
+"""The keys that packs and test files know: one table that the reader, `rules/schema.json` and editors go by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from rules.transitions import SEVERITIES
+
+Kind = Literal[
+    "text", "words", "expression", "clear", "span", "deadline", "id", "choice", "texts", "flag", "number", "date",
+    "mapping", "open", "list", "message", "level",
+]  # fmt: skip
+
+SCOPES = ("institution", "system")
+STATUSES = ("shadow", "trial", "live", "retired")
+LADDER = SEVERITIES[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key: its name, what may stand there, and what an author reads about it.
+
+    kind    text · words (text, or texts by language) · message (words with {expression:format} parts) ·
+            expression · level (an expression, not empty) · clear (expression, then a span) · span · deadline ('5bd') ·
+            id · date (ISO) · choice (of `options`) · texts (one or a list) · flag · number · mapping (of `keys`) ·
+            open (a mapping with any further keys) · list (of mappings of `keys`)
+    default may stand under a pack's `defaults`, for all its rules
+    """
+
+    name: str
+    kind: Kind
+    doc: str
+    required: bool = False
+    default: bool = False
+    options: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    keys: tuple[Key, ...] = ()
+
+
+BASIS = (
+    Key("document", "text", "The law, rule or guideline; null where the rule is somebody's own proposal."),
+    Key("number", "text", "The document's number."),
+    Key("article", "text", "The article or paragraph.", examples=("37",)),
+    Key("verified_on", "date", "When somebody compared the rule with the official text; null while nobody has."),
+    Key("evidence", "text", "How far the levels can be trusted: known, proposal …"),
+)
+LEVELS = (
+    Key("watch", "level", "The lowest level: somebody should look.", examples=("lcr < 120%",)),
+    Key("warning", "level", "The middle level: somebody must act.", examples=("lcr < 105%",)),
+    Key("critical", "level", "The highest level: act now.", examples=("lcr < 100%",)),
+)
+RULE = (
+    Key("id", "id", "The rule's name, for ever; alerts are counted by it.", True, examples=("bank.liquidity.lcr",)),
+    Key("title", "words", "What the rule is called, by language."),
+    Key("basis", "open", "The legal basis, carried on the alert.", default=True, keys=BASIS),
+    Key("scope", "choice", "Whom the rule speaks of: each institution, or the whole system.",
+        default=True, options=SCOPES),
+    Key("status", "choice", "live notifies; shadow and trial are judged and counted; retired is not judged.",
+        default=True, options=STATUSES),
+    Key("where", "expression", "For which institutions; left out, for all.", default=True,
+        examples=("type in BANKS and total_assets >= 200bn",)),
+    Key("levels", "mapping", "The ladder: the highest level that holds wins.", True, keys=LEVELS),
+    Key("for", "span", "How long a level must hold before the alert opens or rises.", default=True,
+        examples=("2 filings", "30d")),
+    Key("clear", "clear", "What must hold, and how long, before severity falls.", default=True,
+        examples=("lcr > 125% for 2 filings",)),
+    Key("message", "message", "What the supervisor reads; {expression:format} inside.",
+        examples=("{institution.name}: LCR {lcr:.1%}",)),
+    Key("action", "words", "What to do, by language."),
+    Key("deadline", "deadline", "By when: business days, days or hours.", default=True, examples=("5bd", "10d", "24h")),
+    Key("route", "text", "Who gets the alert.", default=True),
+    Key("tags", "texts", "Words to find the rule by.", default=True),
+    Key("note", "text", "For authors; not carried on the alert."),
+)  # fmt: skip
+PACK = (
+    Key("pack", "text", "The pack's name.", True),
+    Key("version", "text", "The pack's version, carried on the alert."),
+    Key("title", "words", "What the pack is about, by language."),
+    Key("catalogue", "texts", "The catalogues of indicators that the rules read.", examples=("cn",)),
+    Key("defaults", "mapping", "Keys for every rule that does not say otherwise.",
+        keys=tuple(key for key in RULE if key.default)),
+    Key("rules", "list", "The rules.", True, keys=RULE),
+    Key("description", "words", "More about the pack."),
+)  # fmt: skip
+INSTITUTION = (
+    Key("code", "text", "A, B, … if left out."),
+    Key("name", "words", "Its name, by language."),
+    Key("type", "text", "The type of institution, as in the catalogue's sets.", examples=("city_bank",)),
+    Key("region", "text", "Where it is."),
+    Key("peer_group", "text", "Whom it is compared with."),
+    Key("lei", "text", "Legal entity identifier."),
+    Key("dsib_bucket", "number", "Bucket of systemic importance; 0 for none."),
+    Key("attributes", "open", "Further attributes."),
+)
+TEST = (
+    Key("name", "text", "What the table shows.", True),
+    Key("rule", "text", "The id of the rule that is tested.", True),
+    Key("institution", "mapping", "The one institution that files.", keys=INSTITUTION),
+    Key("institutions", "list", "Several institutions, for rules on peers and the system.", keys=INSTITUTION),
+    Key("table", "text", "Dates down, what is filed across, and behind the bar what must come of it.", True,
+        examples=("as_of       lcr  | level\n2025-03-31  99%  | critical\n",)),
+)  # fmt: skip
+TESTS = (
+    Key("pack", "text", "The pack that the tests belong to."),
+    Key("tests", "list", "The tests.", keys=TEST),
+)
+
+
+def names(keys: Iterable[Key]) -> tuple[str, ...]:
+    """Return the names of the keys, in their order.
+
+    >>> names(LEVELS)
+    ('watch', 'warning', 'critical')
+    """
+    return tuple(key.name for key in keys)

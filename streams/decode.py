@@ -24,6 +24,7 @@ from msgspec.structs import astuple
 
 from rules.catalogue import Catalogue, Form
 from streams.diagnose import diagnose_filing, is_filed, out_of_range
+from streams.encodings import Encoding, Headers, encoding_of, unknown_encoding
 from streams.wire import DAY, Code, Reason, Rejection, Revision, from_seconds, to_seconds
 
 Ints = npt.NDArray[np.int64]
@@ -104,16 +105,25 @@ class Decoder:
         self._parse = msgspec.json.Decoder(_NoForm if kinds is msgspec.NODEFAULT else kinds).decode
         self._times: dict[str, int] = {}
 
-    def decode(self, records: Sequence[bytes | None], keys: Sequence[bytes | None] | None = None) -> Decoded:
+    def decode(
+        self,
+        records: Sequence[bytes | None],
+        keys: Sequence[bytes | None] | None = None,
+        headers: Sequence[Headers] | None = None,
+    ) -> Decoded:
         """Decode a batch; every index is in one of the columns or in `rejected`, and nothing is raised.
 
         With `keys` (the Kafka keys), a record whose key is not its institution's code is refused: it may sit
-        in a partition where its institution's other filings are not.
+        in a partition where its institution's other filings are not. `headers` (the Kafka headers) tell each
+        record's encoding.
         """
         gatherings: dict[str, _Gathering] = {}
         rejected: list[Refused] = []
         parse, plans, max_bytes, seconds = self._parse, self._plans, self.max_bytes, self._seconds
         for index, record in enumerate(records):
+            if headers and headers[index] and encoding_of(headers[index]) is not Encoding.JSON:
+                rejected.append(Refused(index, *unknown_encoding(headers[index])))
+                continue
             try:
                 if record is None or len(record) > max_bytes:
                     raise ValueError

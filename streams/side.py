@@ -25,7 +25,7 @@ from rules.transitions import Transition
 from streams.checkpoint import Keeper, Offsets, Post
 from streams.columnar import RecordBatch, StateTable, yield_to_loop
 from streams.exporter import Snapshot
-from streams.wire import Reason, Rejection, rejection_headers
+from streams.wire import Reason, Rejection, kept_headers, rejection_headers
 
 log = logging.getLogger("guanlan.worker")
 
@@ -60,6 +60,7 @@ class Effects:
         """Send a record's original bytes to the topic for rejected ones, with the reason."""
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         headers = rejection_headers(rejection, record.topic, record.partition, record.offset, at)
+        headers += kept_headers(record.headers)
         self.posts.append(Post(topic, record.key, record.value, headers, bulky=True))
         self.rejected[str(rejection.reason)] += 1
 

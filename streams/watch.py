@@ -120,7 +120,9 @@ class Watch(Side[Filings]):
     def read(self, records: Sequence[ConsumerRecord]) -> Filings:
         """Decode filings into columns."""
         began = time.perf_counter()
-        decoded = self._decoder.decode([r.value for r in records], [r.key for r in records])
+        decoded = self._decoder.decode(
+            [r.value for r in records], [r.key for r in records], [r.headers for r in records]
+        )
         return Filings(records, decoded, time.perf_counter() - began)
 
     def strangers(self, read: Filings) -> bool:

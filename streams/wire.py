@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 DAY = 86_400
+CONTENT_TYPE = "content-type"
 LATEST_REVISION = 2**31 - 1
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d))?", re.ASCII)
@@ -92,6 +93,7 @@ class Reason(StrEnum):
     NOT_JSON = "not_json"
     WRONG_SHAPE = "wrong_shape"
     NOT_FINITE = "not_finite"
+    UNKNOWN_ENCODING = "unknown_encoding"
     UNKNOWN_INSTITUTION = "unknown_institution"
     UNKNOWN_FORM = "unknown_form"
     UNKNOWN_INDICATOR = "unknown_indicator"
@@ -164,6 +166,11 @@ def rejection_headers(
         "rejected_at": rejected_at,
     }
     return [(name, value.encode("utf-8", "backslashreplace")) for name, value in headers.items()]
+
+
+def kept_headers(headers: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Return those headers of a record without which its bytes can't be read."""
+    return [(name, value) for name, value in headers if name.lower() == CONTENT_TYPE]
 
 
 def read_rejection(headers: Sequence[tuple[str, bytes]]) -> dict[str, str]:

@@ -230,6 +230,15 @@ def test_a_key_must_be_the_institution() -> None:
     assert decoded.rejected[0].detail == "the record has the key 'CN002'; it must be the institution, 'CN001'"
 
 
+def test_an_encoding_that_is_not_known_is_refused_by_name() -> None:
+    """The content type in the headers decides; JSON needs none, and what nobody reads is refused."""
+    record = wire(filing())
+    headers = [(), [("content-type", b"application/json")], [("content-type", b"text/csv")], [("traceparent", b"x")]]
+    decoded = DECODER.decode([record] * 4, headers=headers)
+    assert [(r.position, r.reason) for r in decoded.rejected] == [(2, Reason.UNKNOWN_ENCODING)]
+    assert "'text/csv'" in decoded.rejected[0].detail
+
+
 def test_classify_says_nothing_of_a_good_filing() -> None:
     """`classify` gives None for a good filing and the rejection otherwise."""
     assert DECODER.classify(wire(filing())) is None

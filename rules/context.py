@@ -12,22 +12,45 @@ from numpy.typing import NDArray
 from rules.calendar import due, has_deadline
 from rules.catalogue import Catalogue
 from rules.plan import Node, walk
-from rules.store import NEVER, Bools, Floats, FormStore, Ints, Longs
+from rules.store import Bools, Filed, Floats, FormStore, Indices, Ints, Longs, Picker
 
 DAY = 86_400
 
 
-@dataclass(frozen=True, slots=True)
 class Truth:
-    """A three-valued column: `yes` where it holds, `no` where it does not, neither where unknown."""
+    """A three-valued column: `yes` where it holds, `no` where it does not, neither where unknown.
 
-    yes: Bools
-    no: Bools
+    Most conditions are known everywhere: of those only `yes` is stored, and `unknown` is None.
+    """
+
+    __slots__ = ("_everywhere", "_no", "unknown", "yes")
+
+    def __init__(self, yes: Bools, no: Bools) -> None:
+        self.yes = yes
+        self._no: Bools | None = no
+        self.unknown: Bools | None = ~(yes | no)
+        self._everywhere: bool | None = None
+
+    @classmethod
+    def known(cls, yes: Bools, but: Bools | None = None) -> Truth:
+        """Return what holds at `yes` and is known everywhere `but` there, where `yes` is False."""
+        found = cls.__new__(cls)
+        found.yes, found._no, found.unknown, found._everywhere = yes, None, but, None
+        return found
 
     @property
-    def unknown(self) -> Bools:
-        """Where neither is known."""
-        return ~(self.yes | self.no)
+    def no(self) -> Bools:
+        """Where it is known not to hold."""
+        if self._no is None:
+            self._no = ~self.yes if self.unknown is None else ~(self.yes | self.unknown)
+        return self._no
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it holds everywhere."""
+        if self._everywhere is None:
+            self._everywhere = bool(self.yes.all())
+        return self._everywhere
 
 
 Column = Floats | Truth | NDArray[np.int32]
@@ -69,86 +92,104 @@ class World:
         return self.codes.setdefault(text, len(self.codes))
 
 
-@dataclass(slots=True)
 class Context:
     """Rows of institutions, and for each the date `at` (seconds) as of which values are read.
 
-    Results are kept by node, so a shared part of many rules is computed once in a context.
+    Results are kept by node, so a shared part of many rules is computed once in a context. Columns may be views
+    of the stores: they are not written into, and hold until the next filing is placed. `pick` reads columns of
+    all institutions at the rows.
     """
 
-    world: World
-    rows: Ints
-    at: Longs
-    memo: dict[int, Column] = field(default_factory=dict)
-    _slots: dict[str, tuple[NDArray[np.intp], Bools]] = field(default_factory=dict)
-    _fresh: dict[str, Bools] = field(default_factory=dict)
-    _shifts: dict[tuple[str, int, int], tuple[Context, Bools]] = field(default_factory=dict)
+    __slots__ = ("_filed", "_fresh", "_shifts", "_windows", "at", "blanks", "memo", "pick", "rows", "world")
+
+    def __init__(self, world: World, rows: Ints, at: Longs, pick: Picker | None = None) -> None:
+        self.world = world
+        self.rows = rows
+        self.at = at
+        self.pick = pick or Picker(rows)
+        self.memo: dict[int, Column] = {}
+        self.blanks: dict[int, Bools | None] = {}
+        self._filed: dict[str, Filed] = {}
+        self._fresh: dict[str, Bools | None] = {}
+        self._shifts: dict[tuple[str, int], tuple[Context, Bools]] = {}
+        self._windows: dict[tuple[str, int, int], tuple[list[Context], list[Bools] | None]] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def filing(self, form: str) -> tuple[NDArray[np.intp], Bools]:
-        """Slot of each row's newest filing at or before `at`, and whether there is one."""
-        found = self._slots.get(form)
+    def filed(self, form: str) -> Filed:
+        """Where each row's newest filing at or before `at` stands."""
+        found = self._filed.get(form)
         if found is None:
             store = self.world.stores[form]
-            found = self._slots[form] = store.slot(self.rows, store.position(self.rows, self.at))
+            found = self._filed[form] = store.filed(self.pick, store.position(self.pick, self.at))
         return found
+
+    def filing(self, form: str) -> tuple[Indices, Bools]:
+        """Slot of each row's newest filing at or before `at`, and whether there is one."""
+        filed = self.filed(form)
+        return filed.slots, filed.there
 
     def as_of(self, form: str) -> Longs:
         """As-of seconds of that filing; NEVER where there is none."""
-        slots, there = self.filing(form)
-        return np.where(there, self.world.stores[form].as_of[slots, self.rows], NEVER)
+        return self.filed(form).as_of
+
+    def reported(self, form: str, indicator: str) -> Floats:
+        """Values of an indicator in the newest filing, however old it is."""
+        store = self.world.stores[form]
+        return self.filed(form).read(store.values[store.column[indicator]])
 
     def column(self, form: str, indicator: str) -> Floats:
         """Values of an indicator: of the newest filing, if it is not older than the form's validity."""
-        store = self.world.stores[form]
-        slots, _ = self.filing(form)
-        values: Floats = store.values[store.column[indicator]][slots, self.rows]
-        fresh = self.fresh(form)
-        return values if fresh.all() else np.where(fresh, values, np.nan)
+        values, fresh = self.reported(form, indicator), self.fresh(form)
+        return values if fresh is None else np.where(fresh, values, np.nan)
 
-    def fresh(self, form: str) -> Bools:
-        """Whether there is a filing of the form, and the newest is not older than the form's validity."""
-        found = self._fresh.get(form)
-        if found is None:
+    def fresh(self, form: str) -> Bools | None:
+        """Where there is a filing of the form, and the newest is not older than the form's validity.
+
+        None for everywhere.
+        """
+        if form not in self._fresh:
             limit = int(self.world.catalogue.forms[form].validity_days * DAY)
-            slots, there = self.filing(form)
-            age = self.at - self.world.stores[form].as_of[slots, self.rows]
-            found = self._fresh[form] = there & (age <= limit)
-        return found
+            filed = self.filed(form)
+            fresh: Bools = filed.there & (self.at - filed.as_of <= limit)
+            self._fresh[form] = None if fresh.all() else fresh
+        return self._fresh[form]
 
     def back(self, form: str, filings: int) -> tuple[Context, Bools]:
         """The context `filings` filings of the form earlier, and whether there was one.
 
         There is none behind a newest filing that is too old to be known itself.
         """
-        earlier, there = self._shift(form, filings, 1)
-        return earlier, there & self.fresh(form)
+        earlier, there = self._shift(form, filings)
+        fresh = self.fresh(form)
+        return earlier, there if fresh is None else there & fresh
 
-    def window(self, form: str, filings: int, seconds: int) -> tuple[Context, Bools]:
-        """The last filings of the form as one context of k × n rows, newest first, and which of them count.
+    def window(self, form: str, filings: int, seconds: int) -> tuple[list[Context], list[Bools] | None]:
+        """The last filings of the form, newest first: the context of each, and for which rows each counts.
 
         `filings` of them, or those younger than `seconds` before `at`, as many as the form's frequency has in that
-        time and one. The mask has shape [k, n]; nothing
-        counts where the newest filing is too old to be known itself.
+        time and one. Nothing counts where the newest filing is too old to be known itself. None says that all count
+        for all rows.
         """
-        count = filings or self.world.catalogue.forms[form].filings_within(seconds)
-        context, there = self._shift(form, 0, count)
-        mask = there.reshape(count, len(self)) & self.fresh(form)
-        if seconds:
-            mask = mask & (context.at.reshape(count, len(self)) > self.at - seconds)
-        return context, mask
+        key = (form, filings, seconds)
+        found = self._windows.get(key)
+        if found is None:
+            count = filings or self.world.catalogue.forms[form].filings_within(seconds)
+            contexts, masks = map(list, zip(*(self.back(form, back) for back in range(count)), strict=True))
+            if seconds:
+                masks = [mask & (c.at > self.at - seconds) for c, mask in zip(contexts, masks, strict=True)]
+            found = self._windows[key] = contexts, None if all(mask.all() for mask in masks) else masks
+        return found
 
-    def _shift(self, form: str, back: int, count: int) -> tuple[Context, Bools]:
-        key = (form, back, count)
+    def _shift(self, form: str, back: int) -> tuple[Context, Bools]:
+        key = (form, back)
         found = self._shifts.get(key)
         if found is None:
             store = self.world.stores[form]
-            position = store.position(self.rows, self.at) + back
-            rows = np.tile(self.rows, count)
-            positions = (np.arange(count)[:, None] + position).reshape(-1)
-            slots, there = store.slot(rows, positions)
-            at = np.where(there, store.as_of[slots, rows], NEVER)
-            found = self._shifts[key] = (Context(self.world, rows, at), there)
+            filed = store.filed(self.pick, store.position(self.pick, self.at) + back)
+            context = Context(self.world, self.rows, filed.as_of, self.pick)
+            # the newest filing at its own date is itself
+            context._filed[form], context._fresh[form] = filed, None if filed.complete else filed.there
+            found = self._shifts[key] = context, filed.there
         return found

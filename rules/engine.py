@@ -20,7 +20,7 @@ from rules.operations import number
 from rules.pack import Program
 from rules.plan import walk
 from rules.registry import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES, Institution
-from rules.store import ACCEPTED, BACKWARDS, BEYOND, DUPLICATE, NEVER, Bools, Floats, FormStore, Ints, Longs
+from rules.store import ACCEPTED, BACKWARDS, BEYOND, DUPLICATE, NEVER, Bools, Floats, FormStore, Ints, Longs, Picker
 from rules.transitions import SEVERITIES, Cause, Transition
 
 FILED, LATE, REVISED = range(3)
@@ -260,8 +260,8 @@ class Engine:
         """Apply filings of one form, at most one an institution."""
         store = self.world.stores[batch.form]
         reported = {name: i for i, name in enumerate(self.program.catalogue.reported(batch.form))}
-        kept = batch.values[[reported[name] for name in store.kept]]
-        last = batch.values[[reported[name] for name in store.last]]
+        kept = [batch.values[reported[name]] for name in store.kept]
+        last = [batch.values[reported[name]] for name in store.last]
         placed = store.place(batch.rows, batch.as_of, batch.revision, batch.offset, kept, last)
         self.applied[batch.rows] = np.maximum(self.applied[batch.rows], batch.offset)
         if placed.verdict.any():
@@ -424,7 +424,7 @@ class Engine:
         for form, dates in touched.items():
             store = self.world.stores[form]
             new = np.array(sorted(dates.difference(store.as_of[:, row].tolist())), np.int64)
-            blank = [np.full((len(names), 1), np.nan) for names in (store.kept, store.last)]
+            blank = [[np.full(1, np.nan)] * len(names) for names in (store.kept, store.last)]
             for date in new:
                 store.place(rows, date[None], np.zeros(1, np.int32), np.full(1, -1, np.int64), *blank)
 
@@ -539,7 +539,7 @@ class Engine:
             store = self.world.stores[self.program.catalogue.indicators[indicator].form]
             at = store.newest(rows)
             if indicator in store.column:
-                values = store.values[store.column[indicator]][store.order[0, rows], rows]
+                values = store.filed(Picker(rows)).read(store.values[store.column[indicator]])
             elif indicator in store.last_column:
                 values = store.latest[store.last_column[indicator], rows]
             else:

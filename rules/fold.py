@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.plan import Rule
-from rules.store import NEVER, Bools, Ints, Longs
+from rules.store import NEVER, Bools, Ints, Longs, Picker
 
 LEVELS = 3
 Bytes = NDArray[np.int8]
@@ -179,6 +179,15 @@ class Fold:
             getattr(self._records, f.name)[..., first:last] = getattr(new, f.name)
         self._count = last
         self.latest[rule, row] = np.arange(first, last, dtype=np.int32)
+
+    def add_awake(self, rules: Ints, pick: Picker, busy: Bools) -> None:
+        """Mark in `busy`, [rules, n] of the rows that `pick` reads, the pairs of which something is remembered."""
+        first, last = int(rules[0]), int(rules[-1])
+        if last - first == len(rules) - 1:  # a group's rules come in order
+            busy |= pick(self.awake[first : last + 1])
+        else:
+            for rule, out in zip(rules.tolist(), busy, strict=True):
+                out |= pick(self.awake[rule])
 
     def rewind(self, rule: Ints, row: Ints, date: Longs) -> Records:
         """Take back every record of the pairs at or after `date`; return those taken, oldest first a pair."""

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rules.context import Context, World
-from rules.fold import Fold, Records
+from rules.fold import Bytes, Fold, Records
+from rules.ladders import Ladders
+from rules.operations import blank, either, truth
 from rules.operations import number as number_at
-from rules.operations import truth
 from rules.plan import Node, Rule, walk
-from rules.store import NEVER, Bools, Ints, Longs
+from rules.store import NEVER, Bools, Indices, Ints, Longs
 from rules.transitions import Cause
 
 NONE, PENDING, FIRING, ESCALATED, EASED, RESOLVED, LAPSED = range(7)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a rule's conditions are made of: the forms of its columns, those columns, and its divisions."""
+
+    forms: tuple[str, ...]
+    columns: tuple[Node, ...]
+    divisions: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where a rule is unknown, and where it does not apply (out of its scope); None for nowhere."""
+
+    unknown: Bools | None
+    outside: Bools | None
 
 
 @dataclass(slots=True)
@@ -31,6 +50,12 @@ class Group:
     clocks: frozenset[str]
     across: bool
     judged: Longs
+    ladders: Ladders = field(init=False)
+    inputs: tuple[Inputs, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ladders = Ladders(self.rules)
+        self.inputs = tuple(map(_inputs, self.rules))
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` institutions."""
@@ -107,35 +132,74 @@ class Judge:
     def step(self, group: Group, rows: Ints, dates: Longs, system: Bools) -> tuple[Records, Records]:
         """Judge the rows at their dates, later than any before; return states before and after the fold."""
         context = Context(self.world, rows, dates)
-        held = self.held(group, context, system)
-        busy = (held > 0) | self.fold.awake[np.ix_(group.index, rows)]
-        local, position = np.nonzero(busy)
+        busy: Bools = np.empty((len(group.rules), len(rows)), np.bool_)
+        verdicts = [self._verdict(group, i, context, system, out) for i, out in enumerate(busy)]
+        self.tally.evaluated += busy.size
+        for rule, inputs, verdict in zip(group.rules, group.inputs, verdicts, strict=True):
+            if verdict.unknown is not None:
+                self._count_unknown(rule, inputs, context, verdict.unknown.nonzero()[0])
+        self.fold.add_awake(group.index, context.pick, busy)
+        local, position = np.divmod(np.flatnonzero(busy), max(1, len(rows)))
+        held = self._held(group, context, verdicts, local, position)
         clear = self._clear(group, context, local, position)
         group.judged[rows] = np.maximum(group.judged[rows], dates)
-        return self.fold.step(group.index[local], rows[position], dates[position], held[local, position], clear)
+        return self.fold.step(group.index[local], rows[position], dates[position], held, clear)
 
-    def held(self, group: Group, context: Context, system: Bools) -> NDArray[np.int8]:
+    def held(self, group: Group, context: Context, system: Bools) -> Bytes:
         """Highest level that holds, [rules, n]: 0 none or out of scope, -1 unknown."""
-        held = np.zeros((len(group.rules), len(context)), np.int8)
-        any_system = bool(system.any())
-        for number, rule in enumerate(group.rules):
-            out = held[number]
-            unknown: Bools | None = None
-            for level in rule.levels:
-                condition = truth(level.condition, context)
-                out[condition.yes] = level.number
-                unknown = condition.unknown if unknown is None else unknown | condition.unknown
-            assert unknown is not None
-            out[unknown & (out == 0)] = -1
-            if rule.where is not None:
-                where = truth(rule.where, context)
-                out[where.unknown] = -1
-                out[where.no] = 0
-            if any_system or rule.scope == "system":
-                out[system if rule.scope == "institution" else ~system] = 0
-            if (out < 0).any():
-                self._count_unknown(rule, context, np.flatnonzero(out < 0))
-        self.tally.evaluated += held.size
+        out: Bools = np.empty(len(context), np.bool_)
+        verdicts = [self._verdict(group, i, context, system, out) for i in range(len(group.rules))]
+        local, position = np.divmod(np.arange(len(verdicts) * len(context)), max(1, len(context)))
+        return self._held(group, context, verdicts, local, position).reshape(len(verdicts), len(context))
+
+    def _verdict(self, group: Group, i: int, context: Context, system: Bools, out: Bools) -> Verdict:
+        """Write into `out` where any level of the i-th rule holds; say where it is unknown or does not apply."""
+        rule, ladder = group.rules[i], group.ladders.of[i]
+        if ladder is not None:
+            ladder.compare(number_at(ladder.number, context), ladder.weakest, out)
+            unknown = blank(ladder.number, context)
+        else:
+            conditions = [truth(level.condition, context) for level in rule.levels]
+            np.logical_or.reduce([c.yes for c in conditions], out=out)
+            unknown = functools.reduce(either, [c.unknown for c in conditions])
+            unknown = None if unknown is None else unknown & ~out
+        outside: Bools | None = None
+        if rule.where is not None:
+            where = truth(rule.where, context)
+            if not where.everywhere:
+                out &= where.yes
+                unknown, outside = either(unknown, where.unknown), where.no
+        if rule.scope == "system" or system.any():
+            outside = either(outside, system if rule.scope == "institution" else ~system)
+        if outside is not None:
+            out &= ~outside
+            unknown = None if unknown is None else unknown & ~outside
+        return Verdict(unknown, outside)
+
+    def _held(
+        self, group: Group, context: Context, verdicts: Sequence[Verdict], local: Indices, position: Indices
+    ) -> Bytes:
+        """Highest level of the pairs, in order of rules; 0 none or out of scope, -1 unknown."""
+        values = np.full(len(local), np.nan)
+        loose: list[tuple[slice, Bytes]] = []
+        edges = np.searchsorted(local, np.arange(len(verdicts) + 1)).tolist()
+        for i, (rule, ladder) in enumerate(zip(group.rules, group.ladders.of, strict=True)):
+            part = slice(edges[i], edges[i + 1])
+            if part.start == part.stop:
+                continue
+            if ladder is not None:
+                values[part] = number_at(ladder.number, context)[position[part]]
+            else:
+                loose.append((part, _highest(rule, context, position[part])))
+        held = group.ladders.levels(local, values)
+        for part, levels in loose:
+            held[part] = levels
+        for i, verdict in enumerate(verdicts):
+            part = slice(edges[i], edges[i + 1])
+            if verdict.unknown is not None:
+                held[part][verdict.unknown[position[part]]] = -1
+            if verdict.outside is not None:
+                held[part][verdict.outside[position[part]]] = 0
         return held
 
     def _clear(self, group: Group, context: Context, local: NDArray[np.intp], position: NDArray[np.intp]) -> Bools:
@@ -149,40 +213,54 @@ class Judge:
                     clear[chosen] |= truth(rule.where, context).no[position[chosen]]
         return clear
 
-    def _count_unknown(self, rule: Rule, context: Context, at: NDArray[np.intp]) -> None:
-        left = np.ones(len(at), np.bool_)
+    def _count_unknown(self, rule: Rule, inputs: Inputs, context: Context, at: Indices) -> None:
+        if not len(at):
+            return
         if rule.across:
             self.tally.unknown[rule.id, "coverage too low"] += len(at)
             return
-        part = Context(context.world, context.rows[at], context.at[at])
-        for reason, found in _reasons(rule, part):
-            now = left & found
-            if now.any():
-                self.tally.unknown[rule.id, reason] += int(now.sum())
-                left &= ~found
-        if left.any():
-            self.tally.unknown[rule.id, "history too short"] += int(left.sum())
+        for reason, mask in _reasons(inputs, context):
+            if mask is None:
+                continue
+            here = mask[at]
+            if found := int(np.count_nonzero(here)):
+                self.tally.unknown[rule.id, reason] += found
+                if found == len(at):
+                    return
+                at = at[~here]
+        self.tally.unknown[rule.id, "history too short"] += len(at)
 
 
-def _reasons(rule: Rule, context: Context) -> Iterable[tuple[str, Bools]]:
-    nodes = {n.id: n for node in _conditions(rule) for n in walk(node)}.values()
-    columns = [node for node in nodes if node.op == "column"]
-    filed = {form: context.filing(form)[1] for form in {str(n.params[0]) for n in columns}}
-    yield (
-        "not filed",
-        ~np.logical_and.reduce(list(filed.values())) if filed else np.zeros(len(context), np.bool_),
-    )
-    for node in columns:
+def _reasons(inputs: Inputs, context: Context) -> Iterator[tuple[str, Bools | None]]:
+    """Yield what can make a rule unknown, and where it is so; None for nowhere."""
+    filed = [context.filed(form) for form in inputs.forms]
+    yield "not filed", None if all(f.complete for f in filed) else ~np.logical_and.reduce([f.there for f in filed])
+    for node in inputs.columns:
         form, indicator = str(node.params[0]), str(node.params[1])
-        store = context.world.stores[form]
-        slots, _ = context.filing(form)
-        blank = np.isnan(store.values[store.column[indicator]][slots, context.rows])
-        yield "not reported", blank
-        yield "too old", ~blank & np.isnan(context.column(form, indicator))
-    for node in nodes:
-        if node.op == "divide":
-            parts_known = ~np.isnan([number_at(arg, context) for arg in node.args]).any(axis=0)
-            yield "divided by zero", parts_known & np.isnan(number_at(node, context))
+        if context.fresh(form) is None:
+            yield "not reported", blank(node, context)
+        else:
+            gone = np.isnan(context.reported(form, indicator))
+            yield "not reported", gone
+            yield "too old", ~gone & np.isnan(number_at(node, context))
+    for node in inputs.divisions:
+        gone_parts = functools.reduce(either, [blank(arg, context) for arg in node.args])
+        result = blank(node, context)
+        yield "divided by zero", result if result is None or gone_parts is None else result & ~gone_parts
+
+
+def _highest(rule: Rule, context: Context, position: Indices) -> Bytes:
+    held = np.zeros(len(position), np.int8)
+    for level in rule.levels:
+        held[truth(level.condition, context).yes[position]] = level.number
+    return held
+
+
+def _inputs(rule: Rule) -> Inputs:
+    nodes = {n.id: n for node in _conditions(rule) for n in walk(node)}.values()
+    columns = tuple(node for node in nodes if node.op == "column")
+    forms = tuple({str(node.params[0]): None for node in columns})
+    return Inputs(forms, columns, tuple(node for node in nodes if node.op == "divide"))
 
 
 def _conditions(rule: Rule) -> list[Node]:

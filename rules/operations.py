@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -50,6 +53,23 @@ def truth(node: Node, context: Context) -> Truth:
     return cast(Truth, evaluate(node, context))
 
 
+def blank(node: Node, context: Context) -> Bools | None:
+    """Where a number node is missing; None when it is missing nowhere."""
+    try:
+        return context.blanks[node.id]
+    except KeyError:
+        column = number(node, context)
+        # a sum of squares is NaN if and only if one of them is: half the price of looking at each
+        gone = np.isnan(column) if math.isnan(column.dot(column)) else None
+        context.blanks[node.id] = gone
+        return gone
+
+
+def either(a: Bools | None, b: Bools | None) -> Bools | None:
+    """Where at least one of two masks is set; None is a mask that is set nowhere."""
+    return b if a is None else a if b is None or a is b else a | b
+
+
 @operation("constant")
 def _constant(node: Node, context: Context) -> Column:
     return np.full(len(context), cast(float, node.params[0]))
@@ -57,8 +77,7 @@ def _constant(node: Node, context: Context) -> Column:
 
 @operation("truth")
 def _truth(node: Node, context: Context) -> Column:
-    yes = np.full(len(context), bool(node.params[0]))
-    return Truth(yes, ~yes)
+    return Truth.known(np.full(len(context), bool(node.params[0])))
 
 
 @operation("text")
@@ -74,17 +93,16 @@ def _column(node: Node, context: Context) -> Column:
 @operation("attribute")
 def _attribute(node: Node, context: Context) -> Column:
     name = str(node.params[0])
-    columns = context.world.texts if node.kind == "text" else context.world.numbers
-    column: NDArray[np.int32] | Floats = columns[name][context.rows]
-    return column
+    if node.kind == "text":
+        return context.pick(context.world.texts[name])
+    return context.pick(context.world.numbers[name])
 
 
 @operation("member")
 def _member(node: Node, context: Context) -> Column:
     codes = [context.world.code(str(text)) for text in node.params]
     column = evaluate(node.args[0], context)
-    yes = np.isin(cast(NDArray[np.int32], column), codes)
-    return Truth(yes, ~yes)
+    return Truth.known(np.isin(cast(NDArray[np.int32], column), codes))
 
 
 def _pair(name: str, compute: Callable[[Floats, Floats], Floats]) -> None:
@@ -127,13 +145,15 @@ def _absolute(node: Node, context: Context) -> Column:
     return np.abs(number(node.args[0], context))
 
 
-def _comparison(name: str, holds: Callable[..., Bools], fails: Callable[..., Bools]) -> None:
+def _comparison(name: str, holds: Callable[..., Bools]) -> None:
     @operation(name)
     def run(node: Node, context: Context) -> Column:
         a, b = _operand(node.args[0], context), _operand(node.args[1], context)
         if a.ndim == b.ndim == 0:
             a = np.full(len(context), a)
-        return Truth(holds(a, b), fails(a, b))
+            return Truth.known(holds(a, b), either(np.isnan(a), np.full(len(context), np.isnan(b))))
+        gone = [blank(arg, context) for arg, x in zip(node.args, (a, b), strict=True) if x.ndim]
+        return Truth.known(holds(a, b), either(gone[0], gone[-1]))
 
 
 def _differ(a: Floats, b: Floats) -> Bools:
@@ -141,30 +161,34 @@ def _differ(a: Floats, b: Floats) -> Bools:
     return np.less(a, b) | np.greater(a, b)
 
 
-_comparison("less", np.less, np.greater_equal)
-_comparison("less_equal", np.less_equal, np.greater)
-_comparison("greater", np.greater, np.less_equal)
-_comparison("greater_equal", np.greater_equal, np.less)
-_comparison("equal", np.equal, _differ)
-_comparison("unequal", _differ, np.equal)
+_comparison("less", np.less)
+_comparison("less_equal", np.less_equal)
+_comparison("greater", np.greater)
+_comparison("greater_equal", np.greater_equal)
+_comparison("equal", np.equal)
+_comparison("unequal", _differ)
 
 
 @operation("and")
 def _and(node: Node, context: Context) -> Column:
     a, b = truth(node.args[0], context), truth(node.args[1], context)
+    if a.unknown is None and b.unknown is None:
+        return Truth.known(a.yes & b.yes)
     return Truth(a.yes & b.yes, a.no | b.no)
 
 
 @operation("or")
 def _or(node: Node, context: Context) -> Column:
     a, b = truth(node.args[0], context), truth(node.args[1], context)
+    if a.unknown is None and b.unknown is None:
+        return Truth.known(a.yes | b.yes)
     return Truth(a.yes | b.yes, a.no & b.no)
 
 
 @operation("not")
 def _not(node: Node, context: Context) -> Column:
     a = truth(node.args[0], context)
-    return Truth(a.no, a.yes)
+    return Truth.known(a.no, a.unknown)
 
 
 @operation("choice")
@@ -180,137 +204,216 @@ def _choice(node: Node, context: Context) -> Column:
 
 @operation("missing")
 def _missing(node: Node, context: Context) -> Column:
-    gone = np.isnan(number(node.args[0], context))
-    return Truth(gone, ~gone)
+    gone = blank(node.args[0], context)
+    return Truth.known(np.zeros(len(context), np.bool_) if gone is None else gone)
 
 
 @operation("lag")
 def _lag(node: Node, context: Context) -> Column:
     earlier, there = context.back(str(node.params[0]), cast(int, node.params[1]))
-    return np.where(there, number(node.args[0], earlier), np.nan)
+    values = number(node.args[0], earlier)
+    return values if there.all() else np.where(there, values, np.nan)
 
 
-def _window(node: Node, context: Context) -> tuple[Floats, NDArray[np.int64], Bools]:
-    """Values [k, n] of the window, NaN outside it; their dates [k, n]; and where the window is long enough."""
-    filings, seconds = cast(int, node.params[1]), cast(int, node.params[2])
-    inside, mask = context.window(str(node.params[0]), filings, seconds)
-    values = np.where(mask, number(node.args[0], inside).reshape(mask.shape), np.nan)
-    known = np.count_nonzero(~np.isnan(values), axis=0)
-    enough = mask.all(axis=0) & (2 * known >= filings) if filings else known >= 1
-    return values, inside.at.reshape(mask.shape), enough & (known >= 1)
+@dataclass(frozen=True)
+class _Window:
+    """Values of the last k filings, newest first: a column [n] each, NaN where it does not count.
+
+    Sums go column by column: the result for an institution must not depend on who else is in the batch, as it
+    would with numpy's own order of summation. `whole` says that nothing is missing, `complete` where all k filings
+    are there, None for everywhere.
+    """
+
+    columns: list[Floats]
+    contexts: list[Context]
+    whole: bool
+    complete: Bools | None
+
+    @functools.cached_property
+    def known(self) -> NDArray[np.int64] | int:
+        """How many values there are."""
+        if self.whole:
+            return len(self.columns)
+        return sum((~np.isnan(column) for column in self.columns), np.zeros(len(self.columns[0]), np.int64))
+
+    @property
+    def at(self) -> list[Floats]:
+        """Seconds of the filings."""
+        return [context.at.astype(np.float64) for context in self.contexts]
+
+    def total(self, columns: Sequence[Floats]) -> Floats:
+        """Sum of the columns, missing values left out."""
+        if not self.whole:
+            columns = [np.nan_to_num(column, nan=0.0, posinf=np.inf, neginf=-np.inf) for column in columns]
+        found = columns[0].copy()
+        for column in columns[1:]:
+            found += column
+        return found
+
+    def lowest(self) -> Floats:
+        """Smallest value; NaN where there is none."""
+        return functools.reduce(np.minimum if self.whole else np.fmin, self.columns)
+
+    def highest(self) -> Floats:
+        """Largest value; NaN where there is none."""
+        return functools.reduce(np.maximum if self.whole else np.fmax, self.columns)
+
+    def mean(self) -> Floats:
+        """Mean of the known values, between the smallest and the largest: of equal values it is exactly theirs."""
+        found: Floats = self.total(self.columns) / self.known
+        return np.minimum(np.maximum(found, self.lowest()), self.highest())
+
+    def std(self) -> Floats:
+        """Sample standard deviation; exactly 0 of equal values, which rules ask for."""
+        mean = self.mean()
+        squares = self.total([(column - mean) ** 2 for column in self.columns])
+        found: Floats = np.sqrt(squares / (self.known - 1))
+        return found
 
 
-def _reduction(name: str, reduce: Callable[[Floats], Floats], least: int = 1) -> None:
+def _window(node: Node, context: Context) -> _Window:
+    contexts, inside = context.window(str(node.params[0]), cast(int, node.params[1]), cast(int, node.params[2]))
+    argument = node.args[0]
+    columns = [number(argument, earlier) for earlier in contexts]
+    if inside is not None:
+        columns = [np.where(mask, column, np.nan) for mask, column in zip(inside, columns, strict=True)]
+        return _Window(columns, contexts, False, np.logical_and.reduce(inside))
+    whole = all(blank(argument, earlier) is None for earlier in contexts)
+    return _Window(columns, contexts, whole, None)
+
+
+def _enough(node: Node, window: _Window, least: int = 1) -> Bools | None:
+    """Where there are values enough, at least `least`; None for everywhere."""
+    filings = cast(int, node.params[1])
+    if window.whole and len(window.columns) >= least:
+        return None
+    known = window.known
+    enough = known >= max(1, least)
+    if filings:
+        enough = enough & (2 * known >= filings)
+        if window.complete is not None:
+            enough = enough & window.complete
+    return np.broadcast_to(enough, window.columns[0].shape)
+
+
+def _only(found: Floats, enough: Bools | None) -> Floats:
+    """`found` where it is a number and there were values enough, else NaN."""
+    if enough is None and math.isfinite(found.dot(found)):
+        return found
+    good = np.isfinite(found)
+    return np.where(good if enough is None else good & enough, found, np.nan)
+
+
+def _reduction(name: str, reduce: Callable[[_Window], Floats], least: int = 1) -> None:
     @operation(f"window_{name}")
     def run(node: Node, context: Context) -> Column:
-        values, _, enough = _window(node, context)
-        enough = enough & (np.count_nonzero(~np.isnan(values), axis=0) >= least)
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            found = reduce(values)
-        return np.where(enough & np.isfinite(found), found, np.nan)
+        window = _window(node, context)
+        with np.errstate(all="ignore"):
+            return _only(reduce(window), _enough(node, window, least))
 
 
-def _mean(values: Floats) -> Floats:
-    """Mean of the known values, kept between the smallest and the largest: of equal values it is exactly theirs."""
-    found: Floats = np.clip(np.nanmean(values, axis=0), np.nanmin(values, axis=0), np.nanmax(values, axis=0))
+def _median(window: _Window) -> Floats:
+    ordered = np.sort(window.columns, axis=0)  # NaN last
+    known = np.broadcast_to(window.known, ordered.shape[1:])
+    low, high = (np.take_along_axis(ordered, np.maximum(at, 0)[None], 0)[0] for at in ((known - 1) // 2, known // 2))
+    found: Floats = (low + high) / 2
     return found
 
 
-def _std(values: Floats) -> Floats:
-    """Sample standard deviation; exactly 0 of equal values, which rules ask for."""
-    known = np.count_nonzero(~np.isnan(values), axis=0)
-    found: Floats = np.sqrt(np.nansum((values - _mean(values)) ** 2, axis=0) / (known - 1))
-    return found
+def _zscore(window: _Window) -> Floats:
+    spread = window.std()
+    return np.where(spread > 0, (window.columns[0] - window.mean()) / spread, np.nan)
 
 
-def _zscore(values: Floats) -> Floats:
-    spread = _std(values)
-    return np.where(spread > 0, (values[0] - _mean(values)) / spread, np.nan)
-
-
-_reduction("mean", _mean)
-_reduction("median", lambda v: cast(Floats, np.nanmedian(v, axis=0)))
-_reduction("min", lambda v: cast(Floats, np.nanmin(v, axis=0)))
-_reduction("max", lambda v: cast(Floats, np.nanmax(v, axis=0)))
-_reduction("std", _std, least=2)
+_reduction("mean", _Window.mean)
+_reduction("median", _median)
+_reduction("min", _Window.lowest)
+_reduction("max", _Window.highest)
+_reduction("std", _Window.std, least=2)
 _reduction("zscore", _zscore, least=2)
 
 
 @operation("window_slope")
 def _slope(node: Node, context: Context) -> Column:
-    values, at, enough = _window(node, context)
-    known = ~np.isnan(values)
-    count = np.count_nonzero(known, axis=0)
-    years = np.where(known, (at - context.at) / YEAR, np.nan)
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        dx = years - np.nanmean(years, axis=0)
-        found = np.nansum(dx * (values - _mean(values)), axis=0) / np.nansum(dx * dx, axis=0)
-    return np.where(enough & (count >= 3) & np.isfinite(found), found, np.nan)
+    window = _window(node, context)
+    gone = [np.isnan(column) for column in window.columns]
+    years = [
+        np.where(missing, np.nan, (earlier.at - context.at) / YEAR)
+        for missing, earlier in zip(gone, window.contexts, strict=True)
+    ]
+    with np.errstate(all="ignore"):
+        centre, mean = window.total(years) / window.known, window.mean()
+        dx = [year - centre for year in years]
+        above = window.total([d * (column - mean) for d, column in zip(dx, window.columns, strict=True)])
+        found = above / window.total([d * d for d in dx])
+    return _only(found, _enough(node, window, least=3))
 
 
 @operation("window_quantile")
 def _quantile(node: Node, context: Context) -> Column:
-    values, _, enough = _window(node, context)
+    window = _window(node, context)
     q = cast(float, node.params[3])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        found = np.nanquantile(values, q, axis=0)
-    return np.where(enough, found, np.nan)
+        found = np.nanquantile(window.columns, q, axis=0)
+    enough = _enough(node, window)
+    return found if enough is None else np.where(enough, found, np.nan)
 
 
 @operation("window_ewma")
 def _ewma(node: Node, context: Context) -> Column:
     span = cast(int, node.params[3])
-    inside, mask = context.window(str(node.params[0]), cast(int, node.params[1]), 0)
-    values = np.where(mask, number(node.args[0], inside).reshape(mask.shape), np.nan)
-    known = ~np.isnan(values)
-    decay = (1 - 2 / (span + 1)) ** np.arange(len(values))[:, None]
-    weights = np.where(known, decay, 0.0)
-    recent = np.count_nonzero(known[:span], axis=0)
-    enough = mask[:span].all(axis=0) & (2 * recent >= span)
+    window = _window(node, context)
+    weights = [(1 - 2 / (span + 1)) ** back for back in range(len(window.columns))]
+    weight = window.total([np.where(np.isnan(c), 0.0, w) for c, w in zip(window.columns, weights, strict=True)])
+    recent = _Window(window.columns[:span], window.contexts[:span], window.whole, None)
+    _, inside = context.window(str(node.params[0]), cast(int, node.params[1]), 0)
+    enough = np.broadcast_to(2 * recent.known >= span, weight.shape)
+    if inside is not None:
+        enough = enough & np.logical_and.reduce(inside[:span])
     with np.errstate(all="ignore"):
-        found = np.where(known, values * weights, 0.0).sum(axis=0) / weights.sum(axis=0)
-    lowest = np.where(known, values, np.inf).min(axis=0)
-    highest = np.where(known, values, -np.inf).max(axis=0)
-    return np.where(enough, np.clip(found, lowest, highest), np.nan)
+        found = window.total([c * w for c, w in zip(window.columns, weights, strict=True)]) / weight
+    return np.where(enough, np.minimum(np.maximum(found, window.lowest()), window.highest()), np.nan)
 
 
 @operation("window_cusum")
 def _cusum(node: Node, context: Context) -> Column:
-    inside, mask = context.window(str(node.params[0]), cast(int, node.params[1]), 0)
-    excess = np.where(mask, number(node.args[0], inside).reshape(mask.shape), np.nan)
+    columns = _window(node, context).columns
     total = np.zeros(len(context))
-    for filing in np.nan_to_num(excess[::-1]):
-        total = np.maximum(0.0, total + filing)
-    return np.where(np.isnan(excess[0]), np.nan, total)
+    for excess in reversed(columns):
+        total = np.maximum(0.0, total + np.nan_to_num(excess))
+    return np.where(np.isnan(columns[0]), np.nan, total)
 
 
 @operation("window_forecast")
 def _forecast(node: Node, context: Context) -> Column:
     ahead = cast(int, node.params[3])
-    inside, mask = context.window(str(node.params[0]), cast(int, node.params[1]), 0)
-    values = np.where(mask, number(node.args[0], inside).reshape(mask.shape), np.nan)
-    at = inside.at.reshape(mask.shape).astype(np.float64)
+    window = _window(node, context)
+    values, at = np.array(window.columns), np.array(window.at)
     first, second = np.triu_indices(len(values), 1)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         slopes = (values[first] - values[second]) / (at[first] - at[second])
         found = values[0] + np.nanmedian(slopes, axis=0) * ahead
-    enough = np.count_nonzero(~np.isnan(values), axis=0) >= 4
-    return np.where(enough, found, np.nan)
+    return np.where(np.broadcast_to(window.known >= 4, found.shape), found, np.nan)
 
 
 @operation("streak")
 def _streak(node: Node, context: Context) -> Column:
-    limit = cast(int, node.params[1])
-    inside, mask = context.window(str(node.params[0]), limit, 0)
-    condition = truth(node.args[0], inside)
-    yes = condition.yes.reshape(mask.shape) & mask
-    run = np.logical_and.accumulate(yes, axis=0).sum(axis=0).astype(np.float64)
-    known_now = mask[0] & ~condition.unknown.reshape(mask.shape)[0]
-    return np.where(known_now, run, np.nan)
+    form, limit = str(node.params[0]), cast(int, node.params[1])
+    run = np.zeros(len(context))
+    now, inside = context.back(form, 0)
+    condition = truth(node.args[0], now)
+    known_now = inside if condition.unknown is None else inside & ~condition.unknown
+    going = condition.yes & inside
+    for back in range(1, limit + 1):
+        if not np.count_nonzero(going):
+            break
+        run += going
+        if back < limit:
+            earlier, inside = context.back(form, back)
+            going = going & inside & truth(node.args[0], earlier).yes
+    return run if known_now.all() else np.where(known_now, run, np.nan)
 
 
 @operation("age")
@@ -323,8 +426,7 @@ def _age(node: Node, context: Context) -> Column:
 def _firing(node: Node, context: Context) -> Column:
     assert context.world.level_at is not None
     level = context.world.level_at(str(node.params[0]), context.rows, context.at)
-    yes = level >= cast(int, node.params[1])
-    return Truth(yes, ~yes)
+    return Truth.known(level >= cast(int, node.params[1]))
 
 
 @operation("overdue")
@@ -339,4 +441,4 @@ def _overdue(node: Node, context: Context) -> Column:
     if form.types:
         types = [context.world.code(kind) for kind in form.types]
         late &= np.isin(context.world.texts["type"][context.rows], types)
-    return Truth(late, ~late)
+    return Truth.known(late)

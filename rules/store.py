@@ -2,19 +2,26 @@
 
 A form's filings of one institution sit in `depth` slots in no order; `order[p, row]` is the slot of the
 p-th newest. So a filing on time costs one write, and a late one goes to its place without moving values.
+New filings go to one slot for all institutions where that is possible, so that the p-th newest of most stand in
+one plane of memory and are read without looking up where each is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
 Longs = NDArray[np.int64]
 Ints = NDArray[np.int32]
 Bools = NDArray[np.bool_]
+
+Item = TypeVar("Item", bound=np.generic)
 
 NEVER = np.int64(-(2**62))
 
@@ -33,6 +40,55 @@ class Placed:
 
 
 ACCEPTED, DUPLICATE, BACKWARDS, BEYOND = range(4)
+FEW = 8  # a gather costs about so many times a copy
+
+
+class Picker:
+    """Reads columns at some rows, which are a slice of all rows where that is so: then nothing is copied."""
+
+    __slots__ = ("index", "rows")
+
+    def __init__(self, rows: Ints) -> None:
+        self.index: Indices = rows.astype(np.intp)
+        n = len(rows)
+        self.rows: slice | None = None
+        if n and rows[-1] - rows[0] == n - 1 and bool((self.index[1:] > self.index[:-1]).all()):
+            self.rows = slice(int(rows[0]), int(rows[-1]) + 1)
+
+    def __call__(self, column: NDArray[Item]) -> NDArray[Item]:
+        """Return column[..., rows]; it may be a view, so write nothing into it."""
+        if self.rows is not None:
+            return column[..., self.rows]
+        found: NDArray[Item] = column.take(self.index, axis=-1)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """Where one filing of each of n rows stands: its slot, and whether it is there at all.
+
+    Most rows have it in the slot `common`; `odd` are the positions of those that do not, `slots` all slots.
+    `as_of` are its dates; `complete` says that all are there.
+    """
+
+    pick: Picker
+    slots: Indices
+    there: Bools
+    as_of: Longs
+    common: int
+    odd: Indices
+    complete: bool
+
+    def read(self, planes: NDArray[Item]) -> NDArray[Item]:
+        """Return what stands there. planes: [depth, rows]. It may be a view, so write nothing into it."""
+        if FEW * len(self.odd) > len(self.slots):
+            found: NDArray[Item] = planes[self.slots, self.pick.index]
+            return found
+        found = self.pick(planes[self.common])
+        if len(self.odd):
+            found = found.copy()
+            found[self.odd] = planes[self.slots[self.odd], self.pick.index[self.odd]]
+        return found
 
 
 class FormStore:
@@ -70,31 +126,56 @@ class FormStore:
 
     def newest(self, rows: Ints) -> Longs:
         """As-of seconds of the newest filing of each row; NEVER where there is none."""
-        found: Longs = self.as_of[self.order[0, rows], rows]
-        return found
+        return self.filed(Picker(rows)).as_of
 
-    def position(self, rows: Ints, at: Longs) -> NDArray[np.intp]:
-        """How many filings of each row are newer than `at`: the position of the newest at or before it."""
-        first = self.newest(rows)
-        if np.all(first <= at):
-            return np.zeros(len(rows), np.intp)
-        newer: NDArray[np.intp] = np.count_nonzero(self.as_of[:, rows] > at, axis=0)
+    def position(self, pick: Picker, at: Longs) -> Indices | int:
+        """How many filings of each row are newer than `at`: the position of the newest at or before it.
+
+        The number 0 stands for no newer filing of any row.
+        """
+        if np.all(self.filed(pick).as_of <= at):
+            return 0
+        newer: Indices = np.count_nonzero(pick(self.as_of) > at, axis=0)
         return newer
 
-    def slot(self, rows: Ints, position: NDArray[np.intp]) -> tuple[NDArray[np.intp], Bools]:
-        """Slots at the positions, and whether a filing is there at all."""
-        slots = self.order[np.minimum(position, self.depth - 1), rows].astype(np.intp)
-        there = (position < self.depth) & (self.as_of[slots, rows] != NEVER)
-        return slots, there
+    def filed(self, pick: Picker, position: Indices | int = 0) -> Filed:
+        """Say where the filing at this position, counted from the newest, stands for each row."""
+        last = self.depth - 1
+        if isinstance(position, int):
+            slots = pick(self.order[min(position, last)]).astype(np.intp)
+            inside: Bools | None = None if position <= last else np.zeros(len(slots), np.bool_)
+        else:
+            slots = self.order[np.minimum(position, last), pick.index].astype(np.intp)
+            inside = position <= last
+        common, odd = _common(slots)
+        where = Filed(pick, slots, _NOWHERE, _NO_DATES, common, odd, False)
+        as_of = where.read(self.as_of)
+        there = as_of != NEVER
+        if inside is not None:
+            there &= inside
+            as_of = np.where(there, as_of, NEVER)
+        return Filed(pick, slots, there, as_of, common, odd, bool(there.all()))
 
-    def place(self, rows: Ints, as_of: Longs, revision: Ints, offset: Longs, kept: Floats, last: Floats) -> Placed:
-        """Put filings in, at most one a row. kept: [len(kept), n], last: [len(last), n]; NaN is missing."""
-        n = len(rows)
-        verdict = np.zeros(n, np.int8)
-        same = self.as_of[:, rows] == as_of
-        known = same.any(axis=0)
-        newest_before = self.newest(rows)
-        slots = np.where(known, same.argmax(axis=0), self.order[-1, rows]).astype(np.intp)
+    def place(
+        self,
+        rows: Ints,
+        as_of: Longs,
+        revision: Ints,
+        offset: Longs,
+        kept: Sequence[Floats],
+        last: Sequence[Floats],
+    ) -> Placed:
+        """Put filings in, at most one a row. kept, last: a column [n] for each indicator; NaN is missing."""
+        pick = Picker(rows)
+        verdict = np.zeros(len(rows), np.int8)
+        newest_before = self.filed(pick).as_of
+        oldest = pick(self.order[-1]).astype(np.intp)
+        if (as_of > newest_before).all():
+            known, slots = np.zeros(len(rows), np.bool_), self._together(rows, oldest)
+        else:
+            same = pick(self.as_of) == as_of
+            known = same.any(axis=0)
+            slots = np.where(known, same.argmax(axis=0), oldest)
         if known.any():
             held = self.revision[slots, rows]
             verdict[known & (revision == held)] = DUPLICATE
@@ -105,31 +186,69 @@ class FormStore:
         accepted = verdict == ACCEPTED
         if not accepted.all():
             chosen = np.flatnonzero(accepted)
-            self._write(rows[chosen], slots[chosen], as_of[chosen], revision[chosen], offset[chosen], kept[:, chosen])
-            self._refresh(rows[chosen], last[:, chosen], newest[chosen], known[chosen])
+            part = Picker(rows[chosen])
+            kept, last = [column[chosen] for column in kept], [column[chosen] for column in last]
+            self._write(part, slots[chosen], as_of[chosen], revision[chosen], offset[chosen], kept)
+            self._refresh(part, last, newest[chosen], known[chosen])
         else:
-            self._write(rows, slots, as_of, revision, offset, kept)
-            self._refresh(rows, last, newest, known)
+            self._write(pick, slots, as_of, revision, offset, kept)
+            self._refresh(pick, last, newest, known)
         return Placed(verdict, newest, known)
 
-    def _write(
-        self, rows: Ints, slots: NDArray[np.intp], as_of: Longs, revision: Ints, offset: Longs, kept: Floats
-    ) -> None:
-        self.as_of[slots, rows] = as_of
-        self.revision[slots, rows] = revision
-        self.offset[slots, rows] = offset
-        self.values[:, slots, rows] = kept
+    def _together(self, rows: Ints, slots: Indices) -> Indices:
+        """Make the slot that most rows write their new filing into free for all of them; return it for each.
 
-    def _refresh(self, rows: Ints, last: Floats, newest: Bools, known: Bools) -> None:
+        What the others have there moves to the slot that they would have written into.
+        """
+        common, odd = _common(slots)
+        if not len(odd):
+            return slots
+        moved, free = rows[odd].astype(np.intp), slots[odd]
+        for planes in (self.as_of, self.revision, self.offset, self.values):
+            planes[..., free, moved] = planes[..., common, moved]
+        order = self.order[:, moved]
+        self.order[:, moved] = np.where(order == common, free, np.where(order == free, common, order))
+        return np.full(len(slots), common)
+
+    def _write(
+        self, pick: Picker, slots: Indices, as_of: Longs, revision: Ints, offset: Longs, kept: Sequence[Floats]
+    ) -> None:
+        where: tuple[Indices | int, Indices | slice] = (slots, pick.index)
+        if pick.rows is not None and (slots == slots[0]).all():
+            where = (int(slots[0]), pick.rows)
+        self.as_of[where] = as_of
+        self.revision[where] = revision
+        self.offset[where] = offset
+        # one plane after another: all at once, numpy would go through them institution by institution
+        for planes, values in zip(self.values, kept, strict=True):
+            planes[where] = values
+
+    def _refresh(self, pick: Picker, last: Sequence[Floats], newest: Bools, known: Bools) -> None:
         """Bring `order` and `latest` up to date after writes into the oldest or the same slots."""
-        if newest.all():
-            if len(self.last):
-                self.latest[:, rows] = last
-        elif len(self.last):
-            self.latest[:, rows[newest]] = last[:, newest]
+        rows = pick.index
+        whole = bool(newest.all())
+        where = (pick.rows or rows) if whole else rows[newest]
+        for column, values in zip(self.latest, last, strict=True):
+            column[where] = values if whole else values[newest]
         fresh = rows[newest & ~known]
         if len(fresh) and self.depth > 1:
             self.order[:, fresh] = np.roll(self.order[:, fresh], 1, axis=0)
         late = rows[~newest & ~known]
         if len(late):
             self.order[:, late] = np.argsort(-self.as_of[:, late], axis=0, kind="stable").astype(np.int16)
+
+
+_NOWHERE: Bools = np.zeros(0, np.bool_)
+_NO_DATES: Longs = np.zeros(0, np.int64)
+
+
+def _common(slots: Indices) -> tuple[int, Indices]:
+    """Return the slot that most have, and the positions of those that have another."""
+    if not len(slots):
+        return 0, slots
+    first = int(slots[0])
+    odd = np.flatnonzero(slots != first)
+    if 2 * len(odd) > len(slots):
+        first = int(np.bincount(slots).argmax())
+        odd = np.flatnonzero(slots != first)
+    return first, odd

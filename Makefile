@@ -24,7 +24,7 @@ lint: $(VENV)/.ready ## check style (ruff) and types (mypy)
 fuzz: $(VENV)/.ready ## run the property tests with at least 10,000 examples each
 	@$(BIN)/pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)
 
-bench: $(VENV)/.ready ## measure what the README claims
+bench: $(VENV)/.bench ## measure what the README claims (ARGS="engine worker --quick")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 parts: ## install what tests can run against: Apache Kafka, Prometheus, Alertmanager, Chromium
@@ -34,6 +34,10 @@ venv: $(VENV)/.ready ## set up the virtual environment in .venv
 
 $(VENV)/.ready: pyproject.toml
 	@deploy/parts/venv.sh $(VENV)
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.ready
+	@EXTRAS=bench deploy/parts/venv.sh $(VENV)
 	@touch $@
 
 clean: ## remove the virtual environment, the parts in .parts, caches and local data

@@ -1,54 +1,75 @@
-"""`python -m benchmarks`: run the benchmarks, print one table, write one JSON file."""
+"""`python -m benchmarks [PART…]`: measure, print one table, write one JSON file."""
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.machine import machine
-from benchmarks.worker import FILINGS, compare, local_broker
+from benchmarks.machine import load_average, machine
+from benchmarks.parts import PARTS
+from benchmarks.report import table
+from benchmarks.rows import Row
 
-TARGET = 6.0
-COLUMNS = {
-    "name": "way",
-    "seconds": "seconds",
-    "cpu_seconds": "processor seconds",
-    "million_values_per_second": "million values/s",
-    "alert_changes": "alert changes",
-    "times": "times",
-}
+try:
+    from benchmarks.setting import Setting
+except ModuleNotFoundError as err:
+    sys.exit(f"{err.name} is not installed; run `make bench`, or pip install 'guanlan[bench]'")
 
 
 def main(
-    filings: Annotated[int, typer.Option(help="Filings to send through both sides.")] = FILINGS,
-    repeats: Annotated[int, typer.Option(help="Runs of each side; the best counts.")] = 2,
+    part: Annotated[list[str] | None, typer.Argument(help=f"Parts to run: {', '.join(PARTS)}. All by default.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A fifth of the size, one run: does it work?")] = False,
+    runs: Annotated[int, typer.Option(help="Runs of each thing.")] = 3,
     out: Annotated[Path, typer.Option(help="File for the numbers.")] = Path("build/benchmarks.json"),
 ) -> None:
-    """Measure; exit with 1 when Guanlan is not at least six times as fast as the plain agent."""
+    """Measure what the README claims."""
     console = Console()
-    console.print(f"filling topics and measuring, runs of each side: {repeats} …", style="dim")
-    with local_broker() as (bootstrap, description):
-        rows = compare(bootstrap, filings, repeats)
+    chosen = part or list(PARTS)
+    if unknown := [name for name in chosen if name not in PARTS]:
+        raise typer.BadParameter(f"there is no part {unknown[0]!r}; there are: {', '.join(PARTS)}")
+    rows: list[Row] = []
+    failed: dict[str, str] = {}
+    took: dict[str, float] = {}
+    began = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load": load_average()}
+    with Setting(quick, 1 if quick else runs) as setting:
+        for name in chosen:
+            console.print(f"{name}: {PARTS[name]} …", style="dim")
+            start = time.perf_counter()
+            try:
+                rows += import_module(f"benchmarks.parts.{name}").measure(setting)
+            except Exception as err:  # one part that fails must not lose what the others measured
+                failed[name] = f"{type(err).__name__}: {err}"
+                console.print(f"  {failed[name]}", style="red", markup=False)
+            took[name] = round(time.perf_counter() - start, 1)
+        brokers = {kind: description for kind, (_, description) in setting.brokers.items()}
     told = machine()
-    table = Table(title=str(rows[0]["benchmark"]), caption=f"{told['processor']}, {told['cores']} cores; {description}")
-    for key, heading in COLUMNS.items():
-        table.add_column(heading, justify="left" if key == "name" else "right")
-    for row in rows:
-        table.add_row(*(str(row[key]) for key in COLUMNS))
-    console.print(table)
+    console.print(table(rows))
+    caption = f"{told['processor']}, {told['cores']} cores, {told['memory_gib']} GiB; Python {told['python']}; "
+    console.print(caption + "; ".join(brokers.values()), style="dim", markup=False)
     out.parent.mkdir(parents=True, exist_ok=True)
-    measured = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": told, "broker": description}
-    out.write_text(json.dumps({**measured, "results": rows}, indent=2) + "\n", encoding="utf-8")
+    measured = {
+        **began,
+        "load_at_end": load_average(),
+        "quick": quick,
+        "runs": 1 if quick else runs,
+        "machine": told,
+        "brokers": brokers,
+        "seconds": took,
+        "failed": failed,
+        "rows": [row.as_dict() for row in rows],
+    }
+    out.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     console.print(f"written to {out}", style="dim")
-    if float(str(rows[1]["times"])) < TARGET:
-        sys.exit(1)
+    if failed:
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,19 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("guanlan", "faust-streaming", "aiokafka", "kafka-python", "rocksdict", "msgspec", "numpy")
+PACKAGES = (
+    "guanlan",
+    "faust-streaming",
+    "aiokafka",
+    "kafka-python",
+    "rocksdict",
+    "msgspec",
+    "numpy",
+    "quixstreams",
+    "bytewax",
+    "confluent-kafka",
+    "orjson",
+)
 
 
 def machine() -> dict[str, object]:
@@ -18,8 +30,20 @@ def machine() -> dict[str, object]:
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
     }
+
+
+def load_average() -> float:
+    """How many processes wanted to run in the last minute, ours and others'."""
+    return round(os.getloadavg()[0], 2)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:

@@ -1,5 +1,6 @@
 #!/bin/sh
 # venv.sh FOLDER: a virtual environment with Guanlan in it (editable) and everything its tests and demo need.
+# EXTRAS names further extras of pyproject.toml, separated by commas.
 set -eu
 
 folder=$1
@@ -27,7 +28,7 @@ if ! "$folder/bin/python" -m pip --version >/dev/null 2>&1; then
         fail "$python can't make a virtual environment; on Debian: apt-get install python3-venv"
 fi
 
-packages='.[dev]'
+packages=".[dev${EXTRAS:+,$EXTRAS}]"
 echo "make venv: installing $packages"
 if "$folder/bin/python" -m pip install --quiet --disable-pip-version-check uv 2>/dev/null &&
     "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --editable "$packages"; then

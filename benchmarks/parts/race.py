@@ -1,0 +1,47 @@
+"""Several ways work off the same topic, in turns; their alerts must be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.jobs import Job
+from benchmarks.rows import Row
+from benchmarks.stage import Change, Stage
+from benchmarks.ways import WAYS, Measured
+
+
+class DifferentAlerts(Exception):
+    """Two ways judged the same filings and sent different alerts."""
+
+
+def run(here: Stage, ways: Sequence[str], runs: int, part: str) -> list[Row]:
+    """Run each way so often, taking turns so that a disturbed minute hits all; return a row a way.
+
+    Raises DifferentAlerts when a way, or a run, sends other alerts than the first.
+    """
+    measured: dict[str, list[Measured]] = {way: [] for way in ways}
+    expected: set[Change] | None = None
+    for _ in range(runs):
+        for way in ways:
+            one, changes = here.run(way)
+            expected = changes if expected is None else expected
+            if changes != expected:
+                odd = sorted(changes ^ expected)[:3]
+                raise DifferentAlerts(f"{WAYS[way]}: {len(changes)} changes of alerts, not {len(expected)}: {odd}")
+            measured[way].append(one)
+    return [row(part, WAYS[way], here.job, measured[way], len(expected or ())) for way in ways]
+
+
+def row(part: str, name: str, job: Job, runs: Sequence[Measured], changes: int | None = None) -> Row:
+    """Return values a second by run, and what is behind them."""
+    stages = {stage: [round(one.stages.get(stage, 0.0), 3) for one in runs] for stage in runs[0].stages}
+    detail = {
+        "job": job.text(),
+        "seconds": [round(one.seconds, 3) for one in runs],
+        "values a processor second": [round(job.values / one.cpu) for one in runs],
+        "resident bytes": [one.resident for one in runs],
+        "seconds by stage": stages,
+        "alert changes": changes,
+    }
+    rates = [job.values / one.seconds for one in runs]
+    return Row(part, name, "values/s", rates, cpu=[one.cpu for one in runs], detail=detail)

@@ -1,0 +1,73 @@
+"""Guanlan's worker: the same process as `guanlan worker`, watched from inside."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from benchmarks.ways import Measured, Task
+from benchmarks.ways.clock import Clock, job_named
+from guanlan.settings import load_settings
+from rules.catalogue import load_catalogue
+from rules.pack import PackText, compile_packs
+from streams.app import Worker
+from streams.place import find_place
+
+
+def run(task: Task) -> Measured:
+    """Work the topic off."""
+    return asyncio.run(_run(task))
+
+
+async def _run(task: Task) -> Measured:
+    job, clock, folder = job_named(task.job), Clock(), Path(task.folder)
+    (folder / "wide.yaml").write_text(job.wide.catalogue, encoding="utf-8")
+    settings = load_settings(
+        bootstrap=task.bootstrap,
+        topic_prefix=task.prefix,
+        group=task.group,
+        data_dir=folder,
+        metrics_host="127.0.0.1",
+        metrics_port=0,
+    )
+    program = compile_packs([PackText(job.pack, "bench.yaml")], load_catalogue([str(folder / "wide.yaml")]))
+    place = await asyncio.to_thread(find_place, settings)
+    worker = Worker(settings, program, place, folder)
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    while not (worker.watch.partitions and worker.consumer.progress.waiting):
+        await asyncio.sleep(0.002)
+        if running.done():
+            raise RuntimeError(f"the worker ended with {running.result()}")
+    clock.start()
+    while _reached(worker.consumer.progress.applied(), task) < task.filings:
+        await asyncio.sleep(0.01)
+        if running.done():
+            raise RuntimeError(f"the worker ended with {running.result()}")
+    while _reached(worker.consumer.committed, task) < task.filings:
+        worker.consumer.next_commit = 0.0
+        await worker.consumer.commit()
+        await asyncio.sleep(0.002)
+    measured = clock.stop(**stages(worker))
+    stop.set()
+    await running
+    return measured
+
+
+def _reached(offsets: Any, task: Task) -> int:
+    return sum(int(offset) for tp, offset in offsets.items() if tp.topic == task.topic)
+
+
+def stages(worker: Worker) -> dict[str, float]:
+    """Return seconds by stage of a batch, and of checkpoints, as the worker's own metrics count them."""
+    found: dict[str, float] = {}
+    for family in worker.exporter.pipeline.stages.collect():
+        for sample in family.samples:
+            if sample.name.endswith("_sum"):
+                found[sample.labels["stage"]] = sample.value
+    for family in worker.exporter.pipeline.checkpoints.collect():
+        for sample in family.samples:
+            if sample.name.endswith("_sum"):
+                found.setdefault("checkpoint", sample.value)
+    return found

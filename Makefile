@@ -4,6 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint fuzz bench parts venv clean
@@ -15,7 +16,7 @@ demo: $(VENV)/.ready ## watch a made-up national sector live, without Docker or 
 	@$(BIN)/guanlan demo $(ARGS)
 
 test: $(VENV)/.ready ## run the tests on the most real broker there is (ARGS=tests/rules)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.ready ## check style (ruff) and types (mypy)
 	@$(BIN)/ruff check .

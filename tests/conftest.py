@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -15,6 +16,8 @@ from tests import parts
 from tests.programs import Program, start_alertmanager, start_prometheus
 
 LEDGER = pytest.StashKey[parts.Ledger]()
+SHARED = pytest.StashKey[parts.Broker]()
+"""The broker that the processes of a parallel run share; the process that the person started keeps it."""
 
 FIXTURES = {"kafka": "broker", "own_kafka": "local-kafka", "prometheus": "prometheus", "alertmanager": "alertmanager"}
 """The part that each fixture needs, so that using one marks the test."""
@@ -32,6 +35,33 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") or parts.required(
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEDGER] = parts.Ledger()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Start one broker for all processes of a parallel run, before the first of them."""
+    stash = node.config.stash
+    if SHARED not in stash and (broker := parts.make_broker()) is not None:
+        broker.start()
+        stash[SHARED] = broker
+    if SHARED in stash:
+        broker = stash[SHARED]
+        node.workerinput["broker"] = (broker.kind, broker.description, broker.bootstrap)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take in what a process of a parallel run found missing."""
+    told = getattr(node, "workeroutput", {}).get("ledger")
+    if told is not None:
+        node.config.stash[LEDGER].add(*told)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        ledger = config.stash[LEDGER]
+        config.workeroutput["ledger"] = (ledger.broker, dict(ledger.not_run))
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -54,8 +84,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    if SHARED in config.stash:
+        config.stash[SHARED].stop()
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and not config.option.collectonly:
+    if reporter is not None and not config.option.collectonly and not hasattr(config, "workerinput"):
         reporter.write_line(config.stash[LEDGER].line())
 
 
@@ -78,7 +110,8 @@ def _require(part: str, item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def kafka(pytestconfig: pytest.Config) -> Iterator[parts.Broker]:
     """The broker of this run: `.bootstrap`, `.kind`. One for all tests: give topics the `topic_prefix`."""
-    broker = parts.make_broker()
+    shared = getattr(pytestconfig, "workerinput", {}).get("broker")
+    broker = parts.SharedKafka(*shared) if shared else parts.make_broker()
     assert broker is not None, "a test that uses the fixture `kafka` by name is skipped where no broker is"
     broker.start()
     pytestconfig.stash[LEDGER].broker = broker.description

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Protocol, Self
@@ -45,6 +45,22 @@ class ExternalKafka:
 
     def stop(self) -> None:
         """Do nothing: it is not ours."""
+
+
+@dataclass(frozen=True)
+class SharedKafka:
+    """The broker of a parallel run, which the process that started this one keeps."""
+
+    kind: str
+    description: str
+    bootstrap: str
+
+    def start(self) -> Self:
+        """Do nothing: it runs already."""
+        return self
+
+    def stop(self) -> None:
+        """Do nothing: others still use it."""
 
 
 class ContainerKafka:
@@ -149,6 +165,12 @@ class Ledger:
 
     broker: str = ""
     not_run: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, broker: str, not_run: Mapping[str, Sequence[str]]) -> None:
+        """Take in the ledger of another process of the same run."""
+        self.broker = self.broker or broker
+        for part, tests in not_run.items():
+            self.not_run[part] += tests
 
     def line(self) -> str:
         """Return the line the run ends with."""

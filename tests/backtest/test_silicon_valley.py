@@ -12,7 +12,7 @@ from guanlan.backtests import Run, run
 from rules.transitions import SEVERITIES
 from tests.fdic import FINANCIALS, INSTITUTIONS, SILICON_VALLEY_BANK, needs_fdic
 
-pytestmark = needs_fdic
+pytestmark = [needs_fdic, pytest.mark.xdist_group("silicon-valley")]
 FAILED = "2023-03-10"
 
 

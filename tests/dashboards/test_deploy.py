@@ -60,6 +60,7 @@ def test_rules_fire_when_they_should() -> None:
     }
 
 
+@pytest.mark.xdist_group("sector")
 @pytest.mark.needs("prometheus")
 def test_rules_read_series_that_exist(asked: Asked) -> None:
     """Every series that a rule reads is exposed by the worker or the desk."""

@@ -42,6 +42,7 @@ def targets() -> list[Any]:
     ]
 
 
+@pytest.mark.xdist_group("sector")
 @pytest.mark.needs("prometheus")
 @pytest.mark.parametrize(("title", "target"), targets())
 def test_every_query_is_answered(asked: Asked, title: str, target: dict[str, Any]) -> None:
@@ -66,6 +67,7 @@ def value(vector: list[dict[str, Any]]) -> float:
     return float(series["value"][1])
 
 
+@pytest.mark.xdist_group("sector")
 @pytest.mark.needs("prometheus")
 def test_answers_are_the_sectors(asked: Asked, sector: Sector) -> None:
     """Counts, bands, quantiles and ranks are those of the values behind the exposition."""
@@ -94,7 +96,8 @@ def test_answers_are_the_sectors(asked: Asked, sector: Sector) -> None:
 def test_two_workers_count_an_institution_once(tmp_path: Path) -> None:
     """Every worker exposes the registry; the dashboard does not count it twice, and names still join."""
     with Sector() as one, Sector() as other:
-        program = start_prometheus(tmp_path, SCRAPE % (f'{one.worker}", "{other.worker}', one.desk), {})
+        config = SCRAPE % (f'{one.worker}", "{other.worker}', one.desk)
+        program = start_prometheus(tmp_path, config.replace("1s", "5s"), {})
         try:
             found = Asked(program.url)
             found.wait(f"count(guanlan_institution_info) == {2 * len(one.institutions)}")

@@ -19,6 +19,8 @@ from streams.decode import Decoder
 from streams.exposures import decode_exposures
 from tests.demo.replay import replay, shares
 
+pytestmark = pytest.mark.xdist_group("demo-sector")
+
 
 @pytest.fixture(scope="module")
 def sector() -> Sector:

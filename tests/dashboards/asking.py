@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 
 SCRAPE = """
-global: {scrape_interval: 1s, scrape_timeout: 1s}
+global: {scrape_interval: 3s, scrape_timeout: 3s}
 scrape_configs:
   - {job_name: guanlan-worker, static_configs: [{targets: ["%s"]}]}
   - {job_name: guanlan-desk, static_configs: [{targets: ["%s"]}]}
 """
-SUBSTITUTES = {"$type": ".*", "$region": ".*", "$__rate_interval": "10s", "$__range": "3600s", "$__interval": "1s"}
-WELL = "min(min_over_time(up[10s])) == 1 and min(count_over_time(up[10s])) >= 8"
+SUBSTITUTES = {"$type": ".*", "$region": ".*", "$__rate_interval": "30s", "$__range": "3600s", "$__interval": "1s"}
+WELL = "min(min_over_time(up[15s])) == 1 and min(count_over_time(up[15s])) >= 4"
 
 
 def filled(expr: str) -> str:
@@ -54,8 +54,8 @@ class Asked:
         return [n for series in self.instant(expr) if math.isfinite(n := float(series["value"][1]))]
 
     def over_time(self, expr: str) -> list[dict[str, Any]]:
-        """Return the series of the five seconds before the moment."""
-        return self._ask("query_range", {"query": filled(expr), "start": self._at - 5, "end": self._at, "step": 1})
+        """Return the series of the fifteen seconds before the moment."""
+        return self._ask("query_range", {"query": filled(expr), "start": self._at - 15, "end": self._at, "step": 3})
 
     def _ask(self, path: str, params: dict[str, Any]) -> list[dict[str, Any]]:
         answer = httpx.get(f"{self._url}/api/v1/{path}", params=params, timeout=30).json()

@@ -20,7 +20,7 @@ def sector() -> Iterator[Sector]:
 
 @pytest.fixture(scope="package")
 def asked(sector: Sector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
-    """A real Prometheus that scrapes the sector; given when every scrape of ten seconds went well."""
+    """A real Prometheus that scrapes the sector; given when every scrape of a quarter of a minute went well."""
     program = start_prometheus(tmp_path_factory.mktemp("prometheus"), SCRAPE % (sector.worker, sector.desk), {})
     try:
         found = Asked(program.url)

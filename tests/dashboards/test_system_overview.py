@@ -96,8 +96,7 @@ def test_answers_are_the_sectors(asked: Asked, sector: Sector) -> None:
 def test_two_workers_count_an_institution_once(tmp_path: Path) -> None:
     """Every worker exposes the registry; the dashboard does not count it twice, and names still join."""
     with Sector() as one, Sector() as other:
-        config = SCRAPE % (f'{one.worker}", "{other.worker}', one.desk)
-        program = start_prometheus(tmp_path, config.replace("1s", "5s"), {})
+        program = start_prometheus(tmp_path, SCRAPE % (f'{one.worker}", "{other.worker}', one.desk), {})
         try:
             found = Asked(program.url)
             found.wait(f"count(guanlan_institution_info) == {2 * len(one.institutions)}")

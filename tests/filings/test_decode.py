@@ -15,6 +15,7 @@ from rules.catalogue import load_catalogue, parse_catalogues
 from streams.decode import Decoded, Decoder
 from streams.exposures import decode_exposures
 from streams.wire import Reason, to_seconds
+from tests.examples import at_least
 
 CATALOGUE = parse_catalogues(
     [
@@ -312,7 +313,7 @@ def _accepted(decoded: Decoded) -> dict[int, tuple[Any, ...]]:
 
 
 @given(st.lists(records, max_size=8))
-@settings(max_examples=400, deadline=None)
+@at_least(400)
 def test_whatever_arrives_is_accepted_or_refused_and_alone_as_in_a_batch(batch: list[bytes | None]) -> None:
     """Each index is accepted or refused, never both, never neither, and its neighbours make no difference."""
     together = DECODER.decode(batch)
@@ -336,7 +337,7 @@ class AnyOrder(Decoder):
 
 
 @given(st.lists(records, max_size=8))
-@settings(max_examples=400)
+@at_least(400)
 def test_both_ways_of_reading_agree(batch: list[bytes | None]) -> None:
     """The struct of a form and the dictionary accept the same records, with the same values, and refuse alike."""
     with pytest.MonkeyPatch.context() as patch:

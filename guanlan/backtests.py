@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from rules.backtest import Chart, Episode, KnownEvent, RuleScore, charts, episodes, replay, score
 from rules.calendar import parse_instant
-from rules.catalogue import load_catalogue
+from rules.catalogue import Catalogue, load_catalogue
 from rules.engine import Engine, FormBatch
 from rules.pack import Program, compile_packs, load_packs, wanted_catalogues
 from rules.problems import ConfigError, InputError
@@ -78,10 +78,7 @@ def run(
     known = load_catalogue(catalogue or wanted_catalogues(texts) or ["cn"])
     program = compile_packs(texts, known)
     columns, rejected = load_columns(files, mapping, known)
-    registry = {i.code: i for i in read_seed([institutions], mapping)} if institutions else {}
-    for form in columns:
-        for code in form.institutions:
-            registry.setdefault(code, Institution(code))
+    registry = _registry(columns, institutions, mapping)
     known_events = read_events(events) if events else []
     engine = Engine(program, registry.values())
     batches = [_batch(engine, form) for form in columns]
@@ -110,6 +107,28 @@ def run(
         severity=severity,
         evaluated=evaluated,
     )
+
+
+def _registry(columns: Sequence[Columns], institutions: Path | None, mapping: Path | None) -> dict[str, Institution]:
+    """Institutions by code: those of the seed file, and bare ones for whoever files besides."""
+    registry = {i.code: i for i in read_seed([institutions], mapping)} if institutions else {}
+    for form in columns:
+        for code in form.institutions:
+            registry.setdefault(code, Institution(code))
+    return registry
+
+
+def read_history(
+    files: Sequence[Path], mapping: Path | None, institutions: Path | None, catalogue: Catalogue
+) -> tuple[tuple[Institution, ...], tuple[FormBatch, ...]]:
+    """Return institutions, and filings whose rows are positions among them; raise InputError for what can't be read.
+
+    Filings that a worker would reject are left out.
+    """
+    columns, _ = load_columns(files, mapping, catalogue)
+    registry = _registry(columns, institutions, mapping)
+    engine = Engine(compile_packs([], catalogue), registry.values())
+    return tuple(registry.values()), tuple(_batch(engine, form) for form in columns)
 
 
 def _batch(engine: Engine, form: Columns) -> FormBatch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 
 from rich.console import Console
@@ -77,3 +78,11 @@ def _print(console: Console, name: str, results: Sequence[Result], program: Prog
     for c in coverage(program, results):
         if c.missed:
             console.print(f"  not reached by a test: {c.rule}: {', '.join(c.missed)}", style="dim")
+
+
+def day(text: str, option: str) -> date:
+    """Return the date an option gives, today's without; raise ConfigError for what is no date."""
+    try:
+        return date.fromisoformat(text) if text else date.today()
+    except ValueError:
+        raise ConfigError(f"{option} can't be {text!r}: write a date as 2026-12-31") from None

@@ -115,8 +115,11 @@ def render(node: Node) -> str:
     if node.op == "choice":
         condition, then, otherwise = map(render, node.args)
         return f"{then} if {condition} else {otherwise}"
-    inner = [*map(render, node.args), *map(str, node.params)]
-    return f"{node.op} {inner[0]}" if node.op == "not" else f"{node.op}({', '.join(inner)})"
+    if node.op == "not":
+        inner = render(node.args[0])
+        return f"not ({inner})" if node.args[0].op in _SYMBOLS else f"not {inner}"
+    parts = [*map(render, node.args), *(str(param) for param in node.params if param != "")]
+    return f"{node.op}({', '.join(parts)})"
 
 
 def _idiom(node: Node) -> str | None:

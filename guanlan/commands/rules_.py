@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,15 +33,30 @@ def list_(packs: Packs = None, catalogue: CatalogueOption = None) -> None:
 
 
 @app.command()
-def lint(packs: Packs = None, catalogue: CatalogueOption = None) -> None:
-    """Check packs; prints file:line:column for everything that is wrong, exits with 1 if anything is."""
-    from rich.console import Console
+def lint(
+    packs: Packs = None,
+    catalogue: CatalogueOption = None,
+    filings: Annotated[list[Path] | None, typer.Option("--filings", help="History to try the rules on.")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="How the files' columns become indicators.")] = None,
+    institutions: Annotated[Path | None, typer.Option(help="Registry of institutions, with --filings.")] = None,
+    today: Annotated[str, typer.Option(help="The date that decides what is about to lapse. Default: today.")] = "",
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail as well.")] = False,
+) -> None:
+    """Check packs: file:line:column for everything that is wrong or looks it; exits with 1 on an error."""
+    from guanlan.linting import run_lint
+    from guanlan.packs import day
 
-    from guanlan.packs import compile_each
-
-    console = Console(highlight=False)
-    for name, program in compile_each(packs, catalogue):
-        console.print(f"{name}: {len(program.rules)} rules, no problem found")
+    ok = run_lint(
+        packs,
+        catalogue,
+        today=day(today, "--today"),
+        filings=filings or [],
+        mapping=mapping,
+        institutions=institutions,
+        strict=strict,
+    )
+    if not ok:
+        raise typer.Exit(1)
 
 
 @app.command("test")

@@ -1,0 +1,33 @@
+"""The checks. Importing this package registers them all; their order is that of the reports at one place."""
+
+from rules.lint.checks import (
+    always,
+    basis,
+    direction,
+    duplicate,
+    flaps,
+    inverted,
+    long_hold,
+    never,
+    nobody_files,
+    overlap,
+    translation,
+    unreachable,
+    zero_division,
+)
+
+__all__ = [
+    "always",
+    "basis",
+    "direction",
+    "duplicate",
+    "flaps",
+    "inverted",
+    "long_hold",
+    "never",
+    "nobody_files",
+    "overlap",
+    "translation",
+    "unreachable",
+    "zero_division",
+]

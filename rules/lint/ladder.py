@@ -1,0 +1,88 @@
+"""Thresholds: conditions that compare one value with a number, and which way of that value is the worse one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rules.catalogue import Catalogue
+from rules.lint.facts import leaves, relation
+from rules.lint.subject import Subject, Written
+from rules.pack import Program
+from rules.plan import Node
+
+_MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
+_KEEPS = (
+    "lag", "window_mean", "window_median", "window_min", "window_max", "window_quantile", "window_ewma",
+    "window_forecast", "peer_percentile", "peer_zscore", "window_slope",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """`value sign limit`, as in lcr < 1.2."""
+
+    value: Node
+    sign: str
+    limit: float
+
+    @property
+    def falls(self) -> bool:
+        """Whether it speaks of low values."""
+        return self.sign in ("<", "<=")
+
+
+def threshold(node: Node) -> Threshold | None:
+    """Return the node as a threshold, None when it is anything else."""
+    sign = relation(node)
+    if sign not in _MIRRORED:
+        return None
+    left, right = node.args
+    if right.op == "constant" and left.op != "constant":
+        return Threshold(left, sign, float(right.params[0]))  # type: ignore[arg-type]
+    if left.op == "constant" and right.op != "constant":
+        return Threshold(right, _MIRRORED[sign], float(left.params[0]))  # type: ignore[arg-type]
+    return None
+
+
+def thresholds(node: Node) -> list[Threshold]:
+    """Return the thresholds that must all be passed where the condition holds."""
+    found = [threshold(leaf) for leaf, wanted in leaves(node, True) if wanted]
+    return [one for one in found if one is not None]
+
+
+def plain_ladder(rule: Written) -> list[Threshold]:
+    """Return a threshold for each level when all compare one value in one direction, else nothing."""
+    found = [one for level in rule.rule.levels if (one := threshold(level.condition)) is not None]
+    alike = {(one.value.id, one.falls) for one in found}
+    return found if len(found) == len(rule.rule.levels) and len(alike) == 1 else []
+
+
+def better(node: Node, program: Program) -> str:
+    """Return which way of a value is better, as its indicator says: higher, lower, or '' when that is not said."""
+    names = [name for name, derived in program.derived.items() if derived is node]
+    if node.op == "column":
+        names.append(str(node.params[1]))
+    for name in names:
+        direction = program.catalogue.indicators[name].direction
+        return "" if direction == "none" else direction
+    if node.op in _KEEPS:
+        return better(node.args[0], program)
+    if node.op == "negate":
+        return {"higher": "lower", "lower": "higher"}.get(better(node.args[0], program), "")
+    if node.op == "subtract" and node.args[1].op == "lag" and node.args[1].args[0] is node.args[0]:
+        return better(node.args[0], program)
+    if node.op == "divide" and node.args[1].op == "absolute" and node.args[0].op == "subtract":
+        return better(node.args[0], program)
+    return ""
+
+
+def named(node: Node, subject: Subject) -> str:
+    """What a value is called in a message: its indicator's id, else its expression."""
+    from rules.explain import render
+
+    return next((name for name, derived in subject.program.derived.items() if derived is node), None) or render(node)
+
+
+def number(value: float, node: Node, catalogue: Catalogue) -> str:
+    """A limit as authors write it: percent for ratios."""
+    return f"{value * 100:.6g}%" if node.unit == () else f"{value:,.6g}"

@@ -120,15 +120,15 @@ def _registry(columns: Sequence[Columns], institutions: Path | None, mapping: Pa
 
 def read_history(
     files: Sequence[Path], mapping: Path | None, institutions: Path | None, catalogue: Catalogue
-) -> tuple[tuple[Institution, ...], tuple[FormBatch, ...]]:
-    """Return institutions, and filings whose rows are positions among them; raise InputError for what can't be read.
+) -> tuple[tuple[Institution, ...], tuple[FormBatch, ...], int]:
+    """Return institutions, filings whose rows are positions among them, and how many filings a worker would reject.
 
-    Filings that a worker would reject are left out.
+    Those are left out. Raises InputError for a file that can't be read.
     """
-    columns, _ = load_columns(files, mapping, catalogue)
+    columns, rejected = load_columns(files, mapping, catalogue)
     registry = _registry(columns, institutions, mapping)
     engine = Engine(compile_packs([], catalogue), registry.values())
-    return tuple(registry.values()), tuple(_batch(engine, form) for form in columns)
+    return tuple(registry.values()), tuple(_batch(engine, form) for form in columns), len(rejected)
 
 
 def _batch(engine: Engine, form: Columns) -> FormBatch:

@@ -60,7 +60,10 @@ def load_history(
     """Read filings and a registry; whoever files and is not registered is there without attributes."""
     from guanlan.backtests import read_history
 
-    return History(*read_history(filings, mapping, institutions, catalogue))
+    registry, batches, rejected = read_history(filings, mapping, institutions, catalogue)
+    if rejected:
+        Console(stderr=True).print(f"history: {_many(rejected, 'filing')} that a worker would reject left out")
+    return History(registry, batches)
 
 
 def _line(problem: Problem) -> Text:

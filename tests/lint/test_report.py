@@ -1,0 +1,128 @@
+"""The report as an author sees it, whole; the packs that come along pass without a word."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from guanlan.commands.rules_ import app
+from rules.catalogue import load_catalogue
+from rules.lint import CHECKS, lint
+from rules.lint.registry import check
+from rules.pack import PackText
+from rules.problems import Problem
+
+GOLDEN = Path(__file__).parent / "golden"
+CATALOGUE = load_catalogue(["cn"])
+TODAY = date(2026, 11, 26)
+BOTH = "    title: {en: a, zh: b}\n    message: {en: a, zh: b}\n    basis: {evidence: proposal}\n"
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["lint", *arguments, "--today", "2026-11-26"])
+    return result.exit_code, result.output
+
+
+def found(*packs: str) -> list[Problem]:
+    return lint([PackText(text, f"{n}.yaml") for n, text in enumerate(packs)], CATALOGUE, TODAY)
+
+
+def checks(*packs: str) -> list[str]:
+    return [problem.check for problem in found(*packs)]
+
+
+def pack(*rules: str, above: str = "") -> str:
+    """A pack of rules given as the lines below `levels`, each complete otherwise."""
+    listed = "".join(f"  - id: r{n}\n{BOTH}    levels:\n{rule}" for n, rule in enumerate(rules))
+    return f"{above}pack: p\ncatalogue: cn\nrules:\n{listed}"
+
+
+def test_a_report_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(GOLDEN)
+    code, output = run("troubled.yaml")
+    assert output == (GOLDEN / "troubled.txt").read_text(encoding="utf-8")
+    assert code == 1
+
+
+def test_the_packs_that_come_along_are_clean() -> None:
+    assert run("--strict") == (0, "7 packs: no problem found\n")
+
+
+def test_a_warning_fails_only_when_strict(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(pack("      watch: roa > 1%\n"), encoding="utf-8")
+    assert run(str(path))[0] == 0
+    assert run(str(path), "--strict")[0] == 1
+
+
+def test_a_pack_that_does_not_compile_leaves_the_others_checked() -> None:
+    """Its errors stand beside the findings on the others; what only it could answer is not asked."""
+    broken = "pack: q\ncatalogue: cn\nrules:\n  - {id: q, levels: {watch: lrc < 1}}\n"
+    assert checks(broken, pack("      watch: roa > 1%\n")) == ["unknown-name", "direction"]
+    assert checks(broken, pack("      watch: firing('q') and roa < 0\n")) == ["unknown-name"]
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "      # lint: disable direction\n",
+        "      # lint: disable direction, we want it so\n",
+        "      # lint: snooze direction until 2026-11-27: reviewed next week\n",
+    ],
+)
+def test_a_comment_quietens_a_check_of_its_rule(comment: str) -> None:
+    loud, quiet = "      watch: roa > 1%\n", f"{comment}      watch: roe > 1%\n"
+    assert [p.place.line for p in found(pack(quiet, loud))] == [16]
+    assert checks(pack(loud, loud.replace("roa", "roe"), above=comment.lstrip())) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("snooze direction until 2026-11-26", ["lint-comment", "direction"]),
+        ("snooze direction", ["lint-comment", "direction"]),
+        ("snooze direction until soon", ["lint-comment", "direction"]),
+        ("disable direction until 2027-01-01", ["lint-comment", "direction"]),
+        ("disable directions", ["lint-comment", "direction"]),
+        ("ignore direction", ["lint-comment", "direction"]),
+    ],
+)
+def test_a_comment_that_is_not_understood_is_said(said: str, expected: list[str]) -> None:
+    assert checks(pack(f"      # lint: {said}\n      watch: roa > 1%\n")) == expected
+
+
+def test_what_excludes_zero_is_enough() -> None:
+    """A condition beside the division, before or behind it, or an if; not one in another branch."""
+    for safe in (
+        "total_loans > 0 and npl_balance / total_loans > 5%",
+        "npl_balance / total_loans > 5% and not (total_loans == 0)",
+        "(npl_balance / total_loans if total_loans > 0 else 1) > 5%",
+        "total_loans == 0 or npl_balance / total_loans > 5%",
+        "npl_balance / (1bn + total_loans) > 5%",
+    ):
+        assert checks(pack(f'      watch: "{safe}"\n')) == [], safe
+    for unsafe in (
+        "total_loans > 0 or npl_balance / total_loans > 5%",
+        "(npl_balance / total_loans if total_loans >= 0 else 1) > 5%",
+        "lag(total_loans, 1) > 0 and npl_balance / total_loans > 5%",
+        "total_loans > 0 and mean(npl_balance / total_loans, '4 filings') > 5%",
+    ):
+        assert checks(pack(f'      watch: "{unsafe}"\n')).count("zero-division") == 1, unsafe
+
+
+def test_rules_for_others_do_not_overlap() -> None:
+    apart = [
+        pack("      watch: nsfr < 105%\n", "      watch: nsfr < 105%\n      warning: nsfr < 104%\n").replace(
+            "id: r0\n", "id: r0\n    where: type in LOCAL_BANKS\n"
+        ).replace("id: r1\n", f"id: r1\n    where: type in {types}\n")
+        for types in ("NATIONAL_BANKS", "BANKS")
+    ]  # fmt: skip
+    assert [checks(text) for text in apart] == [[], ["overlap"]]
+
+
+def test_a_second_check_of_a_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        check("never")(CHECKS["never"].run)

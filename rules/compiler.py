@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -22,7 +22,7 @@ from rules.expressions import (
     Unary,
     parse,
 )
-from rules.plan import Graph, Kind, Node, walk
+from rules.plan import Graph, Kind, Node, Setting, walk
 from rules.problems import Problem, nearest
 from rules.registry import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES
 from rules.source import Value
@@ -45,12 +45,13 @@ MAX_FORMULAS_DEEP = 20
 class Compiler:
     """Compiles expressions against one catalogue into one graph, so that equal parts are shared.
 
-    `rules` are the ids that `firing` may name.
+    `rules` are the ids that `firing` may name; `settings` the parameters of the pack at hand.
     """
 
     def __init__(self, catalogue: Catalogue, rules: Collection[str] = ()) -> None:
         self.catalogue = catalogue
         self.rules = rules
+        self.settings: Mapping[str, Setting] = {}
         self.graph = Graph()
         self._derived: dict[str, Node] = {}
         self._reached: dict[int, int] = {}
@@ -161,9 +162,11 @@ class Compiler:
             return self.graph.node("attribute", params=(attribute,), kind="text")
         if attribute in NUMBER_ATTRIBUTES:
             return self.graph.node("attribute", params=(attribute,))
+        if ident in self.settings:
+            return self.graph.node("parameter", params=(ident,), unit=unit_of(self.settings[ident].unit))
         if ident in self.catalogue.sets:
             raise ExpressionError(tree.at, f"{ident!r} is a set of types", f"write 'type in {ident}'")
-        known = [*self.catalogue.indicators, *TEXT_ATTRIBUTES, *NUMBER_ATTRIBUTES]
+        known = [*self.catalogue.indicators, *TEXT_ATTRIBUTES, *NUMBER_ATTRIBUTES, *self.settings]
         raise ExpressionError(tree.at, f"there is no indicator {ident!r}", nearest(ident, known), "unknown-name")
 
     def _indicator_at(self, tree: Name) -> Node:

@@ -1,4 +1,8 @@
-"""Rules that ask for other rules: what they inherit, the order they are judged in, and circles."""
+"""Rules that wait for other rules: what they inherit, the order they are judged in, and circles.
+
+A rule waits for those that it asks for with `firing`, and for those that suppress it. The first move its level
+at their dates; the second only silence its alert, so at their dates its level stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -42,15 +46,21 @@ def _resolve(
     if len(path) >= MAX_DEEP:
         problems.append(Problem(places[rule.id], "composite", f"over {MAX_DEEP} rules wait for each other in a row"))
         return done.setdefault(rule.id, rule)
-    asked = [_resolve(by_id[a], by_id, done, (*path, rule.id), places, problems) for a in sorted(rule.asks)]
-    if not asked:
+    waits = {
+        name: _resolve(by_id[name], by_id, done, (*path, rule.id), places, problems)
+        for name in sorted(rule.asks | rule.heeds)
+    }
+    if not waits:
         return done.setdefault(rule.id, rule)
-    forms = rule.forms.union(*(a.forms for a in asked))
-    clocks = rule.clocks.union(*(a.clocks for a in asked))
+    others = list(waits.values())
+    own = rule.own.union(*(waits[name].own for name in rule.asks))
+    forms = rule.forms.union(*(a.forms for a in others))
+    clocks = rule.clocks.union(*(a.clocks for a in others))
     if forms and clocks:
         summary = f"the rule {rule.id!r} joins deadlines with filed values, which are judged at different times"
-        problems.append(Problem(places[rule.id], "composite", summary, "make it two rules"))
-    placements = {a.placement for a in asked} | ({rule.placement} if rule.triggers or rule.clocks else set())
+        fix = "make it two rules" if rule.asks else "only rules on deadlines can suppress it"
+        problems.append(Problem(places[rule.id], "composite", summary, fix))
+    placements = {a.placement for a in others} | ({rule.placement} if rule.triggers or rule.clocks else set())
     if len(placements) > 1:
         summary = f"the rule {rule.id!r} joins rules of single institutions with rules of the system"
         problems.append(Problem(places[rule.id], "composite", summary, "ask for rules of one kind"))
@@ -58,11 +68,12 @@ def _resolve(
         rule.id,
         replace(
             rule,
+            own=own,
             forms=forms,
-            triggers=rule.triggers.union(*(a.triggers for a in asked)),
+            triggers=rule.triggers.union(*(a.triggers for a in others)),
             clocks=clocks,
-            across=tuple(dict.fromkeys([*rule.across, *(node for a in asked for node in a.across)])),
-            placement=asked[0].placement,
-            rank=1 + max(a.rank for a in asked),
+            across=tuple(dict.fromkeys([*rule.across, *(node for a in others for node in a.across)])),
+            placement=others[0].placement,
+            rank=1 + max(a.rank for a in others),
         ),
     )

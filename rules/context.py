@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from rules.calendar import due, has_deadline
 from rules.catalogue import Catalogue
 from rules.plan import Node, walk
-from rules.store import Bools, Filed, Floats, FormStore, Indices, Ints, Longs, Picker
+from rules.settings import Table
+from rules.store import NEVER, Bools, Filed, Floats, FormStore, Indices, Ints, Longs, Picker
 
 DAY = 86_400
 
@@ -66,7 +67,7 @@ class World:
     `derived` are the nodes of derived indicators. `level_at` tells the level (int8) of a rule's alert for rows
     at dates; expressions with `firing` need it. `members` are the rows of institutions, ascending, that count
     in values across institutions; `system` marks the row that stands for the system itself; `now` is the latest
-    time that filings or ticks have told.
+    time that filings or ticks have told. `settings` are parameters by name; `version` counts changes of attributes.
     """
 
     catalogue: Catalogue
@@ -80,6 +81,8 @@ class World:
     members: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
     system: Bools = field(default_factory=lambda: np.zeros(0, np.bool_))
     now: int = 0
+    settings: Mapping[str, Table] = field(default_factory=dict)
+    version: int = 0
 
     def past_deadline(self, node: Node, at: int) -> bool:
         """Whether every form that the node reads was due before `now` for the date `at`."""

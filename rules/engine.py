@@ -20,6 +20,7 @@ from rules.operations import number
 from rules.pack import Program
 from rules.plan import walk
 from rules.registry import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES, Institution
+from rules.settings import Table
 from rules.store import ACCEPTED, BACKWARDS, BEYOND, DUPLICATE, NEVER, Bools, Floats, FormStore, Ints, Longs, Picker
 from rules.transitions import SEVERITIES, Cause, Transition
 
@@ -117,6 +118,7 @@ class Engine:
             catalogue.country,
             program.derived,
         )
+        self.world.settings = {name: Table(setting) for name, setting in program.settings.items()}
         self.fold = Fold(self.rules, FIRST_ROWS)
         self.world.level_at = self._level_at
         self.judge = Judge(self.world, self.fold)
@@ -158,6 +160,7 @@ class Engine:
                 # who comes between two ticks was not there when the deadlines before passed
                 group.judged[row] = self._ticked if group.clocks else NEVER
         self.institutions[row] = institution
+        self.world.version += 1
         self._system[row] = institution.code == SYSTEM
         self.world.system = self._system
         for name in TEXT_ATTRIBUTES:
@@ -177,7 +180,7 @@ class Engine:
 
     def _grow(self, rows: int) -> None:
         self._capacity = rows
-
+        self.world.version += 1
         self._active = _wider(self._active, rows, False)
         self._system = _wider(self._system, rows, False)
         self.applied = _wider(self.applied, rows, -1)

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from rules.catalogue import UNITS
 from rules.transitions import SEVERITIES
 
 Kind = Literal[
     "text", "words", "expression", "clear", "span", "deadline", "id", "choice", "texts", "flag", "number", "date",
-    "mapping", "open", "list", "message", "level",
+    "mapping", "open", "list", "message", "level", "named", "basis", "heeded",
 ]  # fmt: skip
 
 SCOPES = ("institution", "system")
@@ -25,7 +26,8 @@ class Key:
     kind    text · words (text, or texts by language) · message (words with {expression:format} parts) ·
             expression · level (an expression, not empty) · clear (expression, then a span) · span · deadline ('5bd') ·
             id · date (ISO) · choice (of `options`) · texts (one or a list) · flag · number · mapping (of `keys`) ·
-            open (a mapping with any further keys) · list (of mappings of `keys`)
+            open (a mapping with any further keys) · basis (a text, or open) · list (of mappings of `keys`) ·
+            named (a mapping of names to mappings of `keys`) · heeded (rule ids, or mappings of `keys`)
     default may stand under a pack's `defaults`, for all its rules
     """
 
@@ -51,6 +53,20 @@ LEVELS = (
     Key("warning", "level", "The middle level: somebody must act.", examples=("lcr < 105%",)),
     Key("critical", "level", "The highest level: act now.", examples=("lcr < 100%",)),
 )
+FROM = Key("from", "date", "The first as-of date.", examples=("2026-01-01",))
+TO = Key("to", "date", "The last as-of date.", examples=("2026-12-31",))
+INHIBITOR = (
+    Key("rule", "text", "The rule whose open alert silences this one's.", True),
+    Key("level", "choice", "The level it must have reached; left out, any.", options=LADDER),
+)
+RETIRED = (
+    Key("on", "date", "Since when.", True),
+    Key("reason", "text", "Why, and what to use instead.", True),
+)
+RELATED = (
+    Key("renamed_from", "texts", "Names the rule had before, the oldest first: it keeps their alerts."),
+    Key("replaces", "texts", "Retired rules whose place it takes."),
+)
 RULE = (
     Key("id", "id", "The rule's name, for ever; alerts are counted by it.", True, examples=("bank.liquidity.lcr",)),
     Key("title", "words", "What the rule is called, by language."),
@@ -73,7 +89,42 @@ RULE = (
     Key("route", "text", "Who gets the alert.", default=True),
     Key("tags", "texts", "Words to find the rule by.", default=True),
     Key("note", "text", "For authors; not carried on the alert."),
+    Key("unless", "expression", "While it holds, the alert is suppressed: computed, shown, and told to nobody.",
+        default=True, examples=("dsib_bucket > 0",)),
+    Key("inhibits", "texts", "Rules whose alerts for the same subject are suppressed while this one's is open."),
+    Key("inhibited_by", "heeded", "Rules whose open alerts suppress this one's, for the same subject.", default=True,
+        keys=INHIBITOR),
+    Key("valid", "mapping", "As-of dates at which the rule is judged.", default=True, keys=(FROM, TO)),
+    Key("retired", "mapping", "When and why; needed with status: retired.", keys=RETIRED),
+    Key("related", "mapping", "What the rule was called before, and what it replaces.", keys=RELATED),
+    Key("plan", "texts", "Statements of the Plan that the rule serves; carried on the alert.", default=True,
+        examples=("P-12",)),
 )  # fmt: skip
+ROW = (
+    Key("value", "text", "The value; percent and magnitudes as in expressions.", True, examples=("105%", "200bn")),
+    Key("type", "text", "For institutions of this type; with none of the four, the default."),
+    Key("peer_group", "text", "For this peer group."),
+    Key("dsib_bucket", "text", "For this bucket of systemic importance."),
+    Key("institution", "text", "For this institution."),
+    Key("basis", "basis", "On what basis the value was set.", keys=BASIS),
+    Key("author", "text", "Who set it.", True),
+    FROM,
+    TO,
+)
+PARAMETER = (
+    Key("title", "words", "What it is called, by language."),
+    Key("unit", "choice", "Its unit, as of indicators.", True, options=UNITS),
+    Key("rows", "list", "Its values; the most particular row that applies wins.", True, keys=ROW),
+)
+WAIVER = (
+    Key("rule", "text", "The rule's id.", True),
+    Key("institution", "text", "The institution's code.", True),
+    Key("reason", "text", "Why.", True),
+    Key("document", "text", "The decision.", True),
+    Key("approver", "text", "Who decided.", True),
+    FROM,
+    Key("to", "date", "The last as-of date; a waiver always ends.", True),
+)
 PACK = (
     Key("pack", "text", "The pack's name.", True),
     Key("version", "text", "The pack's version, carried on the alert."),
@@ -81,7 +132,9 @@ PACK = (
     Key("catalogue", "texts", "The catalogues of indicators that the rules read.", examples=("cn",)),
     Key("defaults", "mapping", "Keys for every rule that does not say otherwise.",
         keys=tuple(key for key in RULE if key.default)),
+    Key("parameters", "named", "Numbers that rules use by name, by institution and date.", keys=PARAMETER),
     Key("rules", "list", "The rules.", True, keys=RULE),
+    Key("waivers", "list", "Institutions exempted from a rule for a time.", keys=WAIVER),
     Key("description", "words", "More about the pack."),
 )  # fmt: skip
 INSTITUTION = (

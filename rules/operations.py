@@ -90,6 +90,18 @@ def _column(node: Node, context: Context) -> Column:
     return context.column(str(node.params[0]), str(node.params[1]))
 
 
+@operation("parameter")
+def _parameter(node: Node, context: Context) -> Column:
+    return context.world.settings[str(node.params[0])].values(context.world, context.rows, context.at)
+
+
+@operation("valid")
+def _valid(node: Node, context: Context) -> Column:
+    since, until = cast(tuple[int, int], node.params)
+    yes = (context.at >= since) & (context.at < until)
+    return Truth(yes, ~yes)
+
+
 @operation("attribute")
 def _attribute(node: Node, context: Context) -> Column:
     name = str(node.params[0])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rules.problems import NOWHERE, Place
 from rules.units import Unit
 
 Kind = Literal["number", "truth", "text"]
@@ -104,6 +105,82 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a parameter: its value for whom (`rung` and `key`), on what basis, and who set it.
+
+    `rung` is one of RUNGS; `key` the attribute's value, empty for the default. Valid at as-of seconds from
+    `since` until before `until`.
+    """
+
+    value: float
+    rung: str
+    key: str
+    basis: dict[str, str | None]
+    author: str
+    since: int
+    until: int
+    place: Place = field(default=NOWHERE, compare=False)
+
+    @property
+    def whom(self) -> str:
+        """Name the row: default, or type=bank."""
+        return f"{self.rung}={self.key}" if self.key else self.rung
+
+
+RUNGS = ("default", "type", "peer_group", "dsib_bucket", "institution")
+"""Whom a parameter's row is for, from the least to the most particular; the last one that applies wins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A parameter: a number that rules use by name, whose value depends on the institution and the date."""
+
+    name: str
+    title: dict[str, str]
+    unit: str
+    rows: tuple[Row, ...]
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """An exemption of one institution from one rule, at as-of seconds from `since` until before `until`."""
+
+    rule: str
+    institution: str
+    reason: str
+    document: str
+    approver: str
+    since: int
+    until: int
+    place: Place = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Inhibitor:
+    """A rule whose open alert, at `level` or above, suppresses the alert of another for the same subject."""
+
+    rule: str
+    level: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """As-of seconds at which a rule is judged: from `since` until before `until`."""
+
+    since: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """When a rule was retired (ISO date) and why."""
+
+    on: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One compiled rule.
 
@@ -114,6 +191,9 @@ class Rule:
     `across` are the values over several institutions that it uses; a rule with any is judged for all of them
     whenever one files.
     `asks` are the rules whose alerts it asks for with `firing`; `rank` is 0 without, else above theirs.
+    `own` are the forms at whose dates its level moves: all of `forms`, but for those that only its suppression
+    reads. `unless`, `inhibited_by` and `waivers` suppress its alert; `heeds` are the rules that these look at.
+    `settings` are the parameters it uses. `where` includes `valid`.
     """
 
     id: str
@@ -143,3 +223,19 @@ class Rule:
     deadline: str
     route: str
     tags: tuple[str, ...]
+    own: frozenset[str] = frozenset()
+    settings: tuple[str, ...] = ()
+    unless: Node | None = None
+    inhibited_by: tuple[Inhibitor, ...] = ()
+    heeds: frozenset[str] = frozenset()
+    waivers: tuple[Waiver, ...] = ()
+    valid: Validity | None = None
+    retired: Retirement | None = None
+    renamed_from: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
+    plan: tuple[str, ...] = ()
+
+    @property
+    def first_id(self) -> str:
+        """The oldest name: alerts are counted by it, so that renaming a rule keeps them."""
+        return self.renamed_from[0] if self.renamed_from else self.id

@@ -60,6 +60,11 @@ def _texts(key: Key) -> Schema:
     return {"anyOf": [{"type": [*_PLAIN, "null"]}, {"type": "array", "items": {"type": _PLAIN}}]}
 
 
+def _heeded(key: Key) -> Schema:
+    one = {"anyOf": [{"type": _PLAIN}, _mapping(key.keys)]}
+    return {"anyOf": [one, {"type": "array", "items": one}]}
+
+
 def _needed(key: Key, *others: str) -> list[str]:
     """The types that a scalar may have; a required one can't be left empty."""
     return [*others] if key.required else [*others, "null"]
@@ -85,6 +90,9 @@ _KINDS: dict[str, Callable[[Key], Schema]] = {
     "number": lambda key: {"type": "number"},
     "mapping": lambda key: {**_mapping(key.keys), **({"minProperties": 1} if key.required else {})},
     "open": lambda key: _mapping(key.keys, more=True),
+    "basis": lambda key: {"anyOf": [{"type": [*_PLAIN, "null"]}, _mapping(key.keys, more=True)]},
+    "named": lambda key: {"type": "object", "additionalProperties": _mapping(key.keys)},
+    "heeded": _heeded,
     "list": lambda key: {"type": "array", "items": _mapping(key.keys), **({"minItems": 1} if key.required else {})},
 }
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rules.fold import Records
 from rules.registry import Institution
-from rules.store import FormStore, Ints
+from rules.store import NEVER, FormStore, Ints
 
 if TYPE_CHECKING:
     from rules.engine import Engine
@@ -46,6 +46,7 @@ class _State(msgspec.Struct, frozen=True):
     records: dict[str, _Array]
     judged: dict[str, _Array]
     due: dict[str, int]
+    clock: int = int(NEVER)
 
 
 _DECODER = msgspec.msgpack.Decoder(_State)
@@ -76,6 +77,7 @@ def export(engine: Engine, rows: Sequence[int]) -> bytes:
         {name: _pack(column) for name, column in columns.items()},
         {rule.id: _pack(group.judged[index]) for group in engine.groups for rule in group.rules[:1]},
         dict(engine._due),
+        engine.world.clock,
     )
     return msgspec.msgpack.encode(state)
 
@@ -115,10 +117,12 @@ def restore(engine: Engine, blob: bytes) -> list[str]:
             _restore_form(engine.world.stores[name], form, rows)
     _restore_records(engine, state, rows)
     for group in engine.groups:
-        if group.rules[0].id in state.judged:
-            group.judged[rows] = _unpack(state.judged[group.rules[0].id])
+        known = [name for name in (group.rules[0].id, *group.rules[0].renamed_from) if name in state.judged]
+        if known:
+            group.judged[rows] = _unpack(state.judged[known[0]])
     for form_id, due in state.due.items():
         engine._due[form_id] = max(due, engine._due.get(form_id, due))
+    engine.world.clock = max(engine.world.clock, state.clock)
     return state.codes
 
 
@@ -146,11 +150,12 @@ def _restore_form(store: FormStore, form: _Form, rows: Ints) -> None:
 
 def _restore_records(engine: Engine, state: _State, rows: Ints) -> None:
     columns = {name: _unpack(array) for name, array in state.records.items()}
-    number = {rule.id: i for i, rule in enumerate(engine.rules)}
+    number = {name: i for i, rule in enumerate(engine.rules) for name in (*rule.renamed_from, rule.id)}
     rule = np.array([number.get(ident, -1) for ident in state.rules], np.int32)[columns["rule"]]
     count = len(rule)
     if not count:
         return
-    records = Records(**{**columns, "previous": np.full(count, -1, np.int32)})
+    blank = {"muted": np.zeros(count, np.int32)}
+    records = Records(**{**blank, **columns, "previous": np.full(count, -1, np.int32)})
     records.rule, records.row = rule, rows[columns["row"]]
     engine.fold.restore(records.take(rule >= 0))

@@ -67,7 +67,8 @@ class World:
     `derived` are the nodes of derived indicators. `level_at` tells the level (int8) of a rule's alert for rows
     at dates; expressions with `firing` need it. `members` are the rows of institutions, ascending, that count
     in values across institutions; `system` marks the row that stands for the system itself; `now` is the latest
-    time that filings or ticks have told. `settings` are parameters by name; `version` counts changes of attributes.
+    time that filings or ticks have told, `clock` the latest tick. `settings` are parameters by name; `version`
+    counts changes of attributes.
     """
 
     catalogue: Catalogue
@@ -83,6 +84,7 @@ class World:
     now: int = 0
     settings: Mapping[str, Table] = field(default_factory=dict)
     version: int = 0
+    clock: int = int(NEVER)
 
     def past_deadline(self, node: Node, at: int) -> bool:
         """Whether every form that the node reads was due before `now` for the date `at`."""

@@ -16,6 +16,7 @@ from rules.context import Context, World
 from rules.evidence import transitions
 from rules.fold import Fold, Records
 from rules.judge import Event, Group, Judge, Said, differences, events, group_rules
+from rules.muting import WAIVED, reasons
 from rules.operations import number
 from rules.pack import Program
 from rules.plan import walk
@@ -80,7 +81,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """One pair that is pending or firing."""
+    """One pair that is pending or firing; `suppressed_by` names what silences it."""
 
     rule: str
     subject: str
@@ -88,6 +89,7 @@ class Active:
     severity: str
     started: int
     status: str
+    suppressed_by: tuple[str, ...] = ()
 
 
 class Engine:
@@ -101,6 +103,7 @@ class Engine:
     def __init__(self, program: Program, institutions: Iterable[Institution] = ()) -> None:
         self.program = program
         self.rules = tuple(r for r in program.rules if r.status != "retired")
+        self._number = {rule.id: number for number, rule in enumerate(self.rules)}
         self._capacity = FIRST_ROWS
         self._rows: dict[str, int] = {}
         self._free: list[int] = []
@@ -140,10 +143,8 @@ class Engine:
         return FormStore(form, kept, last, depth, FIRST_ROWS)
 
     def _level_at(self, rule: str, rows: Ints, at: Longs) -> NDArray[np.int8]:
-        for index, known in enumerate(self.rules):
-            if known.id == rule:
-                return self.fold.level_at(index, rows, at)
-        return np.zeros(len(rows), np.int8)
+        index = self._number.get(rule)
+        return np.zeros(len(rows), np.int8) if index is None else self.fold.level_at(index, rows, at)
 
     def put_institution(self, institution: Institution) -> int:
         """Add an institution or bring its attributes up to date; return its row."""
@@ -483,6 +484,7 @@ class Engine:
                 self._due[form] = wanted[0]
                 passed[form] = {wanted[1]}
         self._ticked = max(self._ticked, now)
+        found += self._end_waivers(now)
         self.world.now = max(self.world.now, now)
         if passed:
             found += [replace(said, cause="clock") for said in self._judge_across(passed)]
@@ -514,6 +516,23 @@ class Engine:
                     states = self.judge.step(group, chosen, np.full(len(chosen), moment), self._system[chosen])
                     found += [Said(event, "clock", moment, "clock") for event in events(*states)]
         return sorted(found, key=lambda said: said.event.date)
+
+    def _end_waivers(self, now: int) -> list[Said]:
+        """Tell of open alerts that a waiver silenced until some time since the last tick.
+
+        Their states become those that judging them now would give, so that the order of filings and ticks is of
+        no account.
+        """
+        found: list[Said] = []
+        for index, rule in enumerate(self.rules):
+            for waiver in rule.waivers:
+                row = self._rows.get(waiver.institution, -1)
+                if row >= 0 and self.world.clock < waiver.until <= now:
+                    before, after = self.fold.lift(index, row, WAIVED, waiver.since, waiver.until)
+                    after.date[:] = waiver.until
+                    found += [Said(event, "clock", waiver.until, "waiver") for event in events(before, after)]
+        self.world.clock = max(self.world.clock, now)
+        return found
 
     def _with_deadlines(self) -> set[str]:
         forms = self.program.catalogue.forms
@@ -567,6 +586,7 @@ class Engine:
                 severity=SEVERITIES[max(0, records.held[i]) if pending[i] else records.level[i]],
                 started=int(records.started[i]),
                 status=self.rules[records.rule[i]].status,
+                suppressed_by=tuple(reasons(self.rules[records.rule[i]], int(records.muted[i]))),
             )
             for i in range(len(records))
         ]

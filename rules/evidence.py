@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rules.calendar import format_instant
+from rules.calendar import DAY, format_instant
 from rules.catalogue import Catalogue
 from rules.context import Context, Truth, World
 from rules.explain import render as render_value
-from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RESOLVED, Said
+from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RELEASED, RESOLVED, SUPPRESSED, Said
+from rules.muting import WAIVED, reasons, waiver_at
 from rules.operations import evaluate, number
 from rules.plan import Piece, Rule
 from rules.registry import Institution
+from rules.spans import EVER
 from rules.store import NEVER
-from rules.transitions import SEVERITIES, Reading, State, Transition, alert_id, transition_id
+from rules.transitions import SEVERITIES, Applied, Reading, State, Transition, Waived, alert_id, transition_id
 
 STATES: dict[int, State] = {
     PENDING: "pending",
@@ -25,6 +27,8 @@ STATES: dict[int, State] = {
     EASED: "eased",
     RESOLVED: "resolved",
     LAPSED: "resolved",
+    SUPPRESSED: "suppressed",
+    RELEASED: "released",
 }
 MISSING = {"en": "n/a", "zh": "缺失"}
 
@@ -49,10 +53,13 @@ def transitions(
             np.array([event.date for event in chosen], np.int64),
         )
         readings = _readings(rule, context)
+        applied = _applied(rule, context)
         revisions = _revisions(rule, context)
         for i, position in enumerate(positions):
             institution = institutions[said[position].event.row]
-            found[position] = _transition(rule, said[position], institution, readings[i], revisions[i], context, i)
+            found[position] = _transition(
+                rule, said[position], institution, readings[i], applied[i], revisions[i], context, i
+            )
     return [t for t in found if t is not None]
 
 
@@ -61,6 +68,7 @@ def _transition(
     said: Said,
     institution: Institution,
     readings: Mapping[str, Reading],
+    applied: Mapping[str, Applied],
     revision: int,
     context: Context,
     at: int,
@@ -70,13 +78,13 @@ def _transition(
     as_of = format_instant(event.date)
     started = format_instant(event.alert) if event.alert != NEVER else ""
     subject = institution.code
-    alert = alert_id(rule.id, subject, started) if started else ""
+    alert = alert_id(rule.first_id, subject, started) if started else ""
     supersedes = ""
     if event.supersedes != NEVER:
-        supersedes = alert_id(rule.id, subject, format_instant(event.supersedes))
+        supersedes = alert_id(rule.first_id, subject, format_instant(event.supersedes))
     level = event.level or event.previous
     return Transition(
-        id=transition_id(rule.id, subject, alert, as_of, state, severity, revision, said.by),
+        id=transition_id(rule.first_id, subject, alert, as_of, state, severity, revision, said.by),
         alert_id=alert,
         rule=rule.id,
         subject=subject,
@@ -107,7 +115,37 @@ def _transition(
         route=rule.route,
         tags=list(rule.tags),
         labels={"type": institution.type, "region": institution.region, "peer_group": institution.peer_group},
+        suppressed_by=reasons(rule, event.muted),
+        waiver=_waived(rule, subject, event.date) if event.muted & WAIVED else None,
+        parameters=dict(applied),
+        plan=list(rule.plan),
     )
+
+
+def _waived(rule: Rule, institution: str, at: int) -> Waived | None:
+    found = waiver_at(rule, institution, at)
+    return None if found is None else Waived(found.reason, found.document, found.approver, last_day(found.until))
+
+
+def last_day(until: int) -> str:
+    """Return the ISO date of the last day before `until`; empty where there is no end."""
+    return "" if until == EVER else format_instant(until - DAY)
+
+
+def _applied(rule: Rule, context: Context) -> list[dict[str, Applied]]:
+    out: list[dict[str, Applied]] = [{} for _ in range(len(context))]
+    for name in rule.settings:
+        table = context.world.settings[name]
+        currency = context.world.catalogue.currency
+        unit = currency if table.setting.unit == "currency" and currency else table.setting.unit
+        for applied, chosen in zip(out, table.index(context.world, context.rows, context.at).tolist(), strict=True):
+            if chosen < 0:
+                applied[name] = Applied(None, unit)
+                continue
+            row = table.setting.rows[chosen]
+            since = "" if row.since == NEVER else format_instant(row.since)
+            applied[name] = Applied(row.value, unit, row.whom, row.basis, row.author, since, last_day(row.until))
+    return out
 
 
 def format_seen(seconds: int) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rules.calendar import format_instant
 from rules.pack import Program, rule_nodes
 from rules.plan import Node, Rule, walk
+from rules.spans import EVER
+from rules.store import NEVER
 from rules.transitions import SEVERITIES
 
 _SYMBOLS = {
@@ -94,8 +97,10 @@ def render(node: Node) -> str:
         return f"{value:.6g}" if node.unit is None else f"{value * 100:.6g}%"
     if node.op == "column":
         return str(node.params[1])
-    if node.op in ("attribute", "truth", "text"):
+    if node.op in ("attribute", "truth", "text", "parameter"):
         return str(node.params[0])
+    if node.op == "valid":
+        return _dates(*map(int, node.params))  # type: ignore[arg-type]
     if node.op == "member":
         return f"{render(node.args[0])} in ({', '.join(map(str, node.params))})"
     if (idiom := _idiom(node)) is not None:
@@ -120,6 +125,12 @@ def render(node: Node) -> str:
         return f"not ({inner})" if node.args[0].op in _SYMBOLS else f"not {inner}"
     parts = [*map(render, node.args), *(str(param) for param in node.params if param != "")]
     return f"{node.op}({', '.join(parts)})"
+
+
+def _dates(since: int, until: int) -> str:
+    first = [f"as_of ≥ {format_instant(since)}"] if since != NEVER else []
+    last = [f"as_of < {format_instant(until)}"] if until != EVER else []
+    return " and ".join(first + last)
 
 
 def _idiom(node: Node) -> str | None:

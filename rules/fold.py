@@ -30,6 +30,7 @@ class Records:
     started  as-of seconds of the episode's first firing; NEVER while none is open
     run, since        for each level [3, n]: filings in a row on which it or a higher one held, and from when
     clear_run, clear_since   the same for the rule's `clear`
+    muted    what silences the open alert, as bits of `rules.muting`; 0 while none is open
     previous index of the record before it in time; -1 for none
     """
 
@@ -43,6 +44,7 @@ class Records:
     since: Longs
     clear_run: Ints
     clear_since: Longs
+    muted: Ints
     previous: Ints
 
     @classmethod
@@ -59,6 +61,7 @@ class Records:
             since=np.full((LEVELS, n), NEVER),
             clear_run=np.zeros(n, np.int32),
             clear_since=np.full(n, NEVER),
+            muted=np.zeros(n, np.int32),
             previous=np.full(n, -1, np.int32),
         )
 
@@ -125,15 +128,29 @@ class Fold:
             index = np.where(later, self._records.previous[index], index)
         return np.where(index >= 0, self._records.level[np.maximum(index, 0)], 0).astype(np.int8)
 
-    def step(self, rule: Ints, row: Ints, date: Longs, held: Bytes, clear: Bools) -> tuple[Records, Records]:
+    def step(
+        self,
+        rule: Ints,
+        row: Ints,
+        date: Longs,
+        held: Bytes,
+        clear: Bools,
+        muted: Ints | None = None,
+        still: Bools | None = None,
+    ) -> tuple[Records, Records]:
         """Fold one more date into each pair; return the states before and after.
 
         rule, row: the pairs, no pair twice. date: seconds, later than the pair's newest record. held:
-        highest level that holds, -1 unknown. clear: whether the rule's `clear` is known to hold.
+        highest level that holds, -1 unknown. clear: whether the rule's `clear` is known to hold. muted: what
+        silences the alert. still: pairs whose level stays as it is, because only what silences it has a date.
         """
         index = self.latest[rule, row]
         before = self._at(index, rule, row)
         after = self._advance(before, date, held, clear)
+        if still is not None:
+            _stay(after, before, still)
+        if muted is not None:
+            after.muted = np.where(after.level > 0, muted, 0).astype(np.int32)
         after.previous = index
         keep = ~after.quiet | (index >= 0)
         self._append(after.take(keep), rule[keep], row[keep])
@@ -166,6 +183,20 @@ class Fold:
         opens = (before.level == 0) & (after.level > 0)
         after.started = np.where(opens, date, np.where(after.level > 0, before.started, NEVER))
         return after
+
+    def lift(self, rule: int, row: int, bit: int, since: int, until: int) -> tuple[Records, Records]:
+        """Take a bit from the masks of a pair's records dated from `since` until before `until`.
+
+        Return the pair's newest state before and after.
+        """
+        pair = np.array([rule], np.int32), np.array([row], np.int32)
+        before = self.state(*pair)
+        index = int(self.latest[rule, row])
+        while index >= 0:
+            if since <= self._records.date[index] < until:
+                self._records.muted[index] &= ~bit
+            index = int(self._records.previous[index])
+        return before, self.state(*pair)
 
     def _append(self, new: Records, rule: Ints, row: Ints) -> None:
         if not len(new):
@@ -259,3 +290,8 @@ class Fold:
         """Return the newest record of every pair that is pending or firing."""
         rule, row = np.nonzero(self.awake)
         return self.state(rule.astype(np.int32), row.astype(np.int32))
+
+
+def _stay(after: Records, before: Records, still: Bools) -> None:
+    for name in ("level", "held", "started", "run", "since", "clear_run", "clear_since"):
+        getattr(after, name)[..., still] = getattr(before, name)[..., still]

@@ -13,22 +13,24 @@ from numpy.typing import NDArray
 from rules.context import Context, World
 from rules.fold import Bytes, Fold, Records
 from rules.ladders import Ladders
+from rules.muting import can_be_muted, muted
 from rules.operations import blank, either, truth
 from rules.operations import number as number_at
 from rules.plan import Node, Rule, walk
 from rules.store import NEVER, Bools, Indices, Ints, Longs
 from rules.transitions import Cause
 
-NONE, PENDING, FIRING, ESCALATED, EASED, RESOLVED, LAPSED = range(7)
+NONE, PENDING, FIRING, ESCALATED, EASED, RESOLVED, LAPSED, SUPPRESSED, RELEASED = range(9)
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a rule's conditions are made of: the forms of its columns, those columns, and its divisions."""
+    """What a rule's conditions are made of: the forms of its columns, those columns, its divisions and parameters."""
 
     forms: tuple[str, ...]
     columns: tuple[Node, ...]
     divisions: tuple[Node, ...]
+    settings: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,11 @@ class Verdict:
 
 @dataclass(slots=True)
 class Group:
-    """Rules that are judged at the same dates, and until when each institution has been judged."""
+    """Rules that are judged at the same dates, and until when each institution has been judged.
+
+    At dates of `own` forms levels move; at those of other `forms` only what silences alerts. `mutable` are the
+    numbers of rules in the group that something can silence.
+    """
 
     rules: tuple[Rule, ...]
     index: Ints
@@ -50,6 +56,8 @@ class Group:
     clocks: frozenset[str]
     across: bool
     judged: Longs
+    own: frozenset[str] = frozenset()
+    mutable: tuple[int, ...] = ()
     ladders: Ladders = field(init=False)
     inputs: tuple[Inputs, ...] = field(init=False)
 
@@ -66,7 +74,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change of state of one pair: `alert` is the start of the alert it speaks of, NEVER for none."""
+    """A change of state of one pair: `alert` is the start of the alert it speaks of, NEVER for none.
+
+    `muted` is what silences it from now on; of a resolved one, what did.
+    """
 
     rule: int
     row: int
@@ -76,6 +87,7 @@ class Event:
     previous: int
     alert: int
     supersedes: int = int(NEVER)
+    muted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +115,9 @@ class Tally:
 
 def group_rules(rules: Sequence[Rule], rows: int) -> list[Group]:
     """Gather rules that share their forms, triggers and clocks; those that ask for others come after them."""
-    found: dict[tuple[int, bool, frozenset[str], frozenset[str], frozenset[str]], list[int]] = {}
+    found: dict[tuple[int, bool, frozenset[str], frozenset[str], frozenset[str], frozenset[str]], list[int]] = {}
     for number, rule in enumerate(rules):
-        key = (rule.rank, bool(rule.across), rule.forms, rule.triggers, rule.clocks)
+        key = (rule.rank, bool(rule.across), rule.forms, rule.triggers, rule.clocks, rule.own)
         found.setdefault(key, []).append(number)
     return [
         Group(
@@ -116,8 +128,10 @@ def group_rules(rules: Sequence[Rule], rows: int) -> list[Group]:
             clocks,
             across,
             np.full(rows, NEVER),
+            own,
+            tuple(i for i, n in enumerate(numbers) if can_be_muted(rules[n])),
         )
-        for (_, across, forms, triggers, clocks), numbers in sorted(found.items(), key=lambda item: item[0][0])
+        for (_, across, forms, triggers, clocks, own), numbers in sorted(found.items(), key=lambda item: item[0][0])
     ]
 
 
@@ -143,7 +157,26 @@ class Judge:
         held = self._held(group, context, verdicts, local, position)
         clear = self._clear(group, context, local, position)
         group.judged[rows] = np.maximum(group.judged[rows], dates)
-        return self.fold.step(group.index[local], rows[position], dates[position], held, clear)
+        pairs = group.index[local], rows[position], dates[position]
+        masks = self._muted(group, context, local, position) if group.mutable else None
+        return self.fold.step(*pairs, held, clear, masks, self._still(group, context, position))
+
+    def _muted(self, group: Group, context: Context, local: NDArray[np.intp], position: NDArray[np.intp]) -> Ints:
+        found = np.zeros(len(local), np.int32)
+        for number in group.mutable:
+            chosen = np.flatnonzero(local == number)
+            if len(chosen):
+                found[chosen] = muted(group.rules[number], context, position[chosen])
+        return found
+
+    def _still(self, group: Group, context: Context, position: NDArray[np.intp]) -> Bools | None:
+        """Pairs at whose date the group's own forms have no filing, so that their levels stay."""
+        if group.own == group.forms:
+            return None
+        moves = np.zeros(len(context), np.bool_)
+        for form in group.own:
+            moves |= context.as_of(form) == context.at
+        return ~moves[position]
 
     def held(self, group: Group, context: Context, system: Bools) -> Bytes:
         """Highest level that holds, [rules, n]: 0 none or out of scope, -1 unknown."""
@@ -243,6 +276,8 @@ def _reasons(inputs: Inputs, context: Context) -> Iterator[tuple[str, Bools | No
             gone = np.isnan(context.reported(form, indicator))
             yield "not reported", gone
             yield "too old", ~gone & np.isnan(number_at(node, context))
+    for node in inputs.settings:
+        yield "no parameter", blank(node, context)
     for node in inputs.divisions:
         gone_parts = functools.reduce(either, [blank(arg, context) for arg in node.args])
         result = blank(node, context)
@@ -260,7 +295,8 @@ def _inputs(rule: Rule) -> Inputs:
     nodes = {n.id: n for node in _conditions(rule) for n in walk(node)}.values()
     columns = tuple(node for node in nodes if node.op == "column")
     forms = tuple({str(node.params[0]): None for node in columns})
-    return Inputs(forms, columns, tuple(node for node in nodes if node.op == "divide"))
+    divisions = tuple(node for node in nodes if node.op == "divide")
+    return Inputs(forms, columns, divisions, tuple(node for node in nodes if node.op == "parameter"))
 
 
 def _conditions(rule: Rule) -> list[Node]:
@@ -277,6 +313,8 @@ def kinds(before: Records, after: Records) -> NDArray[np.int8]:
     happened[(before.level > 0) & (after.level > before.level)] = ESCALATED
     happened[(after.level > 0) & (after.level < before.level)] = EASED
     happened[(before.level > 0) & (after.level == 0)] = RESOLVED
+    changed = (after.level > 0) & (after.level == before.level) & (after.muted != before.muted)
+    happened[changed] = np.where(after.muted[changed] != 0, SUPPRESSED, RELEASED)
     return happened
 
 
@@ -287,7 +325,7 @@ def events(before: Records, after: Records) -> list[Event]:
     for i in np.flatnonzero(happened):
         kind = int(happened[i])
         level = int(after.held[i]) if kind == PENDING else int(after.level[i])
-        alert = before.started[i] if kind == RESOLVED else after.started[i]
+        state = before if kind == RESOLVED else after
         found.append(
             Event(
                 int(after.rule[i]),
@@ -296,7 +334,8 @@ def events(before: Records, after: Records) -> list[Event]:
                 kind,
                 level,
                 int(before.level[i]),
-                int(alert),
+                int(state.started[i]),
+                muted=int(state.muted[i]),
             )
         )
     return found
@@ -312,25 +351,31 @@ def differences(first: Records, old: Sequence[Event], new: Sequence[Event], last
     belief = _Belief(first)
     for event in old:
         belief.hear(event)
-    known = set(old)
+    known = {replace(event, muted=0) for event in old}
     said: list[Event] = []
+    silenced: list[Event] = []
     fired = {e.alert for e in new if e.kind == FIRING}
     orphans = [e.alert for e in old if e.kind == FIRING and e.alert not in fired]
     for event in new:
-        if event in known:
+        if event.kind in (SUPPRESSED, RELEASED):
+            silenced.append(event)
+            continue
+        if replace(event, muted=0) in known:
             continue
         if event.kind == FIRING and event.alert not in belief.levels and orphans:
             event = replace(event, supersedes=orphans.pop(0))
         belief.hear(event)
         said.append(event)
-    return said + belief.corrections(last, date)
+    return said + belief.corrections(last, date, silenced)
 
 
 class _Belief:
-    """What a reader of one pair's events believes: the level of each alert, and whether one is pending."""
+    """What a reader of one pair's events believes: level and mask of each alert, and whether one is pending."""
 
     def __init__(self, first: Records) -> None:
-        self.levels = {int(first.started[0]): int(first.level[0])} if first.level[0] > 0 else {}
+        opened = bool(first.level[0] > 0)
+        self.levels = {int(first.started[0]): int(first.level[0])} if opened else {}
+        self.masks = {int(first.started[0]): int(first.muted[0])} if opened else {}
         self.pending = bool(first.pending[0])
 
     def hear(self, event: Event) -> None:
@@ -339,18 +384,25 @@ class _Belief:
             return
         self.levels.pop(event.supersedes, None)
         self.levels[event.alert] = event.level
+        self.masks[event.alert] = event.muted
         self.pending = self.pending and event.kind != FIRING
 
-    def corrections(self, last: Records, date: int) -> list[Event]:
-        """What to say at `date` so that the reader believes the state `last`."""
+    def corrections(self, last: Records, date: int, silenced: Sequence[Event]) -> list[Event]:
+        """What to say so that the reader believes the state `last`: at `date`, or as one of `silenced` says it."""
         rule, row = int(last.rule[0]), int(last.row[0])
-        started, level = int(last.started[0]), int(last.level[0])
+        started, level, mask = int(last.started[0]), int(last.level[0]), int(last.muted[0])
         said: list[Event] = []
         for alert, belief in list(self.levels.items()):
             now = level if alert == started and level > 0 else 0
             if belief != now:
                 kind = RESOLVED if now == 0 else FIRING if belief == 0 else ESCALATED if now > belief else EASED
-                said.append(Event(rule, row, date, kind, now, belief, alert))
+                said.append(Event(rule, row, date, kind, now, belief, alert, muted=mask if now else self.masks[alert]))
+                self.hear(said[-1])
+            elif now and self.masks[alert] != mask:
+                kind = SUPPRESSED if mask else RELEASED
+                event = Event(rule, row, date, kind, now, now, alert, muted=mask)
+                same = [e for e in silenced[-1:] if (e.kind, e.level, e.alert, e.muted) == (kind, now, alert, mask)]
+                said.append(same[0] if same else event)
                 self.hear(said[-1])
         if self.pending != bool(last.pending[0]):
             kind, held = (LAPSED, 0) if self.pending else (PENDING, int(last.held[0]))

@@ -32,13 +32,13 @@ def read_retirement(r: Reader, status: str) -> Retirement | None:
     if "retired" not in r.data:
         if status == "retired":
             fix = "write retired: {on: 2026-03-31, reason: …}"
-            r.problem(r.place("status"), "required", f"{r.what} is retired and does not say when and why", fix)
+            r.problem(r.place("status"), "retired", f"{r.what} is retired and does not say when and why", fix)
         return None
     inner = Reader(r.data["retired"], r.problems, "'retired'")
     inner.only(names(RETIRED))
     if status != "retired":
         summary = f"{r.what} has 'retired', its status is {status}"
-        r.problem(r.value.key_places.get("retired", r.value.place), "choice", summary, "write status: retired")
+        r.problem(r.value.key_places.get("retired", r.value.place), "retired", summary, "write status: retired")
     reason = inner.text("reason") if inner.data else ""
     on = day(inner, "on")
     if inner.data and not inner.text("on"):

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-State = Literal["pending", "firing", "escalated", "eased", "resolved"]
+State = Literal["pending", "firing", "escalated", "eased", "resolved", "suppressed", "released"]
 Severity = Literal["none", "watch", "warning", "critical"]
 Cause = Literal["filed", "late", "revised", "clock", "rule-changed", "retired"]
 
@@ -24,6 +24,30 @@ class Reading(msgspec.Struct, frozen=True, omit_defaults=True):
     offset: int | None = None
 
 
+class Applied(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A parameter as it was in force: its value (None where no row applies), and the row it came from.
+
+    `row` names whom the row is for: default, or type=bank. `since` and `until` are its first and last as-of dates.
+    """
+
+    value: float | None
+    unit: str = ""
+    row: str = ""
+    basis: dict[str, str | None] = {}
+    author: str = ""
+    since: str = ""
+    until: str = ""
+
+
+class Waived(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The waiver that silences an alert; `until` is the last as-of date."""
+
+    reason: str
+    document: str
+    approver: str
+    until: str
+
+
 class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     """One change of one rule's state for one subject.
 
@@ -32,6 +56,10 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     escalated  a higher level holds now
     eased      only a lower level holds now
     resolved   no level holds (and `clear` holds): the episode is over; or a pending lapsed (no alert id)
+    suppressed the open alert is silenced now, or by something else than before: `suppressed_by` says by what
+    released   nothing silences the open alert any more: it counts as firing, at its severity
+
+    An alert with `suppressed_by` is computed and told, and notifies nobody.
 
     `as_of` is the date of the world that the change speaks of, `seen_at` when the filing that showed it
     was submitted. `started` is the as-of date of the episode's first firing. Dates are ISO 8601.
@@ -65,6 +93,10 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     route: str = ""
     tags: list[str] = []
     labels: dict[str, str] = {}
+    suppressed_by: list[str] = []
+    waiver: Waived | None = None
+    parameters: dict[str, Applied] = {}
+    plan: list[str] = []
 
 
 def alert_id(rule: str, subject: str, started: str) -> str:

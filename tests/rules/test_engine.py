@@ -323,7 +323,7 @@ class TestRetirement:
         assert one("levels: {watch: x < 1}").retire("NOBODY", 0) == Outcome()
 
     def test_retired_rules_are_not_judged(self) -> None:
-        engine = one("status: retired, levels: {watch: x < 1}")
+        engine = one("status: retired, retired: {on: 2026-01-01, reason: no more}, levels: {watch: x < 1}")
         assert quarters(engine, [0.5]) == Outcome()
 
 

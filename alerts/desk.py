@@ -17,7 +17,7 @@ from rules.transitions import SEVERITIES, Transition
 QUIET_STATUSES = frozenset({"shadow", "trial"})
 """Statuses of rules that are evaluated and notify nobody."""
 
-Kind = Literal["firing", "escalated", "eased", "resolved", "moved", "repeated"]
+Kind = Literal["firing", "escalated", "eased", "resolved", "suppressed", "moved", "repeated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,11 @@ class Alert:
 class Notice:
     """What a sink is told about one alert.
 
-    firing     nobody was told of it yet, or it had been resolved
+    firing     nobody was told of it yet, or it had been resolved or suppressed
     escalated  its severity rose
     eased      its severity fell
     resolved   it is over, or its rule notifies nobody any more
+    suppressed it is still open and silenced: people hear nothing, targets that repeat it stop
     moved      same severity, other dates or words: a page would be one too many
     repeated   nothing changed; for targets that forget what is not said again
 
@@ -57,12 +58,13 @@ class Desk:
 
     def __init__(self) -> None:
         self._open: dict[str, Alert] = {}
+        self._silent: dict[str, str] = {}
         self._cases: dict[str, str] = {}
         self._seen: set[str] = set()
 
     @property
     def open(self) -> Mapping[str, Alert]:
-        """Open alerts by alert id, those of rules that notify nobody left out."""
+        """Open alerts by alert id; those that are suppressed, or of rules that notify nobody, are left out."""
         return MappingProxyType(self._open)
 
     def fold(self, event: Transition) -> Notice | None:
@@ -72,13 +74,17 @@ class Desk:
         self._seen.add(event.id)
         replaced = self._open.pop(event.supersedes, None)
         before = self._open.pop(event.alert_id, None) or replaced
-        alert = Alert(self._case(event), before.opened if before else event.seen_at, event)
-        told = event.state != "resolved" and event.status not in QUIET_STATUSES
-        if told:
+        silent = [self._silent.pop(alert, "") for alert in (event.alert_id, event.supersedes)]
+        opened = next((seen for seen in (before.opened if before else "", *silent) if seen), event.seen_at)
+        alert = Alert(self._case(event), opened, event)
+        over = event.state == "resolved" or event.status in QUIET_STATUSES
+        if event.suppressed_by and not over:
+            self._silent[event.alert_id] = opened
+            return Notice("suppressed", alert, before) if before else None
+        if not over:
             self._open[event.alert_id] = alert
-        elif before is None:
-            return None
-        return Notice(_kind(before, alert) if told else "resolved", alert, before)
+            return Notice(_kind(before, alert), alert, before)
+        return Notice("resolved", alert, before) if before else None
 
     def _case(self, event: Transition) -> str:
         if event.supersedes:

@@ -24,6 +24,8 @@ EventType = Literal[
     "guanlan.alert.escalated",
     "guanlan.alert.eased",
     "guanlan.alert.resolved",
+    "guanlan.alert.suppressed",
+    "guanlan.alert.released",
 ]
 
 

@@ -25,6 +25,7 @@ KIND_WORDS = {
     "escalated": {"en": "escalated", "zh": "升级"},
     "eased": {"en": "eased", "zh": "缓和"},
     "resolved": {"en": "resolved", "zh": "解除"},
+    "suppressed": {"en": "suppressed", "zh": "抑制"},
     "moved": {"en": "corrected", "zh": "更正"},
     "repeated": {"en": "still open", "zh": "持续"},
 }

@@ -109,7 +109,9 @@ def as_html(run: Run, language: str = "en") -> str:
         }
         for chart in run.charts()
     ]
-    by_severity = Counter(t.severity for t in run.transitions if t.state in ("firing", "escalated"))
+    by_severity = Counter(
+        t.severity for t in run.transitions if t.state in ("firing", "escalated") and not t.suppressed_by
+    )
     return environment.get_template("backtest.html").render(
         language=language,
         summary=summary(run),
@@ -175,5 +177,7 @@ def _marks(axes: object, chart: Chart, run: Run) -> None:
         if y is None:
             continue
         colour = LEVEL_COLOURS.get(t.severity, "#2e8b57")
-        marker = {"firing": "^", "escalated": "^", "eased": "v", "resolved": "o"}[t.state]
+        marker = {"firing": "^", "escalated": "^", "eased": "v", "resolved": "o", "released": "^", "suppressed": "x"}[
+            t.state
+        ]
         axes.plot([at], [y], marker=marker, color=colour, markersize=8, markeredgecolor="black")  # type: ignore[attr-defined]

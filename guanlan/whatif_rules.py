@@ -64,7 +64,7 @@ def fired_rules(request: RuleRequest, names: tuple[str, ...], outcome: Outcome) 
             found = [
                 Fired(t.rule, titles[t.rule], t.subject, t.state, t.severity)
                 for t in transitions
-                if t.state in ("pending", "firing", "escalated")
+                if t.state in ("pending", "firing", "escalated") and not t.suppressed_by
             ]
     return sorted(found, key=lambda f: (f.rule, f.institution))
 

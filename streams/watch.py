@@ -252,10 +252,14 @@ def fileable(catalogue: Catalogue) -> Catalogue:
 
 
 def show_alerts(engine: Engine, snapshot: Snapshot) -> None:
-    """Add an engine's alerts (those of shadow rules left out) and unknown outcomes to a scrape."""
+    """Add an engine's alerts (those of shadow rules left out) and unknown outcomes to a scrape.
+
+    An alert that something silences has the state `suppressed`, waived ones too.
+    """
     for active in engine.active():
         if active.status != "shadow":
-            snapshot.alerts[active.rule, active.severity, active.state] += 1
+            state = "suppressed" if active.suppressed_by else active.state
+            snapshot.alerts[active.rule, active.severity, state] += 1
     for rule, reasons in engine.unknown_counts().items():
         for reason, count in reasons.items():
             snapshot.unknown[rule, reason] = snapshot.unknown.get((rule, reason), 0) + count

@@ -103,7 +103,7 @@ class AlertmanagerSink:
 def postings(notice: Notice, now: float) -> list[Posting]:
     """Return what to post for a notice at `now` (seconds since the epoch)."""
     before, after = notice.before, notice.alert
-    if notice.kind == "resolved":
+    if notice.kind in ("resolved", "suppressed"):
         return [_posting(before or after, now, ended=after.last.seen_at)]
     ended = before is not None and labels(before) != labels(after)
     gone = [_posting(before, now, ended=after.last.seen_at)] if before is not None and ended else []

@@ -212,7 +212,9 @@ def _alerts(view: View, seen: Seen, words: dict[str, str], rows: int) -> Rendera
 
 
 def _badge(transition: Transition, words: dict[str, str]) -> Text:
-    sign = {"firing": "!", "escalated": "↑", "eased": "↓", "resolved": "✓"}.get(transition.state, "")
+    sign = {"firing": "!", "escalated": "↑", "eased": "↓", "resolved": "✓", "suppressed": "·", "released": "!"}.get(
+        transition.state, ""
+    )
     shown = transition.previous if transition.state == "resolved" else transition.severity
     style = "green" if transition.state == "resolved" else STYLES[transition.severity]
     return Text(f" {sign} {words[shown]} ", style=style)

@@ -104,7 +104,7 @@ ROW = (
     Key("value", "text", "The value; percent and magnitudes as in expressions.", True, examples=("105%", "200bn")),
     Key("type", "text", "For institutions of this type; with none of the four, the default."),
     Key("peer_group", "text", "For this peer group."),
-    Key("dsib_bucket", "text", "For this bucket of systemic importance."),
+    Key("dsib_bucket", "number", "For this bucket of systemic importance."),
     Key("institution", "text", "For this institution."),
     Key("basis", "basis", "On what basis the value was set.", keys=BASIS),
     Key("author", "text", "Who set it.", True),

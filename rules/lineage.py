@@ -11,8 +11,7 @@ from rules.keys import RELATED, RETIRED, names
 from rules.plan import Retirement, Rule, Validity
 from rules.problems import Place, Problem
 from rules.source import Reader
-from rules.spans import EVER, dates, day
-from rules.store import NEVER
+from rules.spans import dates, day
 
 
 def read_validity(r: Reader) -> Validity | None:
@@ -22,8 +21,8 @@ def read_validity(r: Reader) -> Validity | None:
     inner = Reader(r.data["valid"], r.problems, "'valid'")
     inner.only(("from", "to"))
     since, until = dates(inner)
-    if inner.data and since == NEVER and until == EVER:
-        inner.problem(inner.value.place, "required", "'valid' needs 'from' or 'to'")
+    if isinstance(inner.value.data, dict) and not inner.data.keys() & {"from", "to"}:
+        inner.problem(inner.value.place, "dates", "'valid' needs 'from' or 'to'")
     return Validity(since, until)
 
 
@@ -63,11 +62,13 @@ def check_ids(rules: Sequence[Rule], places: Mapping[str, Place], problems: list
         for old in rule.renamed_from:
             if old in by_id:
                 summary = f"the rule {rule.id!r} was called {old!r}, which is a rule of its own at {places[old]}"
-                problems.append(Problem(places[rule.id], "id", summary, "ids are for ever: give that one a new name"))
+                problems.append(
+                    Problem(places[rule.id], "related", summary, "ids are for ever: give that one a new name")
+                )
             elif owner.setdefault(old, rule.id) != rule.id:
                 summary = f"two rules were called {old!r}: {owner[old]!r} and {rule.id!r}"
-                problems.append(Problem(places[rule.id], "id", summary, "only one of them keeps its alerts"))
+                problems.append(Problem(places[rule.id], "related", summary, "only one of them keeps its alerts"))
         for replaced in rule.replaces:
             if replaced in by_id and by_id[replaced].status != "retired":
                 summary = f"the rule {rule.id!r} replaces {replaced!r}, which is not retired"
-                problems.append(Problem(places[replaced], "id", summary, "give it status: retired"))
+                problems.append(Problem(places[replaced], "related", summary, "give it status: retired"))

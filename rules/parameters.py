@@ -31,9 +31,7 @@ def read_settings(top: Reader, catalogue: Catalogue) -> dict[str, Setting]:
         if taken := _taken(name, catalogue):
             top.problem(place, "parameter", f"{short(name)} can't name a parameter: {taken}", "choose another name")
             continue
-        setting = _setting(name, place, value, top.problems)
-        if setting is not None:
-            found[name] = setting
+        found[name] = _setting(name, place, value, top.problems)
     return found
 
 
@@ -48,23 +46,23 @@ def _taken(name: str, catalogue: Catalogue) -> str:
     return "it is a set of types" if name in catalogue.sets else ""
 
 
-def _setting(name: str, place: Place, value: Value, problems: list[Problem]) -> Setting | None:
+def _setting(name: str, place: Place, value: Value, problems: list[Problem]) -> Setting:
+    """Return the parameter; one without rows, and problems, when it is wrong."""
     before = len(problems)
     r = Reader(value, problems, f"the parameter {name!r}")
-    if not isinstance(value.data, dict):
-        return None
-    r.only(names(PARAMETER))
-    unit = r.choice("unit", UNITS) if "unit" in r.data else r.text("unit")
+    if isinstance(value.data, dict):
+        r.only(names(PARAMETER))
+    unit = r.choice("unit", UNITS) if "unit" in r.data else r.text("unit") or UNITS[0]
     values = list(r.items("rows"))
-    if not values:
+    if r.data and not values:
         r.problem(r.place("rows"), "required", f"{r.what} needs 'rows'", "at least one, as {value: 100%, author: …}")
     if len(values) > MAX_ROWS:
         r.problem(r.place("rows"), "too-large", f"{r.what} has over {MAX_ROWS:,} rows", "use a peer group")
-        return None
+        values = []
     rows = [row for row in (_row(v, name, unit, problems) for v in values) if row is not None]
     if len(problems) == before:
         _overlaps(r, rows)
-    return Setting(name, r.words("title"), unit, tuple(rows), place) if len(problems) == before else None
+    return Setting(name, r.words("title"), unit, tuple(rows), place)
 
 
 def _row(value: Value, name: str, unit: str, problems: list[Problem]) -> Row | None:

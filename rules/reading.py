@@ -147,7 +147,7 @@ def _hash(value: Value, settings: Sequence[object]) -> str:
 def _check_id(r: Reader, key: str, ident: str) -> None:
     if not _ID.fullmatch(ident):
         fix = "up to 100 letters, digits, '.', '-' and '_', a letter first"
-        r.problem(r.place(key), "id", f"{short(ident)} is no id for a rule", fix)
+        r.problem(r.place(key), key, f"{short(ident)} is no id for a rule", fix)
 
 
 def _within(valid: Validity | None, where: Node | None, compiler: Compiler) -> Node | None:

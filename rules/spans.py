@@ -29,6 +29,6 @@ def dates(r: Reader) -> tuple[int, int]:
     """Return `from` and the end of `to` in seconds; without them NEVER and EVER."""
     first, last = day(r, "from"), day(r, "to")
     if first and last and last < first:
-        r.problem(r.place("to"), "shape", "'to' is before 'from'", "both are days on which it is valid")
+        r.problem(r.place("to"), "dates", "'to' is before 'from'", "both are days on which it is valid")
     since = int(NEVER) if first is None else seconds(first)
     return since, EVER if last is None else seconds(last) + DAY

@@ -108,7 +108,7 @@ def check(node: Node, facts: Facts, context: Context, there: np.ndarray) -> None
         found = truth(node, context)
         assert facts.can(node, True) or not found.yes[there].any(), node
         assert facts.can(node, False) or not found.no[there].any(), node
-        assert facts.can_be_unknown(node) or not found.unknown[there].any(), node
+        assert facts.can_be_unknown(node) or found.unknown is None or not found.unknown[there].any(), node
 
 
 NEVER = [

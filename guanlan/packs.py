@@ -1,4 +1,4 @@
-"""Packs for the command line: compiled each with the catalogue it asks for, and their tests run."""
+"""Packs for the command line: compiled each with the catalogue it asks for."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from rich.console import Console
-
 from rules.catalogue import load_catalogue
 from rules.pack import PACKS, Program, available, compile_packs, load_packs, wanted_catalogues
 from rules.plan import Rule
 from rules.problems import ConfigError, ProblemsError, nearest
-from rules.testing import Result, coverage, read_tests, run_case
 
 DEFAULT_CATALOGUE = "cn"
 
@@ -48,36 +45,6 @@ def test_file(pack: str) -> Path:
     """Path of the tests beside a pack: NAME.test.yaml."""
     path = Path(pack) if pack.endswith((".yaml", ".yml")) else PACKS / f"{pack}.yaml"
     return path.with_suffix(".test.yaml")
-
-
-def run_tests(packs: Sequence[str] | None, catalogue: Sequence[str] | None) -> bool:
-    """Run the tests beside packs and print what failed; return whether all passed."""
-    console = Console(highlight=False)
-    ok = True
-    for name, program in compile_each(packs, catalogue):
-        path = test_file(name)
-        if not path.is_file():
-            console.print(f"{name}: no tests beside it ({path.name})", style="yellow")
-            continue
-        cases, problems = read_tests(path.read_text(encoding="utf-8"), path.name, program)
-        if problems:
-            raise ProblemsError(problems)
-        results = [run_case(case, program) for case in cases]
-        ok &= all(result.ok for result in results)
-        _print(console, name, results, program)
-    return ok
-
-
-def _print(console: Console, name: str, results: Sequence[Result], program: Program) -> None:
-    for result in results:
-        if not result.ok:
-            console.print(f"FAILED {result.case.place}: {result.case.name} ({result.case.rule})", style="bold red")
-            console.print(result.timeline(), markup=False)
-    passed = sum(result.ok for result in results)
-    console.print(f"{name}: {passed} of {len(results)} tests passed")
-    for c in coverage(program, results):
-        if c.missed:
-            console.print(f"  not reached by a test: {c.rule}: {', '.join(c.missed)}", style="dim")
 
 
 def day(text: str, option: str) -> date:

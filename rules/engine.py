@@ -604,6 +604,18 @@ class Engine:
                     return int(self.judge.held(only, Context(self.world, row, at), self._system[row])[0, 0])
         raise KeyError(rule)
 
+    def why_unknown(self, rule: str, code: str) -> str:
+        """Return why a rule's outcome is unknown for an institution at its newest date; '' where it is known."""
+        for group in self.groups:
+            for i, one in enumerate(group.rules):
+                if one.id == rule:
+                    row = np.array([self._rows[code]], np.int32)
+                    at = group.judged[row]
+                    if at[0] == NEVER:
+                        return "not filed"
+                    return self.judge.why_unknown(group, i, Context(self.world, row, at), self._system[row])[0]
+        raise KeyError(rule)
+
     def unknown_counts(self) -> dict[str, dict[str, int]]:
         """Return how often each rule's outcome was unknown, by reason, since the start."""
         out: dict[str, dict[str, int]] = {}

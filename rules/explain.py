@@ -109,7 +109,8 @@ def render(node: Node) -> str:
         left, right = (render(a) if not _loose(a, node) else f"({render(a)})" for a in node.args)
         return f"{left} {_SYMBOLS[node.op]} {right}"
     if node.op == "negate":
-        return f"−{render(node.args[0])}"
+        inner = render(node.args[0])
+        return f"−({inner})" if node.args[0].op in _RANK else f"−{inner}"
     if node.op == "absolute":
         return f"abs({render(node.args[0])})"
     if node.op == "lag":
@@ -118,7 +119,7 @@ def render(node: Node) -> str:
         span = f"{node.params[1]} filings" if node.params[1] else f"{int(node.params[2]) // 86400}d"  # type: ignore[arg-type]
         return f"{node.op.removeprefix('window_')}({render(node.args[0])}, '{span}')"
     if node.op == "choice":
-        condition, then, otherwise = map(render, node.args)
+        condition, then, otherwise = (f"({render(a)})" if a.op == "choice" else render(a) for a in node.args)
         return f"{then} if {condition} else {otherwise}"
     if node.op == "not":
         inner = render(node.args[0])
@@ -144,7 +145,7 @@ def _idiom(node: Node) -> str | None:
     return None
 
 
-_RANK = {"or": 0, "and": 1, "add": 3, "subtract": 3, "multiply": 4, "divide": 4}
+_RANK = {"choice": -1, "or": 0, "and": 1, "add": 3, "subtract": 3, "multiply": 4, "divide": 4}
 
 
 def _loose(inner: Node, outer: Node) -> bool:

@@ -20,6 +20,8 @@ from rules.plan import Node, Rule, walk
 from rules.store import NEVER, Bools, Indices, Ints, Longs
 from rules.transitions import Cause
 
+REASONS = ("not filed", "not reported", "too old", "divided by zero", "history too short", "coverage too low")
+"""Why an outcome can be unknown."""
 NONE, PENDING, FIRING, ESCALATED, EASED, RESOLVED, LAPSED, SUPPRESSED, RELEASED = range(9)
 
 
@@ -234,6 +236,18 @@ class Judge:
             if verdict.outside is not None:
                 held[part][verdict.outside[position[part]]] = 0
         return held
+
+    def why_unknown(self, group: Group, i: int, context: Context, system: Bools) -> list[str]:
+        """Return, for each place of the context, why the i-th rule of the group is unknown; '' where it is not."""
+        unknown = self._verdict(group, i, context, system, np.empty(len(context), np.bool_)).unknown
+        found = [""] * len(context)
+        if unknown is None:
+            return found
+        causes = [] if group.rules[i].across else list(_reasons(group.inputs[i], context))
+        for at in np.flatnonzero(unknown):
+            last = REASONS[-1] if group.rules[i].across else REASONS[-2]
+            found[at] = next((reason for reason, mask in causes if mask is not None and mask[at]), last)
+        return found
 
     def _clear(self, group: Group, context: Context, local: NDArray[np.intp], position: NDArray[np.intp]) -> Bools:
         clear = np.zeros(len(local), np.bool_)

@@ -60,11 +60,19 @@ def lint(
 
 
 @app.command("test")
-def run(packs: Packs = None, catalogue: CatalogueOption = None) -> None:
+def run(
+    packs: Packs = None,
+    catalogue: CatalogueOption = None,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Say which levels and branches no test reaches.")
+    ] = False,
+    min_coverage: Annotated[str, typer.Option(help="Exit with 1 below it, as in 90%.")] = "",
+) -> None:
     """Run the tests beside packs (NAME.test.yaml); exits with 1 if one fails."""
-    from guanlan.packs import run_tests
+    from guanlan.pack_tests import percentage, run_tests
 
-    if not run_tests(packs, catalogue):
+    least = percentage(min_coverage) if min_coverage else None
+    if not run_tests(packs, catalogue, show_coverage=coverage, least=least):
         raise typer.Exit(1)
 
 

@@ -12,9 +12,9 @@ from rules.catalogue import load_catalogue
 from rules.pack import compile_packs, load_packs
 from rules.plan import Rule
 from rules.testing import coverage, read_tests, run_case
+from rules.testing.coverage import share
 
 PROGRAM = compile_packs(load_packs(PACKS), load_catalogue(["cn"]))
-LATE = "reporting.late."
 STATEMENTS = re.compile(r"plan: digital-finance-2025/([A-E]\d|F)")
 
 
@@ -63,11 +63,12 @@ def test_digital_rules_name_statements_of_the_plan(rule: Rule) -> None:
 
 @pytest.mark.parametrize("pack", PACKS)
 def test_the_tables_beside_a_pack_hold(pack: str) -> None:
-    """Every case passes, and every level of every rule is reached by one."""
+    """Every case passes, every level of every rule is reached by one, and 95 % of all branches are."""
     program = compile_packs(load_packs([pack]), load_catalogue(["cn"]))
     cases, problems = read_tests(packs.test_file(pack).read_text(encoding="utf-8"), pack, program)
     assert problems == []
     results = [run_case(case, program) for case in cases]
     assert [result.timeline() for result in results if not result.ok] == []
-    missed = [c for c in coverage(program, results) if c.missed and not c.rule.startswith(LATE)]
-    assert missed == []
+    found = coverage(program, results)
+    assert [c.rule.id for c in found if c.missed] == []
+    assert share(found) >= 0.95

@@ -1,0 +1,139 @@
+"""Running tables: rows into a fresh engine one by one, and after each how the rule stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rules.catalogue import Catalogue
+from rules.context import Context
+from rules.engine import Engine, FormBatch
+from rules.explain import render
+from rules.lint.ladder import thresholds
+from rules.operations import number
+from rules.pack import Program
+from rules.plan import Node, Rule
+from rules.testing.coverage import Goal, reached
+from rules.testing.tables import LEVEL, Case, Row
+from rules.transitions import SEVERITIES
+
+MOST_COMPUTED = 3
+"""How many computed values a timeline shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What came out at a row: by column of the table what was found, and values that the rule computes."""
+
+    row: Row
+    found: dict[str, str]
+    computed: dict[str, float]
+
+    @property
+    def level(self) -> str:
+        """The level found, or unknown, without the reason."""
+        return self.found[LEVEL].partition(":")[0]
+
+    @property
+    def wrong(self) -> dict[str, str]:
+        """What was expected and did not come, by column."""
+        return {
+            column: expected
+            for column, expected in self.row.expected.items()
+            if expected not in (self.found[column], self.found[column].partition(":")[0])
+        }
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that the row asserts came."""
+        return not self.wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A case that ran; `goals` are the parts of its rule that it has reached."""
+
+    case: Case
+    steps: tuple[Step, ...]
+    goals: frozenset[Goal]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row came out as expected."""
+        return all(step.ok for step in self.steps)
+
+    def timeline(self) -> str:
+        """Return the rows as text: values, states, and what was expected where it did not come."""
+        from rules.testing.timeline import timeline
+
+        return timeline(self)
+
+
+def run_case(case: Case, program: Program) -> Result:
+    """File the rows one by one into a fresh engine and compare the rule's outcome after each.
+
+    The clock is that of the rows: deadlines pass as they arrive.
+    """
+    rule = program.rule(case.rule)
+    engine = Engine(_needed(program, rule), case.institutions)
+    computed = _computed(rule)
+    steps: list[Step] = []
+    goals: set[Goal] = set()
+    for row in case.rows:
+        engine.tick(row.seen_at)
+        if row.values:
+            engine.apply(_filings(engine, row, program.catalogue))
+        before = next((s.level for s in reversed(steps) if s.row.institution == row.institution), "none")
+        step = Step(row, {LEVEL: _level(engine, rule, row.institution)}, dict(_values(engine, row, computed)))
+        goals |= reached(rule, engine, row, step.level, before)
+        steps.append(step)
+    return Result(case, tuple(steps), frozenset(goals))
+
+
+def _needed(program: Program, rule: Rule) -> Program:
+    """The program without the rules that can't matter to this one: what it asks for stays, and what that asks for."""
+    wanted = {rule.id}
+    while more := {asked for other in program.rules if other.id in wanted for asked in other.asks} - wanted:
+        wanted |= more
+    return replace(program, rules=tuple(other for other in program.rules if other.id in wanted))
+
+
+def _filings(engine: Engine, row: Row, catalogue: Catalogue) -> list[FormBatch]:
+    forms = dict.fromkeys(catalogue.indicators[name].form for name in row.values)
+    one = np.ones(1, np.int64)
+    return [
+        FormBatch(
+            form=form,
+            rows=engine.rows([row.institution]),
+            as_of=one * row.as_of,
+            submitted_at=one * row.seen_at,
+            revision=np.array([row.revision], np.int32),
+            offset=-one,
+            sequence=one * position,
+            values=np.array([[row.values.get(name, np.nan)] for name in catalogue.reported(form)]),
+        )
+        for position, form in enumerate(forms)
+    ]
+
+
+def _level(engine: Engine, rule: Rule, institution: str) -> str:
+    for active in engine.active():
+        if active.rule == rule.id and active.subject == institution:
+            return "pending" if active.state == "pending" else active.severity
+    reason = engine.why_unknown(rule.id, institution)
+    return f"unknown: {reason}" if reason else SEVERITIES[0]
+
+
+def _computed(rule: Rule) -> dict[str, Node]:
+    """What the levels compare with numbers and the table does not show: all but plain indicators."""
+    nodes = [one.value for level in rule.levels for one in thresholds(level.condition)]
+    chosen = {node.id: node for node in nodes if node.op != "column"}
+    return {render(node): node for node in list(chosen.values())[:MOST_COMPUTED]}
+
+
+def _values(engine: Engine, row: Row, computed: dict[str, Node]) -> Iterator[tuple[str, float]]:
+    context = Context(engine.world, engine.rows([row.institution]), np.array([row.as_of], np.int64))
+    for name, node in computed.items():
+        yield name, float(number(node, context)[0])

@@ -21,7 +21,8 @@ def blocks() -> list[str]:
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_example_packs_pass_their_example_tests(number: int) -> None:
-    pack, tests = [b for b in blocks() if "rules:" in b][number], [b for b in blocks() if "tests:" in b and "my-peers" not in b][number]
+    pack = [b for b in blocks() if "rules:" in b][number]
+    tests = [b for b in blocks() if "tests:" in b and "my-peers" not in b][number]
     program = compile_packs([PackText(pack, "docs/rules.md")], load_catalogue(["cn"]))
     cases, problems = read_tests(tests, "docs/rules.md", program)
     assert problems == []

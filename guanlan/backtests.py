@@ -18,7 +18,7 @@ from rules.pack import Program, compile_packs, load_packs, wanted_catalogues
 from rules.problems import ConfigError, InputError
 from rules.registry import Institution
 from rules.transitions import SEVERITIES, Transition
-from streams.decode import Columns
+from streams.columns import Columns
 from streams.registry import read_seed
 from streams.submit import RowRefusal, load_columns
 

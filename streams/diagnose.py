@@ -9,9 +9,11 @@ from typing import Any, NoReturn
 
 from rules.catalogue import MEASURES, Catalogue, Indicator
 from rules.problems import nearest
+from streams.encodings import Encoding, form_version
 from streams.wire import LATEST_REVISION, Reason, Rejection, to_seconds
 
 FILING_FIELDS = ("institution", "form", "as_of", "submitted_at", "values", "revision", "meta")
+ORDERED_FIELDS = ("institution", "form", "version", "as_of", "submitted_at", "values", "revision", "meta")
 EXPOSURE_FIELDS = (
     "institution",
     "as_of",
@@ -26,6 +28,7 @@ OPTIONAL_FIELDS = ("borrowings", "services", "revision", "meta")
 
 _KINDS = {bool: "true or false", str: "a text", int: "a number", float: "a number", list: "a list"}
 _LONGEST_GUESS = 80
+_MISSING = ("leave it out if missing", "a missing one is null")
 
 
 class _Found(Exception):
@@ -38,17 +41,29 @@ def is_filed(form: str) -> bool:
     return not form.startswith(f"{MEASURES}.")
 
 
-def diagnose_filing(record: bytes | None, catalogue: Catalogue, max_bytes: int, error: str = "") -> Rejection:
-    """Return why `record` is no filing of `catalogue`.
+def diagnose_filing(
+    record: bytes | None,
+    catalogue: Catalogue,
+    max_bytes: int,
+    error: str = "",
+    encoding: Encoding = Encoding.JSON,
+) -> Rejection:
+    """Return why `record` is no filing of `catalogue` in this encoding.
 
     `error` is the decoder's own word, used when none of our reasons fits.
     """
+    ordered = encoding is not Encoding.JSON
     try:
-        data = _object(record, max_bytes, "filing")
-        _fields(data, FILING_FIELDS, "filing")
+        told = _sized(record, max_bytes, "filing")
+        data = _object(_unpack(told) if encoding is Encoding.ARROW else _parse(told), "filing")
+        _fields(data, ORDERED_FIELDS if ordered else FILING_FIELDS, "filing")
         _head(data)
         form = _form(data["form"], catalogue)
-        _values(data["values"], form, catalogue)
+        if ordered:
+            _version(data["version"], form, catalogue)
+            _row(data["values"], form, catalogue)
+        else:
+            _values(data["values"], form, catalogue)
     except _Found as found:
         return found.rejection
     return Rejection(Reason.WRONG_SHAPE, error or "the filing does not have the documented shape")
@@ -57,7 +72,7 @@ def diagnose_filing(record: bytes | None, catalogue: Catalogue, max_bytes: int, 
 def diagnose_exposures(record: bytes | None, max_bytes: int, error: str = "") -> Rejection:
     """Return why `record` is no exposure report."""
     try:
-        data = _object(record, max_bytes, "exposure report")
+        data = _object(_parse(_sized(record, max_bytes, "exposure report")), "exposure report")
         _fields(data, EXPOSURE_FIELDS, "exposure report")
         _head(data)
         for name, check in (("exposures", _exposure), ("borrowings", _exposure), ("services", _service)):
@@ -86,17 +101,18 @@ def _stop(reason: Reason, detail: str) -> NoReturn:
     raise _Found(reason, detail)
 
 
-def _object(record: bytes | None, max_bytes: int, what: str) -> dict[str, Any]:
+def _sized(record: bytes | None, max_bytes: int, what: str) -> bytes:
     if record is None:
         _stop(Reason.WRONG_SHAPE, f"the record has no value; a {what} can't be deleted, file a revision")
     if len(record) > max_bytes:
         _stop(Reason.TOO_LARGE, f"the record has {len(record):,} bytes; the limit is {max_bytes:,}")
-    if not record.strip():
-        _stop(Reason.NOT_JSON, "the record is empty")
-    data = _parse(record)
+    return record
+
+
+def _object(data: Any, what: str) -> dict[str, Any]:
     for path, value in _leaves(data):
         if isinstance(value, float) and not math.isfinite(value):
-            _stop(Reason.NOT_FINITE, f"{path or 'the record'} is not a finite number; leave it out if missing")
+            _stop(Reason.NOT_FINITE, f"{path or 'the record'} is not a finite number; {_MISSING[path.endswith(']')]}")
         if isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
             _stop(Reason.NOT_JSON, f"{path or 'the record'} has half of a surrogate pair")
     if not isinstance(data, dict):
@@ -104,7 +120,23 @@ def _object(record: bytes | None, max_bytes: int, what: str) -> dict[str, Any]:
     return data
 
 
+def _unpack(record: bytes) -> dict[str, Any]:
+    from streams.arrow import COLUMN, ArrowProblem, unpack
+
+    try:
+        head, values, _ = unpack(record)
+    except ArrowProblem as err:
+        _stop(Reason.WRONG_SHAPE if err.shape else Reason.NOT_ARROW, str(err))
+    if COLUMN in head:
+        _stop(Reason.WRONG_SHAPE, f"{COLUMN!r} is a column, and can't stand in the metadata too")
+    if "meta" in head:
+        head["meta"] = _parse(head["meta"].encode())
+    return {**head, COLUMN: values.to_pylist()}
+
+
 def _parse(record: bytes) -> Any:
+    if not record.strip():
+        _stop(Reason.NOT_JSON, "the record is empty")
     try:
         return json.loads(record.decode("utf-8"), parse_int=_integer, object_pairs_hook=_no_twins)
     except UnicodeDecodeError as err:
@@ -192,6 +224,26 @@ def _values(values: Any, form: str, catalogue: Catalogue) -> None:
         if name not in names:
             _stop(Reason.UNKNOWN_INDICATOR, _unknown_indicator(name, form, known, catalogue))
     for name, value in values.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            _stop(Reason.WRONG_SHAPE, f"{name} must be a number or null, not {_kind(value)}")
+
+
+def _version(version: Any, form: str, catalogue: Catalogue) -> None:
+    if not isinstance(version, str):
+        _stop(Reason.WRONG_SHAPE, f"'version' must be a text, not {_kind(version)}")
+    known = form_version(form, catalogue.reported(form))
+    if version != known:
+        detail = f"the filing is in the order of version {_quote(version)} of form {form}; the catalogue has {known!r}"
+        _stop(Reason.WRONG_VERSION, detail)
+
+
+def _row(values: Any, form: str, catalogue: Catalogue) -> None:
+    if not isinstance(values, list):
+        _stop(Reason.WRONG_SHAPE, f"'values' must be a list of numbers, not {_kind(values)}")
+    known = catalogue.reported(form)
+    if len(values) != len(known):
+        _stop(Reason.WRONG_SHAPE, f"'values' has {len(values):,} entries; form {form} has {len(known):,} indicators")
+    for name, value in zip(known, values, strict=True):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             _stop(Reason.WRONG_SHAPE, f"{name} must be a number or null, not {_kind(value)}")
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from streams.decode import MAX_BYTES, Refused
+from streams.columns import Refused
+from streams.decode import MAX_BYTES
 from streams.diagnose import diagnose_exposures
 from streams.wire import DAY, ExposureReport, Reason, Rejection, to_seconds
 

@@ -25,6 +25,7 @@ class Parcel(NamedTuple):
     position: int
     key: bytes | None
     value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Publisher:
@@ -75,7 +76,8 @@ class Publisher:
         sent: list[tuple[Parcel, Any]] = []
         for parcel in parcels:
             try:
-                sent.append((parcel, self._producer.send(self.topic, key=parcel.key, value=parcel.value)))
+                future = self._producer.send(self.topic, parcel.value, parcel.key, list(parcel.headers))
+                sent.append((parcel, future))
             except MessageSizeTooLargeError as err:
                 failed.append((parcel, err))
         self._producer.flush(timeout=DELIVERY_SECONDS)

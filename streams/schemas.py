@@ -12,10 +12,14 @@ from typing import Any
 
 import msgspec
 
-from streams.wire import ExposureReport, Filing
+from streams.wire import ExposureReport, Filing, OrderedFiling
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-PUBLISHED: dict[str, type[msgspec.Struct]] = {"filing.json": Filing, "exposure.json": ExposureReport}
+PUBLISHED: dict[str, type[msgspec.Struct]] = {
+    "filing.json": Filing,
+    "filing-array.json": OrderedFiling,
+    "exposure.json": ExposureReport,
+}
 
 
 def schemas() -> dict[str, dict[str, Any]]:

@@ -20,7 +20,8 @@ import numpy as np
 from rules.calendar import DAY, due, has_deadline
 from rules.catalogue import Catalogue
 from rules.problems import InputError, nearest
-from streams.decode import MAX_BYTES, Columns, Decoder
+from streams.columns import Columns
+from streams.decode import MAX_BYTES, Decoder
 from streams.mapping import Mapping, load_mapping, own_format
 from streams.readers import Row, check_file, kind_of, read_lines, read_table
 from streams.rows import Clock, Draft, RowWriter

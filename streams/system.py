@@ -26,8 +26,8 @@ from rules.registry import Institution
 from streams.book import Book, Level, Report, joined
 from streams.checkpoint import Post, block_of
 from streams.columnar import StateTable, yield_to_loop
+from streams.columns import Refused
 from streams.cross_section import Slice, decode_slice
-from streams.decode import Refused
 from streams.exporter import Column, Snapshot, exported, subject_labels
 from streams.exposures import decode_exposures
 from streams.measured import Lack, Measured, Network

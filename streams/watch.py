@@ -17,8 +17,9 @@ from rules.problems import nearest
 from rules.registry import Institution
 from streams.checkpoint import BLOCKS, Post, block_of
 from streams.columnar import StateTable, yield_to_loop
+from streams.columns import Decoded
 from streams.cross_section import Slice
-from streams.decode import Decoded, Decoder
+from streams.decode import Decoder
 from streams.exporter import Column, Snapshot, exported, subject_labels
 from streams.partitions import home
 from streams.place import STATE_OF_FILINGS

@@ -53,6 +53,30 @@ class Filing(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     ] = None
 
 
+class OrderedFiling(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A filing with its values in the form's order: content type `application/vnd.guanlan.array+json`."""
+
+    institution: Code
+    form: Annotated[str, Meta(min_length=1, description="Id of a form in the catalogue.")]
+    version: Annotated[
+        str,
+        Meta(
+            pattern="^[0-9a-f]{8}$",
+            description="Version of the form whose order the values have; `guanlan forms` tells it.",
+        ),
+    ]
+    as_of: Time
+    submitted_at: Time
+    values: Annotated[
+        list[float | None],
+        Meta(description="One entry for each indicator of the form. null means not reported, never zero."),
+    ]
+    revision: Revision = 0
+    meta: Annotated[
+        dict[str, Any] | None, Meta(description="Anything the sender wants to keep with the filing; ignored.")
+    ] = None
+
+
 class Exposure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What the reporter has lent to, or holds on, one counterparty."""
 
@@ -91,11 +115,13 @@ class Reason(StrEnum):
     """Why a record was refused; the header `reason` on topic `filings.rejected`."""
 
     NOT_JSON = "not_json"
+    NOT_ARROW = "not_arrow"
     WRONG_SHAPE = "wrong_shape"
     NOT_FINITE = "not_finite"
     UNKNOWN_ENCODING = "unknown_encoding"
     UNKNOWN_INSTITUTION = "unknown_institution"
     UNKNOWN_FORM = "unknown_form"
+    WRONG_VERSION = "wrong_version"
     UNKNOWN_INDICATOR = "unknown_indicator"
     OUT_OF_RANGE = "out_of_range"
     DUPLICATE = "duplicate"
@@ -145,7 +171,7 @@ def from_seconds(seconds: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def encode(record: Filing | ExposureReport) -> bytes:
+def encode(record: Filing | OrderedFiling | ExposureReport) -> bytes:
     """Return the record's bytes on the wire; the same record gives the same bytes.
 
     msgspec writes NaN and infinities as null, which readers take for missing: `record` must not hold any.

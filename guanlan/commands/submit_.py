@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.encodings import Encoding
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from guanlan.settings import Settings
-    from streams.decode import Columns, Decoder
+    from rules.catalogue import Catalogue
+    from streams.columns import Columns
+    from streams.decode import Decoder
     from streams.publish import Parcel
     from streams.submit import Batch, RowRefusal
 
@@ -56,6 +60,10 @@ def command(
     send_rejected: Annotated[
         bool, typer.Option("--send-rejected", help="Send the rejected too; the worker judges and keeps them.")
     ] = False,
+    encoding: Annotated[
+        Encoding,
+        typer.Option(help="How filings are written: JSON by name, JSON array in the form's order, or Arrow."),
+    ] = Encoding.JSON,
     on_time: Annotated[
         bool, typer.Option("--on-time", help="Where a file tells no submission time, take the due day, not now.")
     ] = False,
@@ -85,7 +93,7 @@ def command(
             if dry_run:
                 judge(batches, decoder, tally)
             else:
-                send(batches, decoder, tally, settings, send_rejected, console)
+                send(batches, decoder, tally, settings, send_rejected, encoding, console)
     finally:
         if len(tally):
             _tell(tally, "acceptable" if dry_run else "accepted", show, console)
@@ -109,9 +117,13 @@ def send(
     tally: Tally,
     settings: Settings,
     send_rejected: bool,
+    encoding: Encoding,
     console: Console,
 ) -> None:
-    """Judge the filings, by the registry too, and send them in the files' order; `tally` counts them."""
+    """Judge the filings, by the registry too, and send them in the files' order; `tally` counts them.
+
+    The rejected go as they are in the file: what is no filing has no other encoding.
+    """
     from streams.publish import Publisher
     from streams.registry import read_institutions
     from streams.topics import FILINGS, INSTITUTIONS, require_topic
@@ -129,7 +141,7 @@ def send(
     with Publisher(settings.bootstrap, topic) as publisher:
         for batch in batches:
             columns, refused = batch.judge(decoder, registered)
-            parcels = _parcels(batch, columns, refused if send_rejected else [])
+            parcels = _parcels(batch, columns, refused if send_rejected else [], decoder.catalogue, encoding)
             too_large = publisher.deliver(parcels)
             tally.accepted += sum(map(len, columns))
             tally.refused += refused
@@ -142,19 +154,24 @@ def send(
         )
 
 
-def _parcels(batch: Batch, columns: list[Columns], refused: list[RowRefusal]) -> list[Parcel]:
+def _parcels(
+    batch: Batch, columns: list[Columns], refused: list[RowRefusal], catalogue: Catalogue, encoding: Encoding
+) -> list[Parcel]:
+    """Return the records to send, in order: the good ones in the encoding, the refused as they are."""
+    from streams.encode import recode
     from streams.publish import Parcel
 
-    keys: dict[int, bytes | None] = {}
+    parcels = []
     for form in columns:
-        keys |= zip(form.index.tolist(), (code.encode() for code in form.institutions), strict=True)
-    keys |= {refusal.position: None for refusal in refused}
-    records = ((position, keys[position], batch.drafts[position - batch.start].record) for position in sorted(keys))
-    return [
-        Parcel(position, _own_key(record) if key is None else key, record)
-        for position, key, record in records
-        if record is not None
-    ]
+        indicators = catalogue.reported(form.form)
+        for position, code in zip(form.index.tolist(), form.institutions, strict=True):
+            record = recode(batch.drafts[position - batch.start].record or b"", indicators, encoding)
+            parcels.append(Parcel(position, code.encode(), record, encoding.headers))
+    for refusal in refused:
+        record = batch.drafts[refusal.position - batch.start].record
+        if record is not None:
+            parcels.append(Parcel(refusal.position, _own_key(record), record))
+    return sorted(parcels)
 
 
 def _take_back(tally: Tally, batch: Batch, too_large: list[Parcel]) -> None:

@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 
 from rules.catalogue import load_catalogue
 from streams.decode import Decoder
+from streams.encodings import Encoding
 from streams.exposures import decode_exposures
 from streams.mapping import UNITS, parse_mapping
 from streams.registry import read_seed
@@ -25,9 +27,17 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_example_records_are_good() -> None:
-    """Both JSON examples are accepted and fit the published schemas."""
-    filing, exposures = blocks("json")
+    """The JSON examples are accepted and fit the published schemas; those of filings say the same in any encoding."""
+    filing, array, exposures = blocks("json")
+    (program,) = blocks("python")
+    made: dict[str, bytes] = {}
+    exec(program, made)
     jsonschema.validate(json.loads(filing), schemas()["filing.json"])
+    jsonschema.validate(json.loads(array), schemas()["filing-array.json"])
+    records = [filing.encode(), array.encode(), made["record"]]
+    decoded = Decoder(load_catalogue(["cn"])).decode(records, headers=[encoding.headers for encoding in Encoding])
+    assert decoded.rejected == []
+    np.testing.assert_array_equal(decoded.forms[0].values.T, decoded.forms[0].values.T[[0, 0, 0]])
     jsonschema.validate(json.loads(exposures), schemas()["exposure.json"])
     assert Decoder(load_catalogue(["cn"])).classify(filing.encode()) is None
     assert decode_exposures([exposures.encode()])[1] == []
@@ -49,3 +59,12 @@ def test_every_reason_and_every_unit_is_explained() -> None:
     assert {r for r in rows if r in set(Reason)} == set(Reason)
     line = next(line for line in PAGE.splitlines() if line.startswith("| `unit` |"))
     assert set(re.findall(r"`([^`]+)`", line)) == {"unit", *UNITS}
+
+
+def test_every_content_type_is_explained() -> None:
+    """The table of encodings has each with its content type."""
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \|", PAGE, flags=re.MULTILINE)
+    told = {name: text for name, text in rows if name in set(Encoding)}
+    assert told.keys() == set(Encoding)
+    for name, text in told.items():
+        assert f"`{Encoding(name).content_type}`" in text

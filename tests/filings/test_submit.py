@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from kafka.errors import ClusterAuthorizationFailedError, IncompatibleBrokerVersion, NotLeaderForPartitionError
 
+from rules.catalogue import load_catalogue
 from rules.registry import Institution
 from streams.clients import ServiceError, open_producer, read_to_end
+from streams.decode import Decoder
+from streams.encodings import Encoding, encoding_of
 from streams.publish import Parcel, Publisher
 from streams.registry import publish_institutions, read_seed
 from streams.topics import FILINGS, INSTITUTIONS, LARGEST_RECORD, create_topics, topic_table
@@ -126,6 +129,24 @@ def test_accepted_filings_are_on_the_topic_as_they_were(
     records = list(read_to_end(kafka.bootstrap, topics + FILINGS))
     assert [(r.key, r.value) for r in records] == [(b"CN001", MIXED[0]), (b"CN001", MIXED[3])]
     assert len({r.partition for r in records}) == 1
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+def test_filings_are_sent_in_the_encoding_asked_for(
+    kafka: Broker, topics: str, catalogue: Path, tmp_path: Path, guanlan: Run, encoding: Encoding
+) -> None:
+    """The records on the topic say by their headers what they are, and decode to what the files say."""
+    told = [filing("CN001", day, values={"lcr": day / 10}, meta={"day": day}) for day in (1, 2, 3)]
+    path = lines(tmp_path, *told, filing("CN001", day=4, values={}), b"{broken")
+    assert guanlan("submit", path, "--catalogue", catalogue, "--encoding", encoding, "--send-rejected") == 1
+    records = list(read_to_end(kafka.bootstrap, topics + FILINGS))
+    good = [r for r in records if r.value != b"{broken"]
+    assert [encoding_of(r.headers) for r in good] == [encoding] * 4
+    decoder = Decoder(load_catalogue([catalogue]))
+    decoded = decoder.decode([r.value for r in good], [r.key for r in good], [r.headers for r in good])
+    assert decoded.rejected == []
+    assert decoded.forms[0].values[0].tolist()[:3] == [0.1, 0.2, 0.3]
+    assert len(records) == 5
 
 
 def test_the_rejected_can_be_sent_for_the_worker_to_judge(

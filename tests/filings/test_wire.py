@@ -17,6 +17,7 @@ from streams.wire import (
     Exposure,
     ExposureReport,
     Filing,
+    OrderedFiling,
     Reason,
     Rejection,
     encode,
@@ -28,6 +29,7 @@ from streams.wire import (
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 FILING = Filing("CN001", "cn.liquidity.d", "2026-03-31", "2026-04-01T08:00:00Z", {"lcr": 1.32, "nsfr": None})
+ORDERED = OrderedFiling("CN001", "f", "0badc0de", "2026-03-31", "2026-04-01", [1.32, None], 1, {"by": "me"})
 REPORT = ExposureReport("CN001", "2026-03-31", "2026-04-01", [Exposure("CN002", 1.0e9, "interbank_loan")])
 
 
@@ -87,8 +89,10 @@ def test_the_published_schemas_are_current() -> None:
         assert found[name] == as_text(schema)
 
 
-@pytest.mark.parametrize(("name", "record"), [("filing.json", FILING), ("exposure.json", REPORT)])
-def test_what_we_encode_fits_the_schema(name: str, record: Filing | ExposureReport) -> None:
+@pytest.mark.parametrize(
+    ("name", "record"), [("filing.json", FILING), ("filing-array.json", ORDERED), ("exposure.json", REPORT)]
+)
+def test_what_we_encode_fits_the_schema(name: str, record: Filing | OrderedFiling | ExposureReport) -> None:
     """A record written by us validates against its schema, and one with an unknown field does not."""
     data = json.loads(encode(record))
     jsonschema.validate(data, schemas()[name])

@@ -71,6 +71,7 @@ class Sent:
 
     key: str
     value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 def load(institutions: int, filings: int, indicators: int = 8, seed: int = 3) -> tuple[Wide, list[Sent]]:
@@ -139,7 +140,7 @@ class Field:
         producer = open_producer(self.bootstrap, linger_ms=5)
         for start in range(0, len(records), piece):
             for record in records[start : start + piece]:
-                producer.send(self.topic(topic), key=record.key.encode(), value=record.value)
+                producer.send(self.topic(topic), record.value, record.key.encode(), list(record.headers))
             producer.flush()
             time.sleep(pause)
         producer.close()

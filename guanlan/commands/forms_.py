@@ -1,0 +1,77 @@
+"""`guanlan forms`: the forms that institutions file, and the order of their indicators."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rules.catalogue import Catalogue, Indicator
+
+
+def command(
+    form: Annotated[str, typer.Argument(help="Show this form's indicators, in its order.")] = "",
+    json_lines: Annotated[bool, typer.Option("--json", help="One form a line, as JSON.")] = False,
+    language: Annotated[str | None, typer.Option(help="Language of titles.")] = None,
+    catalogue: Annotated[list[str] | None, typer.Option(help="Catalogue, by name or file.")] = None,
+) -> None:
+    """List the forms with their versions, or one form with its indicators."""
+    import msgspec
+    from rich.console import Console
+    from rich.table import Table
+
+    from guanlan.settings import load_settings
+    from rules.catalogue import load_catalogue
+    from rules.problems import InputError, nearest
+    from streams.diagnose import is_filed
+
+    settings = load_settings(catalogue=catalogue, language=language)
+    known = load_catalogue(settings.catalogue)
+    filed = [name for name in known.forms if is_filed(name)]
+    if form and form not in filed:
+        raise InputError(f"there is no form {form!r} to file; {nearest(form, filed)}".rstrip("; "))
+    if json_lines:
+        for name in [form] if form else filed:
+            typer.echo(msgspec.json.encode(_as_data(known, name)).decode())
+        return
+    if form:
+        typer.echo(f"{form}, version {_version(known, form)}")
+        shown = Table("", "indicator", "unit", "range", "title", box=None, pad_edge=False)
+        for place, name in enumerate(known.reported(form)):
+            indicator = known.indicators[name]
+            title = _title(indicator.title, settings.language)
+            shown.add_row(str(place), name, indicator.unit, _range(indicator), title)
+    else:
+        shown = Table("form", "version", "frequency", "indicators", "title", box=None, pad_edge=False)
+        for name in filed:
+            told = known.forms[name]
+            count = str(len(told.indicators))
+            shown.add_row(name, _version(known, name), told.frequency, count, _title(told.title, settings.language))
+    Console(soft_wrap=True, highlight=False, markup=False).print(shown)
+
+
+def _as_data(catalogue: Catalogue, form: str) -> dict[str, Any]:
+    return {
+        "form": form,
+        "version": _version(catalogue, form),
+        "frequency": catalogue.forms[form].frequency,
+        "indicators": catalogue.reported(form),
+    }
+
+
+def _version(catalogue: Catalogue, form: str) -> str:
+    from streams.encodings import form_version
+
+    return form_version(form, catalogue.reported(form))
+
+
+def _title(title: dict[str, str], language: str) -> str:
+    return title.get(language) or next(iter(title.values()), "")
+
+
+def _range(indicator: Indicator) -> str:
+    low = "-∞" if math.isinf(indicator.low) else f"{indicator.low:g}"
+    high = "∞" if math.isinf(indicator.high) else f"{indicator.high:g}"
+    return f"{low} … {high}"

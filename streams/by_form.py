@@ -1,0 +1,112 @@
+"""Filings as form-ordered JSON arrays, from records to rows.
+
+The array is cut out of the record and read by simdjson into doubles, without a Python object per value; the rest
+of the record, with a token in the array's place, is decoded by msgspec. The token is drawn anew in every process,
+so that a record can't hold one: the two readings together accept no record that is not JSON as a whole. A record
+that this way does not take (an unusual layout, a number beyond 64 bits), or a Python for which there is no
+simdjson, is read by msgspec alone.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, cast
+
+import msgspec
+import numpy as np
+
+from streams.columns import FormPlan, Piece, Sorting
+from streams.nulls import put_missing, without_nulls
+from streams.times import Times
+from streams.wire import Code, Rejection, Revision
+
+try:
+    from simdjson import Parser
+except ImportError:
+    Parser = None
+
+Diagnose = Callable[[bytes | None, Exception], Rejection]
+
+_OPENING = b'"values":['
+_LENGTH = len(_OPENING) - 1
+_TOKEN = f"values-{secrets.token_hex(16)}"
+_MARK = b'"' + _TOKEN.encode() + b'"'
+
+
+class _Head(msgspec.Struct, forbid_unknown_fields=True):
+    institution: Code
+    form: str
+    version: str
+    as_of: str
+    submitted_at: str
+    values: Any
+    revision: Revision = 0
+    meta: dict[str, Any] | None = None
+
+
+class _Cut(_Head):
+    values: Literal[_TOKEN]  # type: ignore[valid-type]
+
+
+class _Whole(_Head):
+    values: list[float | None]
+
+
+_parse_cut = msgspec.json.Decoder(_Cut).decode
+_parse_whole = msgspec.json.Decoder(_Whole).decode
+
+
+class ByForm:
+    """Reads filings whose `values` is an array in the order of a version of the form."""
+
+    def __init__(self, plans: Sequence[FormPlan], times: Times, max_bytes: int, diagnose: Diagnose) -> None:
+        self.times = times
+        self.max_bytes = max_bytes
+        self.diagnose = diagnose
+        self._plans = {(plan.form, plan.version): plan for plan in plans}
+        self._parser = Parser() if Parser else None
+
+    def read(self, indices: Iterable[int], records: Sequence[bytes | None], batch: Sorting) -> None:
+        """Sort the records at `indices` into the batch."""
+        waiting: dict[FormPlan, tuple[list[tuple[int, str, int, int, int]], list[Any]]] = {}
+        times, plans = self.times, self._plans
+        for index in indices:
+            record = records[index]
+            try:
+                if record is None or len(record) > self.max_bytes:
+                    raise ValueError
+                head, row = self._cut(record) or _whole(record)
+                plan = plans[head.form, head.version]
+                if len(row) != plan.width:
+                    raise ValueError
+                told = (index, head.institution, times[head.as_of], times[head.submitted_at], head.revision)
+            except Exception as err:  # no record whatever may stop the stream
+                batch.refuse(index, self.diagnose(record, err))
+                continue
+            heads, rows = waiting.setdefault(plan, ([], []))
+            heads.append(told)
+            rows.append(row)
+        for plan, (heads, rows) in waiting.items():
+            values = np.empty((len(rows), plan.width))
+            for i, row in enumerate(rows):
+                values[i] = row
+            put_missing(values)
+            batch.take(plan, Piece(*(list(column) for column in zip(*heads, strict=True)), values=values))
+
+    def _cut(self, record: bytes) -> tuple[_Head, Any] | None:
+        start = record.find(_OPENING) + _LENGTH
+        end = record.rfind(b"]") + 1
+        if self._parser is None or start < _LENGTH or record.find(b"[", start + 1, end) >= 0:
+            return None
+        try:
+            row = self._parser.parse(without_nulls(record[start:end])).as_buffer(of_type="d")
+            head = _parse_cut(record[:start] + _MARK + record[end:])
+        except Exception:  # msgspec says of the whole what is wrong with it, if anything is
+            return None
+        return cast(_Head, head), np.frombuffer(row) if row.size else np.empty(0)
+
+
+def _whole(record: bytes) -> tuple[_Head, Any]:
+    head = _parse_whole(record)
+    return head, np.array(head.values, dtype=np.float64)

@@ -1,0 +1,215 @@
+"""Filings as columns: what decoding gives, and the checks that run over whole columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rules.catalogue import Catalogue, Form
+from streams.diagnose import out_of_range
+from streams.encodings import form_version
+from streams.wire import DAY, Reason, Rejection, from_seconds
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+_CHECKED_VALUES = 32_768  # checked at a time: they and the results fit an L2 cache
+
+
+class Refused(NamedTuple):
+    """A record that was refused: its position in the batch, and why."""
+
+    position: int
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The accepted filings of one form, n of them, in order of `index`.
+
+    Times are seconds since the epoch, UTC. `values` is k × n: row j is the form's j-th indicator
+    (`Catalogue.reported`), NaN where missing; in memory a filing's values lie together. `index` is each filing's
+    position in the batch.
+    """
+
+    form: str
+    institutions: list[str]
+    as_of: Ints
+    submitted_at: Ints
+    revision: npt.NDArray[np.int32]
+    index: Ints
+    values: Floats
+
+    def __len__(self) -> int:
+        return len(self.institutions)
+
+    def take(self, rows: npt.NDArray[Any]) -> Columns:
+        """Return the filings at `rows` (positions, or a mask), in that order."""
+        positions = np.arange(len(self))[rows]
+        return Columns(
+            self.form,
+            [self.institutions[i] for i in positions],
+            self.as_of[positions],
+            self.submitted_at[positions],
+            self.revision[positions],
+            self.index[positions],
+            self.values.T[positions].T,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A batch, sorted into forms (in order of first appearance) and refused records (by index)."""
+
+    forms: list[Columns]
+    rejected: list[Refused]
+
+
+class FormPlan:
+    """What decoding one form needs: its indicators in order, its version, and their bounds.
+
+    `low` and `high` are the bounds of each indicator, k of them; where there is none, the largest finite number,
+    so that infinities are always outside.
+    """
+
+    def __init__(self, catalogue: Catalogue, form: Form) -> None:
+        self.form = form.id
+        self.indicators = [catalogue.indicators[name] for name in catalogue.reported(form.id)]
+        self.names = dict.fromkeys(i.id for i in self.indicators).keys()
+        self.version = form_version(form.id, tuple(self.names))
+        self.width = len(self.indicators)
+        largest = np.finfo(np.float64).max
+        self.low = np.array([max(i.low, -largest) for i in self.indicators], dtype=np.float64)
+        self.high = np.array([min(i.high, largest) for i in self.indicators], dtype=np.float64)
+
+    def outside(self, values: Floats) -> Bools:
+        """Return which filings (n × k) have a value outside its indicator's range; a missing one is not."""
+        found = np.zeros(len(values), dtype=np.bool_)
+        step = max(1, _CHECKED_VALUES // max(1, self.width))
+        for begin in range(0, len(values), step):
+            some = values[begin : begin + step]
+            wrong = some < self.low
+            wrong |= some > self.high
+            if wrong.any():
+                found[begin : begin + step] = wrong.any(axis=1)
+        return found
+
+
+class Piece(NamedTuple):
+    """Filings of one form that were read together: n rows, `values` n × k."""
+
+    index: Sequence[int]
+    institutions: list[str]
+    as_of: Sequence[int]
+    submitted_at: Sequence[int]
+    revision: Sequence[int]
+    values: Floats
+
+
+class Sorting:
+    """A batch while it is read: pieces by form, and what was refused.
+
+    `keys` are the Kafka keys; None when nobody asks that a filing has its institution's.
+    """
+
+    def __init__(self, keys: Sequence[bytes | None] | None) -> None:
+        self.keys = keys
+        self.rejected: list[Refused] = []
+        self.pieces: dict[str, tuple[FormPlan, list[Piece]]] = {}
+
+    def refuse(self, index: int, rejection: Rejection) -> None:
+        """Refuse a record."""
+        self.rejected.append(Refused(index, *rejection))
+
+    def take(self, plan: FormPlan, piece: Piece) -> None:
+        """Take filings whose shape is right."""
+        if self.keys is not None:
+            keys = self.keys
+            found = [keys[i] for i in piece.index]
+            if found != [code.encode() for code in piece.institutions]:
+                piece = self._rightly_keyed(piece, found)
+        if len(piece.index):
+            self.pieces.setdefault(plan.form, (plan, []))[1].append(piece)
+
+    def _rightly_keyed(self, piece: Piece, keys: list[bytes | None]) -> Piece:
+        good = []
+        for row, (key, code) in enumerate(zip(keys, piece.institutions, strict=True)):
+            if key == code.encode():
+                good.append(row)
+            else:
+                self.refuse(piece.index[row], _wrong_key(key, code))
+        some = [[column[row] for row in good] for column in piece[:-1]]
+        return Piece(*some, values=piece.values[good])
+
+    def finish(self) -> Decoded:
+        """Check ranges and dates, and return the batch."""
+        forms = []
+        for plan, pieces in self.pieces.values():
+            columns = self._judge(plan, _joined(plan, pieces))
+            if len(columns):
+                forms.append(columns)
+        forms.sort(key=lambda columns: int(columns.index[0]))
+        self.rejected.sort()
+        return Decoded(forms, self.rejected)
+
+    def _judge(self, plan: FormPlan, columns: Columns) -> Columns:
+        early = columns.as_of > columns.submitted_at + DAY
+        bad = plan.outside(columns.values.T)
+        bad |= early
+        if not bad.any():
+            return columns
+        for row in np.flatnonzero(bad).tolist():
+            rejection = _from_the_future(columns, row) if early[row] else _range(plan, columns.values[:, row])
+            self.refuse(int(columns.index[row]), rejection)
+        return columns.take(~bad)
+
+
+def _joined(plan: FormPlan, pieces: list[Piece]) -> Columns:
+    """Return the pieces' filings in order of their index."""
+    first = pieces[0]
+    values = first.values
+    institutions, as_of, submitted_at, revision, index = (
+        first.institutions,
+        np.array(first.as_of, dtype=np.int64),
+        np.array(first.submitted_at, dtype=np.int64),
+        np.array(first.revision, dtype=np.int32),
+        np.array(first.index, dtype=np.int64),
+    )
+    if len(pieces) > 1:
+        index = np.concatenate([np.asarray(piece.index, dtype=np.int64) for piece in pieces])
+        order = np.argsort(index)
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        values, begin = np.empty((len(index), plan.width)), 0
+        for piece in pieces:
+            values[place[begin : begin + len(piece.index)]] = piece.values
+            begin += len(piece.index)
+        told = [code for piece in pieces for code in piece.institutions]
+        institutions = [told[i] for i in order.tolist()]
+        index = index[order]
+        as_of = np.concatenate([np.asarray(piece.as_of, dtype=np.int64) for piece in pieces])[order]
+        submitted_at = np.concatenate([np.asarray(piece.submitted_at, dtype=np.int64) for piece in pieces])[order]
+        revision = np.concatenate([np.asarray(piece.revision, dtype=np.int32) for piece in pieces])[order]
+    return Columns(plan.form, institutions, as_of, submitted_at, revision, index, values.T)
+
+
+def _range(plan: FormPlan, values: Floats) -> Rejection:
+    first = int(np.flatnonzero((values < plan.low) | (values > plan.high))[0])
+    return out_of_range(plan.indicators[first], float(values[first]))
+
+
+def _from_the_future(columns: Columns, row: int) -> Rejection:
+    as_of, submitted_at = from_seconds(columns.as_of[row]), from_seconds(columns.submitted_at[row])
+    detail = f"'as_of' is {as_of}, more than a day after 'submitted_at', {submitted_at}"
+    return Rejection(Reason.AS_OF_IN_FUTURE, detail)
+
+
+def _wrong_key(key: bytes | None, institution: str) -> Rejection:
+    got = "no key" if key is None else f"the key {key[:64].decode('utf-8', 'backslashreplace')!r}"
+    return Rejection(Reason.WRONG_SHAPE, f"the record has {got}; it must be the institution, {institution!r}")

@@ -11,7 +11,9 @@ from collections.abc import Callable
 
 from rules.lint.facts import Facts
 from rules.lint.ranges import ANYTHING, INFINITE, NOTHING, Range, hull
-from rules.plan import Node
+from rules.plan import RUNGS, Node
+from rules.spans import EVER
+from rules.store import NEVER
 
 Compute = Callable[[Node, Facts], Range]
 RANGES: dict[str, Compute] = {}
@@ -42,6 +44,17 @@ def _constant(node: Node, facts: Facts) -> Range:
 def _column(node: Node, facts: Facts) -> Range:
     indicator = facts.catalogue.indicators[str(node.params[1])]
     return Range(indicator.low, indicator.high)
+
+
+@ranged("parameter")
+def _parameter(node: Node, facts: Facts) -> Range:
+    """The values of all its rows; never missing where a default is valid for ever."""
+    setting = facts.settings.get(str(node.params[0]))
+    if setting is None or not setting.rows:
+        return ANYTHING
+    values = [row.value for row in setting.rows]
+    always = any(row.rung == RUNGS[0] and row.since == NEVER and row.until == EVER for row in setting.rows)
+    return Range(min(values), max(values), not always)
 
 
 def _operands(node: Node, facts: Facts) -> tuple[Range, Range] | None:

@@ -8,11 +8,11 @@ what is possible may still never happen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rules.catalogue import Catalogue
 from rules.lint.ranges import ANYTHING, NOTHING, Range, Texts, above, below
-from rules.plan import Node
+from rules.plan import Node, Setting
 
 Known = Range | Texts | bool
 MOST_STEPS = 20_000
@@ -32,8 +32,15 @@ class _Budget:
 class Facts:
     """What is known at one institution and date."""
 
-    def __init__(self, catalogue: Catalogue, known: dict[int, Known] | None = None, base: Facts | None = None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        settings: Mapping[str, Setting] | None = None,
+        known: dict[int, Known] | None = None,
+        base: Facts | None = None,
+    ) -> None:
         self.catalogue = catalogue
+        self.settings = settings or {}
         self.known = known or {}
         self.base = base or self
         self.budget: _Budget = base.budget if base is not None else _Budget()
@@ -72,7 +79,7 @@ class Facts:
             return any(self.range(arg).missing for arg in node.args)
         if node.op in ("and", "or", "not", "choice"):
             return any(self.can_be_unknown(arg) for arg in node.args)
-        return node.op not in ("truth", "member", "missing", "firing", "overdue")
+        return node.op not in ("truth", "member", "missing", "firing", "overdue", "valid")
 
     def assume(self, node: Node, outcome: bool) -> Facts | None:
         """Return what is known where the condition comes out so, None where it can't."""
@@ -116,10 +123,10 @@ class Facts:
             joined = _joined(mine, other.known.get(ident))
             if joined is not None:
                 both[ident] = joined
-        return Facts(self.catalogue, both, self.base)
+        return Facts(self.catalogue, self.settings, both, self.base)
 
     def _with(self, node: Node, value: Known) -> Facts:
-        return Facts(self.catalogue, {**self.known, node.id: value}, self.base)
+        return Facts(self.catalogue, self.settings, {**self.known, node.id: value}, self.base)
 
 
 def _joined(mine: Known, theirs: Known | None) -> Known | None:

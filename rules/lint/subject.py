@@ -71,9 +71,9 @@ class Written:
         return found
 
     def conditions(self) -> list[Condition]:
-        """Return every condition: `where`, the ladder, `clear`."""
+        """Return every condition: `where`, the ladder, `clear`, `unless`."""
         found = self.levels()
-        for key, node in (("where", self.rule.where), ("clear", self.rule.clear)):
+        for key, node in (("where", self.rule.where), ("clear", self.rule.clear), ("unless", self.rule.unless)):
             value = self.find(key)
             if node is not None and value is not None:
                 found.insert(0 if key == "where" else len(found), Condition(key, node, value.place, value.text()))
@@ -96,8 +96,12 @@ class Subject:
 
     def facts(self, rule: Rule) -> Facts | None:
         """Return what is known wherever the rule applies; None when that is nowhere."""
-        facts = Facts(self.catalogue)
+        facts = self.anywhere()
         return facts if rule.where is None else facts.assume_all([(rule.where, True)])
+
+    def anywhere(self) -> Facts:
+        """Return what is known of every institution: the ranges of the catalogue and of parameters."""
+        return Facts(self.catalogue, self.program.settings)
 
 
 def written(program: Program, packs: Sequence[PackText]) -> tuple[Written, ...]:

@@ -22,17 +22,19 @@ if TYPE_CHECKING:
 
 OPEN = SEVERITIES[1:]
 WHERE = "where"
+LEVEL, INHIBITOR = -1, -2
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
     """Something a test should reach: a level of the rule, or a condition's outcome.
 
-    `key` says where the condition stands (`where`, `clear`, or a level that it is part of); `node` is 0 for levels.
+    `key` says where the condition stands (`where`, `clear`, `unless`, or a level that it is part of). Without a
+    condition `node` is -1, and `key` a level; or -2, and `key` a rule that suppresses this one.
     """
 
     key: str
-    node: int = -1
+    node: int = LEVEL
     outcome: bool = True
 
 
@@ -47,7 +49,7 @@ class Coverage:
     @property
     def missed(self) -> tuple[str, ...]:
         """Levels that no test shows; `none` is one of them."""
-        return tuple(goal.key for goal in self.unreached if goal.node < 0)
+        return tuple(goal.key for goal in self.unreached if goal.node == LEVEL)
 
     def lines(self) -> Iterator[str]:
         """Say what is not reached, a line each."""
@@ -57,7 +59,9 @@ class Coverage:
             yield f"no test reaches {', '.join(self.missed)}"
         nodes = {part.id: part for _, condition in _conditions(self.rule) for part in walk(condition)}
         for goal in self.unreached:
-            if goal.node >= 0:
+            if goal.node == INHIBITOR:
+                yield f"no test shows it suppressed by {goal.key}"
+            elif goal.node != LEVEL:
                 yield f"{goal.key}: never {'true' if goal.outcome else 'false'} in a test: {render(nodes[goal.node])}"
 
 
@@ -93,8 +97,8 @@ def share(found: Iterable[Coverage]) -> float:
 def goals(rule: Rule) -> list[Goal]:
     """Everything a rule's tests should reach.
 
-    Every level and none; `where`, `clear` and `unless` each true and false; and where a condition has several parts,
-    each side of its and, or, if … else both true and false.
+    Every level and none; `where`, `clear` and `unless` each true and false; each rule that suppresses it; and where
+    a condition has several parts, each side of its and, or, if … else both true and false.
     """
     found = [Goal(level) for level in ("none", *(SEVERITIES[level.number] for level in rule.levels))]
     told: set[int] = set()
@@ -108,12 +112,12 @@ def goals(rule: Rule) -> list[Goal]:
             if part.id not in told and part.op != "truth":
                 told.add(part.id)
                 found += [Goal(key, part.id, True), Goal(key, part.id, False)]
-    return found
+    return found + [Goal(inhibitor.rule, INHIBITOR) for inhibitor in rule.inhibited_by]
 
 
 def _conditions(rule: Rule) -> list[tuple[str, Node]]:
     found = [(SEVERITIES[level.number], level.condition) for level in rule.levels]
-    named = [(WHERE, rule.where), ("clear", rule.clear)]
+    named = [(WHERE, rule.where), ("clear", rule.clear), ("unless", rule.unless)]
     return found + [(key, node) for key, node in named if node is not None]
 
 
@@ -129,19 +133,21 @@ def _parts(condition: Node) -> Iterator[Node]:
         stack.extend(below.args[0] for below in walk(node) if below.op == "choice")
 
 
-def reached(rule: Rule, engine: Engine, row: Row, level: str, before: str) -> set[Goal]:
-    """Return what of the rule a row has reached: `level` is how it stands after it, `before` how it stood.
+def reached(rule: Rule, engine: Engine, row: Row, before: str, level: str, silent: Sequence[str]) -> set[Goal]:
+    """Return what of the rule a row has reached: how it stood `before`, its `level` after it, and what is `silent`.
 
     Conditions count at the row's date, for its institution, and for all where the rule looks at several. What
-    `clear` says counts only while an alert is open.
+    `clear` says counts only while an alert is open, and `unless` where one is.
     """
-    found = {Goal(level)}
+    found = {Goal(level), *(Goal(name, INHIBITOR) for name in silent)}
     rows = np.arange(len(engine.institutions), dtype=np.int32) if rule.across else engine.rows([row.institution])
     at = row.seen_at if rule.clocks else row.as_of
     context = Context(engine.world, rows, np.full(len(rows), at, np.int64))
     conditions = dict(_conditions(rule))
     if before not in OPEN:
         conditions.pop("clear", None)
+    if level not in OPEN:
+        conditions.pop("unless", None)
     wanted: dict[int, list[Goal]] = {}
     for goal in goals(rule):
         if goal.node >= 0 and goal.key in conditions:

@@ -16,7 +16,7 @@ from rules.operations import number
 from rules.pack import Program
 from rules.plan import Node, Rule
 from rules.testing.coverage import Goal, reached
-from rules.testing.tables import LEVEL, Case, Row
+from rules.testing.tables import LEVEL, NOBODY, SUPPRESSED, Case, Row, names_in
 from rules.transitions import SEVERITIES
 
 MOST_COMPUTED = 3
@@ -43,6 +43,7 @@ class Step:
             column: expected
             for column, expected in self.row.expected.items()
             if expected not in (self.found[column], self.found[column].partition(":")[0])
+            and not (column == SUPPRESSED and sorted(names_in(expected)) == names_in(self.found[column]))
         }
 
     @property
@@ -86,16 +87,18 @@ def run_case(case: Case, program: Program) -> Result:
         if row.values:
             engine.apply(_filings(engine, row, program.catalogue))
         before = next((s.level for s in reversed(steps) if s.row.institution == row.institution), "none")
-        step = Step(row, {LEVEL: _level(engine, rule, row.institution)}, dict(_values(engine, row, computed)))
-        goals |= reached(rule, engine, row, step.level, before)
+        step = Step(row, _found(engine, rule, row.institution), dict(_values(engine, row, computed)))
+        goals |= reached(rule, engine, row, before, step.level, names_in(step.found[SUPPRESSED]))
         steps.append(step)
     return Result(case, tuple(steps), frozenset(goals))
 
 
 def _needed(program: Program, rule: Rule) -> Program:
-    """The program without the rules that can't matter to this one: what it asks for stays, and what that asks for."""
+    """The program without rules that can't matter to this one: what it asks for and what suppresses it stay."""
     wanted = {rule.id}
-    while more := {asked for other in program.rules if other.id in wanted for asked in other.asks} - wanted:
+    while (
+        more := {asked for other in program.rules if other.id in wanted for asked in other.asks | other.heeds} - wanted
+    ):
         wanted |= more
     return replace(program, rules=tuple(other for other in program.rules if other.id in wanted))
 
@@ -118,12 +121,14 @@ def _filings(engine: Engine, row: Row, catalogue: Catalogue) -> list[FormBatch]:
     ]
 
 
-def _level(engine: Engine, rule: Rule, institution: str) -> str:
+def _found(engine: Engine, rule: Rule, institution: str) -> dict[str, str]:
+    """How the rule stands for the institution, by column of the table."""
     for active in engine.active():
         if active.rule == rule.id and active.subject == institution:
-            return "pending" if active.state == "pending" else active.severity
+            level = "pending" if active.state == "pending" else active.severity
+            return {LEVEL: level, SUPPRESSED: ", ".join(sorted(active.suppressed_by)) or NOBODY}
     reason = engine.why_unknown(rule.id, institution)
-    return f"unknown: {reason}" if reason else SEVERITIES[0]
+    return {LEVEL: f"unknown: {reason}" if reason else SEVERITIES[0], SUPPRESSED: NOBODY}
 
 
 def _computed(rule: Rule) -> dict[str, Node]:

@@ -6,7 +6,8 @@ row without any value files nothing: it lets the clock go on to its `seen_at` (e
 stand at the date, which must be one that has been filed.
 
 Behind the bar: `level` is none, pending, watch, warning, critical, unknown or `unknown: reason`, as the rule stands
-for the row's institution after that row; `-` asserts nothing.
+for the row's institution after that row; and behind another bar `suppressed_by`, which is nobody, or what silences
+the open alert: unless, waiver, and ids of rules, with commas between. `-` asserts nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from rules.source import Reader, SourceProblem, Value, parse_yaml
 OUTCOMES = ("none", "pending", "watch", "warning", "critical", "unknown")
 META = ("as_of", "institution", "seen_at", "revision")
 LEVEL = "level"
-ASKED = (LEVEL,)
+SUPPRESSED = "suppressed_by"
+NOBODY = "nobody"
+ASKED = (LEVEL, SUPPRESSED)
 """What may stand behind the bar."""
 
 
@@ -211,7 +214,22 @@ def _understood(table: _Table, place: Place, expected: dict[str, str]) -> bool:
         fix = nearest(reason.strip(), REASONS) or f"one of: {', '.join(REASONS)}"
         table.problem(place, f"nothing is unknown because of {reason.strip()!r}", fix)
         return False
+    silent = [name for name in names_in(expected.get(SUPPRESSED, NOBODY)) if name != NOBODY]
+    known = ["unless", "waiver", *(rule.id for rule in table.program.rules)]
+    for name in silent:
+        if name not in known:
+            table.problem(place, f"nothing called {name!r} can suppress an alert", nearest(name, known))
+            return False
     return True
+
+
+def names_in(cell: str) -> list[str]:
+    """Return the names in a cell that has commas between them.
+
+    >>> names_in("unless, waiver")
+    ['unless', 'waiver']
+    """
+    return [name.strip() for name in cell.split(",")]
 
 
 def _has_date(table: _Table, place: Place, code: str, as_of: int) -> bool:

@@ -7,6 +7,7 @@ import unicodedata
 
 from rules.calendar import format_instant
 from rules.testing.running import Result, Step
+from rules.testing.tables import LEVEL, NOBODY, SUPPRESSED
 
 MARKS = {"none": "·", "pending": "○", "watch": "▂", "warning": "▅", "critical": "█", "unknown": "?"}
 
@@ -45,10 +46,11 @@ def timeline(result: Result) -> str:
 
 
 def _found(step: Step) -> str:
-    said = ", ".join(step.found.values())
+    silent = step.found[SUPPRESSED]
+    said = step.found[LEVEL] + (f", suppressed by {silent}" if silent != NOBODY else "")
     if step.ok:
         return said
-    expected = " and ".join(step.wrong.values())
+    expected = " and ".join(f"suppressed by {x}" if column == SUPPRESSED else x for column, x in step.wrong.items())
     return f"{said}   ← expected {expected} (line {step.row.place.line})"
 
 

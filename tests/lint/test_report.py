@@ -123,6 +123,48 @@ def test_rules_for_others_do_not_overlap() -> None:
     assert [checks(text) for text in apart] == [[], ["overlap"]]
 
 
+LAPSING = """pack: p
+catalogue: cn
+parameters:
+  floor:
+    unit: ratio
+    rows:
+      - {{value: 100%, author: a}}
+      - {{value: 90%, type: rural_bank, author: a, to: {row_to}}}
+{more}waivers:
+  - {{rule: r, institution: A, reason: b, document: c, approver: d, to: {waived_to}}}
+rules:
+  - id: r
+{both}    levels: {{watch: lcr < floor}}
+    valid: {{to: {valid_to}}}
+"""
+
+
+def test_what_lapses_within_sixty_days_is_said() -> None:
+    """The last day counts, what follows is looked at, and what is over long ago is not news."""
+
+    def lapsing(waived_to: str, row_to: str, valid_to: str, more: str = "") -> list[int]:
+        problems = found(LAPSING.format(waived_to=waived_to, row_to=row_to, valid_to=valid_to, more=more, both=BOTH))
+        assert {p.check for p in problems} <= {"lapsing"}
+        return [p.place.line for p in problems]
+
+    assert lapsing("2026-11-26", "2026-11-26", "2026-11-26") == [8, 10, 17]
+    assert lapsing("2027-01-25", "2027-01-25", "2027-01-25") == [8, 10, 17]
+    assert lapsing("2027-01-26", "2027-01-26", "2027-01-26") == []
+    assert lapsing("2026-11-25", "2026-11-25", "2026-11-25") == []
+    follows = "      - {value: 95%, type: rural_bank, author: a, from: 2026-12-01}\n"
+    assert lapsing("2027-06-30", "2026-11-30", "2027-06-30", more=follows) == []
+
+
+def test_parameters_have_the_range_of_their_rows() -> None:
+    """What no row can make true is never true; a default row is always known."""
+    head = "parameters: {floor: {unit: ratio, rows: [{value: 90%, author: a}, {value: 100%, type: t, author: a}]}}\n"
+    assert checks(pack("      watch: lcr < 120% and floor > 101%\n", above=head)) == ["never"]
+    assert checks(pack("      watch: lcr < 1 and lcr / floor < 1\n", above=head)) == []
+    assert checks(pack("      watch: lcr < floor - 50%\n", above=head)) == []
+    assert checks(pack("      watch: lcr / (floor - 95%) < 1\n", above=head)) == ["zero-division"]
+
+
 def test_a_second_check_of_a_name_is_refused() -> None:
     with pytest.raises(ValueError, match="twice"):
         check("never")(CHECKS["never"].run)

@@ -150,6 +150,40 @@ def test_deadlines_pass_with_the_rows() -> None:
     assert run(packed, table, who=who).ok
 
 
+def test_what_silences_an_alert_can_be_asserted() -> None:
+    """A condition, another rule's alert, a waiver; in any order, or nobody."""
+    packed = compile_packs([PackText(SILENCED, "p.yaml")], CATALOGUE)
+    table = """
+      as_of       lcr   nsfr  npl_ratio  total_assets  | level | suppressed_by
+      2026-03-31  -     99%   -          900bn         | -
+      2026-04-01  99%   -     -          -             | watch | r1
+      2026-04-02  98%   -     1%         -             | watch | waiver, unless
+      2026-04-03  130%  -     -          -             | none  | nobody
+    """
+    assert [step.found for step in run(packed, table).steps[1:]] == [
+        {"level": "watch", "suppressed_by": "r1, waiver"},
+        {"level": "watch", "suppressed_by": "r1, unless, waiver"},
+        {"level": "none", "suppressed_by": "nobody"},
+    ]
+    assert [step.ok for step in run(packed, table).steps] == [True, False, False, True]
+    assert run(packed, table.replace("| r1", "| waiver, r1").replace("waiver, unless", "unless, r1, waiver")).ok
+    (one, other) = coverage(packed, [run(packed, table)])
+    assert "no test shows it suppressed by r1" not in one.lines()
+    assert "no test shows it suppressed by r1" in coverage(packed, [])[0].lines()
+    assert other.missed == ("none", "warning")
+
+
+SILENCED = """
+pack: p
+catalogue: cn
+waivers:
+  - {rule: r0, institution: A, reason: merger, document: D 1, approver: Zhang, from: 2026-04-01, to: 2026-12-31}
+rules:
+  - {id: r0, levels: {watch: lcr < 120%}, unless: npl_ratio > 0, inhibited_by: [r1]}
+  - {id: r1, levels: {warning: nsfr < 100%}}
+"""
+
+
 @pytest.mark.parametrize(
     ("table", "said"),
     [
@@ -163,6 +197,7 @@ def test_deadlines_pass_with_the_rows() -> None:
         ("as_of lcr | level\n2026-01-05 99% 98% | none", "the row has 3 values, the table 2 columns"),
         ("as_of lcr | level\n2026-13-05 99% | none", "a value can't be read"),
         ("as_of lcr institution | level\n2026-01-05 99% X | none", "the institution 'X' is not in the test"),
+        ("as_of lcr | level | suppressed_by\n2026-01-05 99% | - | r9", "nothing called 'r9' can suppress an alert"),
         ("lcr | level\n99% | none", "a table starts with 'as_of … | level'"),
     ],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rules.lint.facts import Facts
 from rules.lint.registry import Finding, check
 from rules.lint.subject import Subject
 
@@ -18,7 +17,7 @@ def always(subject: Subject) -> Iterator[Finding]:
     for rule in subject.rules:
         facts = subject.facts(rule.rule)
         for condition in rule.conditions():
-            here = Facts(subject.catalogue) if condition.key == "where" else facts
+            here = subject.anywhere() if condition.key == "where" else facts
             if here is not None and here.assume_all([(condition.node, False)]) is None:
                 fix = "leave it out" if condition.key == "where" else "check the limit against the catalogue's range"
                 yield Finding(condition.place, f"{condition.key!r} holds for every value that is accepted", fix)

@@ -23,7 +23,7 @@ def zero_division(subject: Subject) -> Iterator[Finding]:
         facts = subject.facts(rule.rule)
         told: set[int] = set()
         for condition in rule.conditions():
-            here = Facts(subject.catalogue) if condition.key == "where" else facts
+            here = subject.anywhere() if condition.key == "where" else facts
             hidden = _hidden(condition, subject)
             if "/" not in condition.text or here is None:
                 continue

@@ -20,7 +20,7 @@ from tests.dashboards.asking import SCRAPE, Asked
 from tests.parts import Broker
 from tests.programs import start_prometheus
 
-PACE = 6.0
+PACE = 3.0
 
 
 @pytest.fixture

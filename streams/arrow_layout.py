@@ -26,6 +26,7 @@ Bytes = npt.NDArray[np.uint8]
 _TEXTS = ("institution", "as_of", "submitted_at")
 _LONGEST_HEAD = 20_000
 _LONGEST_REVISION = 10
+_NOTHING = np.zeros(0, dtype=np.int64)
 
 
 class Span(NamedTuple):
@@ -43,7 +44,7 @@ class Span(NamedTuple):
 class Told(NamedTuple):
     """What n streams of one layout say; only of rows that are `good` it can be trusted.
 
-    `values` is n × k, NaN where null.
+    `values` is n × k, in the streams' own memory; `missing` are rows and columns of those that are null.
     """
 
     good: Bools
@@ -52,6 +53,7 @@ class Told(NamedTuple):
     submitted_at: list[bytes]
     revision: Ints
     values: Floats
+    missing: tuple[Ints, Ints]
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,15 @@ class Layout:
 
     def read(self, records: Sequence[bytes]) -> Told:
         """Read streams of this length; those that are not of this layout, or unusual, are not `good`."""
-        count = len(records)
-        whole = np.frombuffer(b"".join(records), dtype=np.uint8).reshape(count, self.length)
+        whole = np.frombuffer(b"".join(records), dtype=np.uint8).reshape(len(records), self.length)
         good: Bools = ((whole[:, : len(self.head)] == self.head) | self.free).all(axis=1)
         for start, fixed in self.rest:
             good &= (whole[:, start : start + len(fixed)] == fixed).all(axis=1)
         texts = [_texts(whole, self.texts[name], good) for name in _TEXTS]
-        return Told(good, *texts, self._revisions(whole, good), self._values(whole, good))
+        revision = self._revisions(whole, good)
+        begin = self.data // 8
+        values: Floats = whole.reshape(-1).view(np.float64).reshape(len(whole), -1)[:, begin : begin + self.width]
+        return Told(good, *texts, revision, values, self._missing(whole, values, good))
 
     def _revisions(self, whole: Bytes, good: Bools) -> Ints:
         if self.revision is None:
@@ -95,21 +99,21 @@ class Layout:
             good &= digits[:, 0] > 0
         return number
 
-    def _values(self, whole: Bytes, good: Bools) -> Floats:
-        begin = self.data // 8
-        values: Floats = whole.reshape(-1).view(np.float64).reshape(len(whole), -1)[:, begin : begin + self.width]
+    def _missing(self, whole: Bytes, values: Floats, good: Bools) -> tuple[Ints, Ints]:
+        """Return rows and columns of nulls, and let rows be good only if all else is finite."""
         finite = np.isfinite(values.sum(axis=1))
         if self.nulls is None or self.validity is None:
             good &= finite
-            return values
-        bitmap = whole[:, self.validity : self.validity + (self.width + 7) // 8]
-        present = np.unpackbits(bitmap, axis=1, count=self.width, bitorder="little").view(np.bool_)
+            return _NOTHING, _NOTHING
+        bitmap = ~whole[:, self.validity : self.validity + (self.width + 7) // 8]
+        missing = np.unpackbits(bitmap, axis=1, count=self.width, bitorder="little").view(np.bool_)
+        rows, columns = divmod(np.flatnonzero(missing), self.width)
         nulls = np.ascontiguousarray(whole[:, self.nulls : self.nulls + 8]).view(np.int64)[:, 0]
-        good &= self.width - np.count_nonzero(present, axis=1) == nulls
+        good &= np.bincount(rows, minlength=len(whole)) == nulls
         if not finite.all():  # under a null may stand anything
             odd = np.flatnonzero(~finite)
-            good[odd] &= (np.isfinite(values[odd]) | ~present[odd]).all(axis=1)
-        return np.where(present, values, np.nan)
+            good[odd] &= (np.isfinite(values[odd]) | missing[odd]).all(axis=1)
+        return rows, columns
 
 
 def _texts(whole: Bytes, span: Span, good: Bools) -> list[bytes]:

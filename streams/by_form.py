@@ -16,8 +16,9 @@ from typing import Any, Literal, cast
 import msgspec
 import numpy as np
 
-from streams.columns import FormPlan, Piece, Sorting
-from streams.nulls import put_missing, without_nulls
+from streams.columns import FormPlan, Sorting
+from streams.nulls import without_nulls
+from streams.rows_of import Rows
 from streams.times import Times
 from streams.wire import Code, Rejection, Revision
 
@@ -69,32 +70,29 @@ class ByForm:
 
     def read(self, indices: Iterable[int], records: Sequence[bytes | None], batch: Sorting) -> None:
         """Sort the records at `indices` into the batch."""
-        waiting: dict[FormPlan, tuple[list[tuple[int, str, int, int, int]], list[Any]]] = {}
-        times, plans = self.times, self._plans
+        rows: dict[FormPlan, Rows] = {}
+        times, plans, max_bytes = self.times, self._plans, self.max_bytes
         for index in indices:
             record = records[index]
             try:
-                if record is None or len(record) > self.max_bytes:
+                if record is None or len(record) > max_bytes:
                     raise ValueError
                 head, row = self._cut(record) or _whole(record)
                 plan = plans[head.form, head.version]
-                if len(row) != plan.width:
+                if len(row) != 8 * plan.width:
                     raise ValueError
                 told = (index, head.institution, times[head.as_of], times[head.submitted_at], head.revision)
             except Exception as err:  # no record whatever may stop the stream
                 batch.refuse(index, self.diagnose(record, err))
                 continue
-            heads, rows = waiting.setdefault(plan, ([], []))
-            heads.append(told)
-            rows.append(row)
-        for plan, (heads, rows) in waiting.items():
-            values = np.empty((len(rows), plan.width))
-            for i, row in enumerate(rows):
-                values[i] = row
-            put_missing(values)
-            batch.take(plan, Piece(*(list(column) for column in zip(*heads, strict=True)), values=values))
+            form = rows.get(plan)
+            if form is None:
+                form = rows[plan] = Rows(plan, batch)
+            form.add(told, row)
+        for form in rows.values():
+            form.finish()
 
-    def _cut(self, record: bytes) -> tuple[_Head, Any] | None:
+    def _cut(self, record: bytes) -> tuple[_Head, memoryview] | None:
         start = record.find(_OPENING) + _LENGTH
         end = record.rfind(b"]") + 1
         if self._parser is None or start < _LENGTH or record.find(b"[", start + 1, end) >= 0:
@@ -104,9 +102,9 @@ class ByForm:
             head = _parse_cut(record[:start] + _MARK + record[end:])
         except Exception:  # msgspec says of the whole what is wrong with it, if anything is
             return None
-        return cast(_Head, head), np.frombuffer(row) if row.size else np.empty(0)
+        return cast(_Head, head), memoryview(row)
 
 
-def _whole(record: bytes) -> tuple[_Head, Any]:
+def _whole(record: bytes) -> tuple[_Head, bytes]:
     head = _parse_whole(record)
-    return head, np.array(head.values, dtype=np.float64)
+    return head, np.array(head.values, dtype=np.float64).tobytes()

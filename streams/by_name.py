@@ -19,16 +19,17 @@ import msgspec
 import numpy as np
 from msgspec.structs import astuple
 
-from streams.columns import FormPlan, Piece, Sorting
-from streams.nulls import STAND_IN_TEXT, put_missing, without_nulls
+from streams.columns import FormPlan, Sorting
+from streams.nulls import STAND_IN_TEXT, without_nulls
+from streams.rows_of import Rows
 from streams.times import Times
 from streams.wire import Code, Rejection, Revision
 
 Diagnose = Callable[[bytes | None, Exception], Rejection]
-Numbers = tuple[float | None, ...]
+_Read = tuple[FormPlan, tuple[str, str, str, int], bytes]
 
-_LONG_BYTES = 10_000  # some 500 values: up to there the order of names costs little, and so do nulls
-_PROBES = 6
+_LONG_BYTES = 10_000  # some 500 values: up to there the order of names costs little
+_PROBES = 4
 
 
 class ByName:
@@ -49,52 +50,49 @@ class ByName:
 
     def read(self, indices: Iterable[int], records: Sequence[bytes | None], batch: Sorting) -> None:
         """Sort the records at `indices` into the batch."""
-        waiting: dict[str, _Waiting] = {}
+        rows: dict[FormPlan, Rows] = {}
         max_bytes, times = self.max_bytes, self.times
         for index in indices:
             record = records[index]
             try:
                 if record is None or len(record) > max_bytes:
                     raise ValueError
-                filing, reader, row = self._short(record) if len(record) <= _LONG_BYTES else self._long(record)
-                told = (index, filing.institution, times[filing.as_of], times[filing.submitted_at], filing.revision)
+                if len(record) > _LONG_BYTES and self._out_of_order(record):
+                    plan, head, row = self._in_any_order(record)
+                else:
+                    plan, head, row = self._in_order(record)
+                told = (index, head[0], times[head[1]], times[head[2]], head[3])
             except Exception as err:  # no record whatever may stop the stream
                 batch.refuse(index, self.diagnose(record, err))
                 continue
-            form = waiting.get(reader.plan.form)
+            form = rows.get(plan)
             if form is None:
-                form = waiting[reader.plan.form] = _Waiting(reader.plan)
-            form.told.append(told)
-            form.rows.append(row)
-        for form in waiting.values():
-            batch.take(form.plan, form.piece())
+                form = rows[plan] = Rows(plan, batch)
+            form.add(told, row)
+        for form in rows.values():
+            form.finish()
 
-    def _short(self, record: bytes) -> tuple[Any, _Reader, bytes]:
+    def _in_order(self, record: bytes) -> _Read:
+        """Read by the form's struct. The filing is gone when this returns: its memory serves the next."""
+        text = without_nulls(record)
+        if text is not record:
+            try:
+                filing = self._parse(text)
+                if STAND_IN_TEXT not in filing.institution:
+                    reader = self._readers[type(filing)]
+                    return reader.plan, _head(filing), reader.pack(*astuple(filing.values))
+            except Exception:  # a null that is no value, perhaps: the record as it is will tell
+                pass
         filing = self._parse(record)
         reader = self._readers[type(filing)]
-        return filing, reader, reader.pack(astuple(filing.values))
+        return reader.plan, _head(filing), reader.pack(*_numbers(astuple(filing.values)))
 
-    def _long(self, record: bytes) -> tuple[Any, _Reader, bytes]:
-        if self._out_of_order(record):
-            return self._in_any_order(record)
-        text = without_nulls(record)
-        if text is record:
-            return self._short(record)
-        try:
-            filing = self._parse(text)
-            if STAND_IN_TEXT in filing.institution:
-                raise ValueError
-        except Exception:  # a null that is no value, perhaps: the record as it is will tell
-            return self._short(record)
-        reader = self._readers[type(filing)]
-        return filing, reader, reader.pack(astuple(filing.values))
-
-    def _in_any_order(self, record: bytes) -> tuple[Any, _Reader, bytes]:
+    def _in_any_order(self, record: bytes) -> _Read:
         filing = _parse_any_order(record)
         reader, told = self._forms[filing.form], filing.values
         if not told.keys() <= reader.plan.names:
             raise ValueError
-        return filing, reader, reader.pack(tuple([told.get(name) for name in reader.plan.names]))
+        return reader.plan, _head(filing), reader.pack(*_numbers([told.get(name) for name in reader.plan.names]))
 
     def _out_of_order(self, record: bytes) -> bool:
         """Whether names found at a few places of the record do not stand in their form's order."""
@@ -109,33 +107,21 @@ class ByName:
         return False
 
 
-class _Waiting:
-    """The filings of one form on their way to a piece: what their heads told, and their rows as bytes."""
-
-    def __init__(self, plan: FormPlan) -> None:
-        self.plan = plan
-        self.told: list[tuple[int, str, int, int, int]] = []
-        self.rows: list[bytes] = []
-
-    def piece(self) -> Piece:
-        values = np.frombuffer(bytearray().join(self.rows), dtype=np.float64).reshape(len(self.rows), self.plan.width)
-        put_missing(values)
-        return Piece(*(list(column) for column in zip(*self.told, strict=True)), values=values)
-
-
 class _Reader:
     """A form's struct, and how its numbers become a row."""
 
     def __init__(self, plan: FormPlan) -> None:
         self.plan = plan
         self.struct = _filing_struct(plan.form, list(plan.names))
-        self._pack = struct.Struct(f"{plan.width}d").pack
+        self.pack = struct.Struct(f"{plan.width}d").pack
 
-    def pack(self, numbers: Numbers) -> bytes:
-        try:
-            return self._pack(*numbers)
-        except struct.error:  # None does not pack
-            return self._pack(*[np.nan if number is None else number for number in numbers])
+
+def _head(filing: Any) -> tuple[str, str, str, int]:
+    return filing.institution, filing.as_of, filing.submitted_at, filing.revision
+
+
+def _numbers(values: Iterable[float | None]) -> list[float]:
+    return [np.nan if value is None else value for value in values]
 
 
 class _AnyOrder(msgspec.Struct, forbid_unknown_fields=True):

@@ -84,6 +84,7 @@ class FormPlan:
         self.names = dict.fromkeys(i.id for i in self.indicators).keys()
         self.version = form_version(form.id, tuple(self.names))
         self.width = len(self.indicators)
+        self.rows_together = max(1, _CHECKED_VALUES // max(1, self.width))
         largest = np.finfo(np.float64).max
         self.low = np.array([max(i.low, -largest) for i in self.indicators], dtype=np.float64)
         self.high = np.array([min(i.high, largest) for i in self.indicators], dtype=np.float64)
@@ -91,51 +92,60 @@ class FormPlan:
     def outside(self, values: Floats) -> Bools:
         """Return which filings (n × k) have a value outside its indicator's range; a missing one is not."""
         found = np.zeros(len(values), dtype=np.bool_)
-        step = max(1, _CHECKED_VALUES // max(1, self.width))
+        step = self.rows_together
         for begin in range(0, len(values), step):
             some = values[begin : begin + step]
-            wrong = some < self.low
-            wrong |= some > self.high
-            if wrong.any():
-                found[begin : begin + step] = wrong.any(axis=1)
+            if (np.fmin.reduce(some) < self.low).any() or (np.fmax.reduce(some) > self.high).any():
+                found[begin : begin + step] = ((some < self.low) | (some > self.high)).any(axis=1)
         return found
 
 
 class Piece(NamedTuple):
-    """Filings of one form that were read together: n rows, `values` n × k."""
+    """Filings of one form that were read together; their values stand in `Sorting.values` already."""
 
     index: Sequence[int]
     institutions: list[str]
     as_of: Sequence[int]
     submitted_at: Sequence[int]
     revision: Sequence[int]
-    values: Floats
 
 
 class Sorting:
-    """A batch while it is read: pieces by form, and what was refused.
+    """A batch while it is read: pieces by form, their values, and what was refused.
 
-    `keys` are the Kafka keys; None when nobody asks that a filing has its institution's.
+    `count` is the number of records; `keys` are the Kafka keys, None when nobody asks that a filing has its
+    institution's.
     """
 
-    def __init__(self, keys: Sequence[bytes | None] | None) -> None:
+    def __init__(self, count: int, keys: Sequence[bytes | None] | None) -> None:
+        self.count = count
         self.keys = keys
         self.rejected: list[Refused] = []
-        self.pieces: dict[str, tuple[FormPlan, list[Piece]]] = {}
+        self.pieces: dict[FormPlan, list[Piece]] = {}
+        self._values: dict[FormPlan, Floats] = {}
 
     def refuse(self, index: int, rejection: Rejection) -> None:
         """Refuse a record."""
         self.rejected.append(Refused(index, *rejection))
 
+    def values(self, plan: FormPlan) -> Floats:
+        """Return where the values of a form's filings go: `count` × k, the row is the record's position.
+
+        In a batch of one form, nothing refused, this becomes the columns as it is.
+        """
+        if plan not in self._values:
+            self._values[plan] = np.empty((self.count, plan.width))
+        return self._values[plan]
+
     def take(self, plan: FormPlan, piece: Piece) -> None:
-        """Take filings whose shape is right."""
+        """Take filings whose shape is right and whose values are in their places."""
         if self.keys is not None:
             keys = self.keys
             found = [keys[i] for i in piece.index]
             if found != [code.encode() for code in piece.institutions]:
                 piece = self._rightly_keyed(piece, found)
         if len(piece.index):
-            self.pieces.setdefault(plan.form, (plan, []))[1].append(piece)
+            self.pieces.setdefault(plan, []).append(piece)
 
     def _rightly_keyed(self, piece: Piece, keys: list[bytes | None]) -> Piece:
         good = []
@@ -144,19 +154,32 @@ class Sorting:
                 good.append(row)
             else:
                 self.refuse(piece.index[row], _wrong_key(key, code))
-        some = [[column[row] for row in good] for column in piece[:-1]]
-        return Piece(*some, values=piece.values[good])
+        return Piece(*([column[row] for row in good] for column in piece))
 
     def finish(self) -> Decoded:
         """Check ranges and dates, and return the batch."""
         forms = []
-        for plan, pieces in self.pieces.values():
-            columns = self._judge(plan, _joined(plan, pieces))
+        for plan, pieces in self.pieces.items():
+            columns = self._judge(plan, self._joined(plan, pieces))
             if len(columns):
                 forms.append(columns)
         forms.sort(key=lambda columns: int(columns.index[0]))
         self.rejected.sort()
         return Decoded(forms, self.rejected)
+
+    def _joined(self, plan: FormPlan, pieces: list[Piece]) -> Columns:
+        """Return the pieces' filings in order of their index."""
+        institutions = [code for piece in pieces for code in piece.institutions]
+        index, as_of, submitted_at = (
+            np.concatenate([np.asarray(piece[field], dtype=np.int64) for piece in pieces]) for field in (0, 2, 3)
+        )
+        revision = np.concatenate([np.asarray(piece.revision, dtype=np.int32) for piece in pieces])
+        if (np.diff(index) < 0).any():
+            order = np.argsort(index)
+            institutions = [institutions[i] for i in order.tolist()]
+            index, as_of, submitted_at, revision = index[order], as_of[order], submitted_at[order], revision[order]
+        values = self._values[plan] if len(index) == self.count else self._values[plan][index]
+        return Columns(plan.form, institutions, as_of, submitted_at, revision, index, values.T)
 
     def _judge(self, plan: FormPlan, columns: Columns) -> Columns:
         early = columns.as_of > columns.submitted_at + DAY
@@ -168,35 +191,6 @@ class Sorting:
             rejection = _from_the_future(columns, row) if early[row] else _range(plan, columns.values[:, row])
             self.refuse(int(columns.index[row]), rejection)
         return columns.take(~bad)
-
-
-def _joined(plan: FormPlan, pieces: list[Piece]) -> Columns:
-    """Return the pieces' filings in order of their index."""
-    first = pieces[0]
-    values = first.values
-    institutions, as_of, submitted_at, revision, index = (
-        first.institutions,
-        np.array(first.as_of, dtype=np.int64),
-        np.array(first.submitted_at, dtype=np.int64),
-        np.array(first.revision, dtype=np.int32),
-        np.array(first.index, dtype=np.int64),
-    )
-    if len(pieces) > 1:
-        index = np.concatenate([np.asarray(piece.index, dtype=np.int64) for piece in pieces])
-        order = np.argsort(index)
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order))
-        values, begin = np.empty((len(index), plan.width)), 0
-        for piece in pieces:
-            values[place[begin : begin + len(piece.index)]] = piece.values
-            begin += len(piece.index)
-        told = [code for piece in pieces for code in piece.institutions]
-        institutions = [told[i] for i in order.tolist()]
-        index = index[order]
-        as_of = np.concatenate([np.asarray(piece.as_of, dtype=np.int64) for piece in pieces])[order]
-        submitted_at = np.concatenate([np.asarray(piece.submitted_at, dtype=np.int64) for piece in pieces])[order]
-        revision = np.concatenate([np.asarray(piece.revision, dtype=np.int32) for piece in pieces])[order]
-    return Columns(plan.form, institutions, as_of, submitted_at, revision, index, values.T)
 
 
 def _range(plan: FormPlan, values: Floats) -> Rejection:

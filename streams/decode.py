@@ -55,7 +55,7 @@ class Decoder:
         in a partition where its institution's other filings are not. `headers` (the Kafka headers) tell each
         record's encoding; without them all are JSON by name.
         """
-        batch = Sorting(keys)
+        batch = Sorting(len(records), keys)
         if headers is None or not any(headers):
             self._reader(Encoding.JSON).read(range(len(records)), records, batch)
             return batch.finish()

@@ -6,8 +6,9 @@ the mean fires for a few percent of filings; of all values, `MISSING` are null.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,6 +16,8 @@ import numpy as np
 from guanlan.synthetic.sector import Record
 from guanlan.synthetic.timeline import DAY, to_date
 from rules.registry import Institution
+from streams.encode import recode
+from streams.encodings import Encoding
 
 FORM = "wide.d"
 MISSING = 0.01
@@ -32,10 +35,10 @@ class Wide:
     filings: int
     seed: int
 
-    def records(self) -> Iterator[Record]:
-        """Yield the filings, date by date, every institution once a date."""
+    def records(self, encoding: Encoding = Encoding.JSON) -> Iterator[Record]:
+        """Yield the filings in an encoding, date by date, every institution once a date."""
         rng = np.random.default_rng(self.seed)
-        encode = msgspec.json.encode
+        encode = _encoder(self.indicators, encoding)
         count, width = len(self.institutions), len(self.indicators)
         for start in range(0, self.filings, _BLOCK):
             rows = min(_BLOCK, self.filings - start)
@@ -53,6 +56,12 @@ class Wide:
                     "values": dict(zip(self.indicators, numbers, strict=True)),
                 }
                 yield Record("filings", code, encode(filing), (day + 1) * DAY + 8 * 3600)
+
+
+def _encoder(indicators: tuple[str, ...], encoding: Encoding) -> Callable[[dict[str, Any]], bytes]:
+    if encoding is Encoding.JSON:
+        return msgspec.json.encode
+    return lambda filing: recode(msgspec.json.encode(filing), indicators, encoding)
 
 
 def wide_filings(institutions: int, indicators: int, filings: int, seed: int = 7) -> Wide:

@@ -10,6 +10,7 @@ from rich.console import Console
 from guanlan.packs import compile_each, test_file
 from rules.pack import Program
 from rules.problems import ConfigError, ProblemsError
+from rules.rendering import Renderer, renderer
 from rules.testing import Coverage, Result, coverage, read_tests, run_case
 from rules.testing.coverage import share
 
@@ -33,7 +34,7 @@ def run_tests(
         if show_coverage or least is not None:
             found = coverage(program, results)
             enough = least is None or share(found) >= least
-            _print_coverage(console, name, found, details=show_coverage or not enough)
+            _print_coverage(console, name, found, renderer(program) if show_coverage or not enough else None)
             if least is not None and not enough:
                 console.print(f"{name}: that is less than {least:.0%}", style="bold red")
             ok &= enough
@@ -57,11 +58,11 @@ def _run(console: Console, name: str, program: Program) -> list[Result]:
     return results
 
 
-def _print_coverage(console: Console, name: str, found: Sequence[Coverage], details: bool) -> None:
+def _print_coverage(console: Console, name: str, found: Sequence[Coverage], render: Renderer | None) -> None:
     reached = sum(len(one.reached) for one in found)
     total = reached + sum(len(one.unreached) for one in found)
     for one in found:
-        for line in one.lines() if details else ():
+        for line in one.lines(render) if render is not None else ():
             console.print(f"  {one.rule.id}: {line}", style="dim", markup=False)
     # rounded down, so that 100% is said only of all
     console.print(f"{name}: {reached} of {total} levels and branches reached, {int(100 * share(found))}%")

@@ -10,6 +10,7 @@ from rules.catalogue import load_catalogue
 from rules.pack import PACKS, Program, available, compile_packs, load_packs, wanted_catalogues
 from rules.plan import Rule
 from rules.problems import ConfigError, ProblemsError, nearest
+from rules.registry import Institution
 
 DEFAULT_CATALOGUE = "cn"
 
@@ -39,6 +40,21 @@ def find_rule(ident: str, packs: Sequence[str] | None, catalogue: Sequence[str] 
                 return rule, program
             known.append(rule.id)
     raise ConfigError(f"there is no rule {ident!r}: {nearest(ident, known) or 'see guanlan rules list'}")
+
+
+def find_institution(code: str, registry: Path | None) -> Institution:
+    """Return the institution of a registry file, or one of which only the code is known without a file.
+
+    Raises ConfigError with the nearest code for one that is not in the file.
+    """
+    if registry is None:
+        return Institution(code)
+    from streams.registry import read_seed
+
+    known = {institution.code: institution for institution in read_seed([registry], None)}
+    if code not in known:
+        raise ConfigError(f"there is no institution {code!r} in {registry}: {nearest(code, known) or 'check the code'}")
+    return known[code]
 
 
 def test_file(pack: str) -> Path:

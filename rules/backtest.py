@@ -14,11 +14,11 @@ import numpy as np
 from rules.calendar import DAY, expected, parse_instant
 from rules.context import Context
 from rules.engine import Engine, FormBatch, Outcome
-from rules.explain import render
 from rules.operations import number
 from rules.pack import Program
 from rules.plan import Node, Rule
 from rules.registry import Institution
+from rules.rendering import render
 from rules.store import NEVER, Floats, Longs
 from rules.transitions import SEVERITIES, Transition
 from rules.units import RATIO

@@ -10,12 +10,12 @@ import numpy as np
 from rules.calendar import DAY, format_instant
 from rules.catalogue import Catalogue
 from rules.context import Context, Truth, World
-from rules.explain import render as render_value
 from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RELEASED, RESOLVED, SUPPRESSED, Said
 from rules.muting import WAIVED, reasons, waiver_at
 from rules.operations import evaluate, number
 from rules.plan import Piece, Rule
 from rules.registry import Institution
+from rules.rendering import render as render_value
 from rules.spans import EVER
 from rules.store import NEVER
 from rules.transitions import SEVERITIES, Applied, Reading, State, Transition, Waived, alert_id, transition_id

@@ -1,153 +1,349 @@
-"""Rules in words: what a rule reads, when and where it is judged, what has to hold, from its compiled plan."""
+"""Rules in words, from their compiled plan: what a rule reads, where it runs and why, what has to hold, who is exempt.
+
+There is no second description of a rule: what the engine runs is what is printed here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from rules.calendar import format_instant
-from rules.pack import Program, rule_nodes
-from rules.plan import Node, Rule, walk
+import numpy as np
+
+from rules.aggregates import MIN_COVERAGE
+from rules.calendar import DAY, format_instant
+from rules.context import Context
+from rules.engine import Engine
+from rules.explain_words import FREQUENCIES, LEVELS, SPANS, UNITS, WORDS
+from rules.history import depth, rule_nodes
+from rules.muting import waiver_at
+from rules.operations import truth
+from rules.pack import Program
+from rules.plan import Node, Row, Rule, Setting, Span, Waiver, walk
+from rules.registry import Institution
+from rules.rendering import Renderer, renderer
 from rules.spans import EVER
 from rules.store import NEVER
-from rules.transitions import SEVERITIES
 
-_SYMBOLS = {
-    "add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "less": "<", "less_equal": "≤", "greater": ">",
-    "greater_equal": "≥", "equal": "=", "unequal": "≠", "and": "and", "or": "or",
-}  # fmt: skip
-_WORDS = {
-    "en": {
-        "judged": "Judged in the {where}, at every as-of date of {forms}",
-        "clock": "Judged when a deadline of {forms} passes, and when it is met",
-        "watch": "watch agents, each institution on its own",
-        "system": "system agent, over all institutions",
-        "scope": "For",
-        "everyone": "every institution",
-        "level": "{level} when {condition}",
-        "hold": "A level counts once it has held for {span}",
-        "clear": "Severity falls only when {condition} (for {span})",
-        "reads": "Reads",
-        "history": "looks back {n} filings of {form}",
-        "basis": "Legal basis",
-    },
-    "zh": {
-        "judged": "由{where}在{forms}的每个报告期判断",
-        "clock": "在{forms}的报送期限届满或补报时判断",
-        "watch": "监测代理(逐机构)",
-        "system": "系统代理(跨机构)",
-        "scope": "适用于",
-        "everyone": "所有机构",
-        "level": "{level}:{condition}",
-        "hold": "持续{span}后生效",
-        "clear": "仅当{condition}(持续{span})时降级",
-        "reads": "读取",
-        "history": "{form}回看{n}期",
-        "basis": "法规依据",
-    },
-}
+__all__ = ["Whom", "explain"]
+
+NAMED = 2
+"""How many of the rules that share a node are named."""
 
 
-def explain(rule: Rule, program: Program, language: str = "en") -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """The institution for which parameters and waivers are looked up, and the as-of second at which."""
+
+    institution: Institution
+    at: int
+
+
+def explain(rule: Rule, program: Program, language: str = "en", whom: Whom | None = None) -> list[str]:
     """Return the lines that explain a rule; language is en or zh."""
-    w = _WORDS[language]
-    lines = [f"{rule.id} · {rule.title.get(language, '')}"]
-    forms = ", ".join(program.catalogue.forms[f].title.get(language, f) for f in sorted(rule.clocks or rule.forms))
-    lines.append(
-        w["clock"].format(forms=forms) if rule.clocks else w["judged"].format(where=w[rule.placement], forms=forms)
-    )
-    lines.append(f"{w['scope']}: {render(rule.where) if rule.where is not None else w['everyone']}")
-    for level in reversed(rule.levels):
-        lines.append("  " + w["level"].format(level=SEVERITIES[level.number], condition=render(level.condition)))
-    if rule.hold.filings > 1 or rule.hold.seconds:
-        lines.append(w["hold"].format(span=rule.hold))
-    if rule.clear is not None:
-        lines.append(w["clear"].format(condition=render(rule.clear), span=rule.clear_hold))
-    lines.append(f"{w['reads']}:")
-    lines += [f"  {line}" for line in _reads(rule, program, language)]
-    if rule.basis:
-        lines.append(f"{w['basis']}: " + " · ".join(v for v in rule.basis.values() if v))
-    return lines
+    return list(_Explanation(rule, program, language).lines(whom))
 
 
-def _reads(rule: Rule, program: Program, language: str) -> Iterator[str]:
-    for name in rule.reads:
-        indicator = program.catalogue.indicators[name]
-        yield f"{name} ({indicator.unit}, {indicator.form}): {indicator.title.get(language, '')}"
-    w = _WORDS[language]
-    for form in sorted(rule.triggers):
-        depth = max((_depth(node, form) for node in rule_nodes(rule)), default=1)
-        if depth > 1:
-            yield w["history"].format(n=depth, form=form)
+class _Explanation:
+    """One rule in one language."""
+
+    def __init__(self, rule: Rule, program: Program, language: str) -> None:
+        self.rule, self.program, self.language = rule, program, language
+        self.words = WORDS[language]
+        self.render: Renderer = renderer(program, language)
+
+    def say(self, key: str, **values: object) -> str:
+        return self.words[key].format(**values)
+
+    def lines(self, whom: Whom | None) -> Iterator[str]:
+        yield from self._head()
+        sections: list[tuple[str, Iterator[str]]] = [
+            ("whom", self._whom()),
+            ("when", self._when()),
+            ("reads", self._reads()),
+            ("runs", self._runs()),
+            ("across", self._across()),
+            ("parameters", self._parameters()),
+            ("suppressed", self._suppression()),
+            ("related", self._related()),
+        ]
+        for heading, body in sections:
+            yield from self._section(self.words[heading], body)
+        yield from self._plan()
+        if whom is not None:
+            name = whom.institution.title(self.language)
+            yield from self._section(self.say("institution", name=name, day=format_instant(whom.at)), self._for(whom))
+
+    def _section(self, heading: str, body: Iterator[str]) -> Iterator[str]:
+        lines = list(body)
+        if lines:
+            yield ""
+            yield heading
+            yield from (f"  {line}" for line in lines)
+
+    def _head(self) -> Iterator[str]:
+        rule = self.rule
+        yield f"{rule.id} · {rule.title.get(self.language, '')}"
+        about = [self.say("pack", pack=rule.pack, version=rule.pack_version, status=self.words[rule.status])]
+        if rule.route:
+            about.append(self.say("route", route=rule.route))
+        if rule.deadline:
+            about.append(self.say("deadline", deadline=rule.deadline))
+        yield ("；" if self.language == "zh" else "; ").join(about)
+        if rule.retired is not None:
+            yield self.say("retired_since", on=rule.retired.on, reason=rule.retired.reason)
+        if rule.valid is not None:
+            yield self._span(rule.valid.since, rule.valid.until)
+        if rule.basis:
+            yield f"{self.words['basis']}: {self._basis(rule.basis)}"
+        for key, listed in (("tags", rule.tags), ("plan_statements", rule.plan)):
+            if listed:
+                yield f"{self.words[key]}: {', '.join(listed)}"
+
+    def _basis(self, basis: dict[str, str | None]) -> str:
+        parts = [basis.get("document") or self.words["no_document"]]
+        parts += [str(value) for key, value in basis.items() if value and key not in ("document", "verified_on")]
+        if basis.get("document"):
+            parts.append(str(basis.get("verified_on") or self.words["unverified"]))
+        return " · ".join(parts)
+
+    def _whom(self) -> Iterator[str]:
+        if self.rule.scope == "system":
+            yield self.words["the_system"]
+        if self.rule.where is not None:
+            yield self.render(self.rule.where)
+        elif self.rule.scope != "system":
+            yield self.words["everyone"]
+
+    def _when(self) -> Iterator[str]:
+        rule = self.rule
+        names = LEVELS[self.language]
+        yield from _columns([[names[x.number], self.render(x.condition)] for x in reversed(rule.levels)])
+        if rule.hold != Span():
+            yield self.say("hold", span=self._length(rule.hold))
+        if rule.clear is None:
+            yield self.words["falls"]
+        elif rule.clear_hold == Span():
+            yield self.say("clear_now", condition=self.render(rule.clear))
+        else:
+            yield self.say("clear", condition=self.render(rule.clear), span=self._length(rule.clear_hold))
+
+    def _length(self, span: Span) -> str:
+        many, one, days, hours = SPANS[self.language]
+        if span.seconds % DAY:
+            return hours.format(n=f"{span.seconds / 3600:g}")
+        if span.seconds:
+            return days.format(n=span.seconds // DAY)
+        return one if span.filings == 1 else many.format(n=span.filings)
+
+    def _reads(self) -> Iterator[str]:
+        catalogue = self.program.catalogue
+        table = []
+        for name in self.rule.reads:
+            indicator = catalogue.indicators[name]
+            unit = UNITS[self.language].get(indicator.unit, indicator.unit)
+            table.append([name, indicator.title.get(self.language, ""), unit, self._form(indicator.form)])
+        yield from _columns(table)
+        for name in self.rule.derives:
+            yield self.say("derived", name=name, formula=self.render.definition(self.program.derived[name]))
+        memo: dict[int, dict[str, int]] = {}
+        own: dict[str, int] = {}
+        for node in rule_nodes(self.rule):
+            for form, filings in depth(node, catalogue, memo).items():
+                own[form] = max(own.get(form, 1), filings)
+        for form, filings in sorted(own.items()):
+            if filings > 1:
+                kept = self.program.history.get(form, 1) + catalogue.forms[form].horizon
+                yield self.say("history", form=form, own=filings, kept=kept)
+
+    def _form(self, ident: str) -> str:
+        frequency = self.program.catalogue.forms[ident].frequency
+        return f"{ident} ({FREQUENCIES[self.language].get(frequency, frequency)})"
+
+    def _titles(self, forms: Sequence[str]) -> str:
+        titles = [self.program.catalogue.forms[form].title.get(self.language, form) for form in forms]
+        return ("、" if self.language == "zh" else "; ").join(titles)
+
+    def _runs(self) -> Iterator[str]:
+        rule = self.rule
+        yield self.words[self._placement()]
+        if rule.clocks:
+            yield self.say("clock", forms=self._titles(sorted(rule.clocks)))
+        else:
+            yield self.say("judged", forms=self._titles(sorted(rule.forms)))
+        if others := sorted(rule.triggers - rule.forms):
+            yield self.say("touched", forms=self._titles(others))
+        if waits := sorted(rule.asks | rule.heeds):
+            yield self.say("after", rules=", ".join(waits))
+
+    def _placement(self) -> str:
+        rule = self.rule
+        if rule.placement == "watch":
+            return "watch"
+        if rule.scope == "system":
+            return "system_scope"
+        if rule.across:
+            return "system_across"
+        return "system_measures" if any(form.startswith("measures.") for form in rule.triggers) else "system_asks"
+
+    def _across(self) -> Iterator[str]:
+        for node in self.rule.across:
+            forms = sorted({str(n.params[0]) for n in walk(node) if n.op == "column"})
+            told = self.say("coverage", share=f"{MIN_COVERAGE:.0%}", forms=self._titles(forms))
+            yield f"{self.render(node)}: {told}"
+
+    def _parameters(self) -> Iterator[str]:
+        for name in self.rule.settings:
+            setting = self.program.settings[name]
+            unit = UNITS[self.language].get(setting.unit, setting.unit)
+            yield f"{name} · {setting.title.get(self.language, '')} ({unit})"
+            yield from (f"  {line}" for line in _columns([self._row(setting, row) for row in setting.rows]))
+
+    def _row(self, setting: Setting, row: Row) -> list[str]:
+        author = self.say("by", author=row.author)
+        basis = self._basis(row.basis) if row.basis else ""
+        return [_value(setting, row), self._rung(row), self._span(row.since, row.until), author, basis]
+
+    def _rung(self, row: Row) -> str:
+        return f"{row.rung}={row.key}" if row.key else self.words["default"]
+
+    def _span(self, since: int, until: int) -> str:
+        first, last = (
+            format_instant(since) if since != NEVER else "",
+            format_instant(until - DAY) if until != EVER else "",
+        )
+        key = "span" if first and last else "from" if first else "until" if last else "always"
+        return self.say(key, since=first, until=last)
+
+    def _suppression(self) -> Iterator[str]:
+        rule, names = self.rule, LEVELS[self.language]
+        if rule.unless is not None:
+            yield self.say("unless", condition=self.render(rule.unless))
+        for inhibitor in rule.inhibited_by:
+            yield self.say("inhibited", rule=inhibitor.rule, level=names[inhibitor.level])
+        for other in self.program.rules:
+            for inhibitor in other.inhibited_by:
+                if inhibitor.rule == rule.id:
+                    yield self.say("inhibits", rule=other.id, level=names[inhibitor.level])
+        yield from map(self._waived, rule.waivers)
+
+    def _waived(self, waiver: Waiver) -> str:
+        span = self._span(waiver.since, waiver.until)
+        texts = {key: getattr(waiver, key) for key in ("institution", "reason", "document", "approver")}
+        return self.say("waived", span=span, **texts)
+
+    def _related(self) -> Iterator[str]:
+        for asked in sorted(self.rule.asks):
+            yield self.say("asks", rule=asked)
+        if self.rule.renamed_from:
+            yield self.say("renamed", names=", ".join(self.rule.renamed_from))
+        if self.rule.replaces:
+            yield self.say("replaces", names=", ".join(self.rule.replaces))
+
+    def _plan(self) -> Iterator[str]:
+        marks = self._marks()
+        order = list(dict.fromkeys(node for root in self._roots() for node in _below(root)))
+        number = {node.id: i for i, node in enumerate(order, start=1)}
+        others = [(other.id, {n.id for root in _conditions(other) for n in walk(root)}) for other in self.program.rules]
+        table, shared = [], 0
+        for node in order:
+            users = [ident for ident, nodes in others if ident != self.rule.id and node.id in nodes]
+            shared += bool(users)
+            uses = [self.say("shared", rules=self._few(users))] if users and node.args else []
+            table.append(
+                [f"#{number[node.id]}", self._operation(node, number), "; ".join(marks.get(node.id, []) + uses)]
+            )
+        yield ""
+        yield self.say("nodes", count=len(order), shared=shared)
+        yield from (f"  {line}" for line in _columns(table))
+
+    def _operation(self, node: Node, number: dict[int, int]) -> str:
+        args = [f"#{number[arg.id]}" for arg in node.args]
+        if node.op in ("constant", "valid"):
+            return f"{node.op} {self.render(node)}"
+        if not args:
+            return " ".join([node.op, *map(str, node.params)])
+        params = [str(param) for param in node.params if param != ""]
+        if node.op == "member" and tuple(params) in self.render.sets:
+            params = [self.render.sets[tuple(params)]]
+        return f"{node.op}({', '.join([*args, *params])})"
+
+    def _few(self, rules: Sequence[str]) -> str:
+        named = ", ".join(rules[:NAMED])
+        rest = len(rules) - NAMED
+        return self.say("more", rules=named, count=rest) if rest > 0 else named
+
+    def _roots(self) -> list[Node]:
+        return _conditions(self.rule)
+
+    def _marks(self) -> dict[int, list[str]]:
+        """What the nodes at the top are for."""
+        found: dict[int, list[str]] = {}
+        rule = self.rule
+        for level in rule.levels:
+            found.setdefault(level.condition.id, []).append(f"→ {LEVELS[self.language][level.number]}")
+        for key, node in (("where", rule.where), ("clear", rule.clear), ("unless", rule.unless)):
+            if node is not None:
+                found.setdefault(node.id, []).append(f"→ {key}")
+        return found
+
+    def _for(self, whom: Whom) -> Iterator[str]:
+        one = whom.institution
+        known = [("type", one.type), ("region", one.region), ("peer_group", one.peer_group)]
+        attributes = [f"{key} {value}" for key, value in known if value]
+        attributes += [f"dsib_bucket {one.dsib_bucket}"] if one.dsib_bucket else []
+        yield self.say("attributes", attributes=", ".join(attributes)) if attributes else self.words["no_attributes"]
+        engine = Engine(self.program, [one])
+        rows, at = engine.rows([one.code]), np.array([whom.at], np.int64)
+        if self.rule.where is not None and attributes:
+            applies = truth(self.rule.where, Context(engine.world, rows, at))
+            yield self.words["applies" if applies.yes[0] else "applies_not" if applies.no[0] else "applies_if"]
+        for name in self.rule.settings:
+            setting = self.program.settings[name]
+            chosen = int(engine.world.settings[name].index(engine.world, rows, at)[0])
+            if chosen < 0:
+                yield self.say("wins_none", name=name)
+            else:
+                row = setting.rows[chosen]
+                yield self.say("wins", name=name, value=_value(setting, row), whom=self._rung(row))
+        if (waiver := waiver_at(self.rule, one.code, whom.at)) is not None:
+            yield self._waived(waiver)
 
 
-def _depth(node: Node, form: str) -> int:
-    deepest = 1
-    for below in walk(node):
-        if below.params and below.params[0] == form and below.op == "lag":
-            deepest = max(deepest, int(below.params[1]) + 1)  # type: ignore[arg-type]
-        elif below.params and below.params[0] == form and below.op.startswith("window_"):
-            deepest = max(deepest, int(below.params[1]))  # type: ignore[arg-type]
-    return deepest
+def _conditions(rule: Rule) -> list[Node]:
+    found = [rule.where, *(level.condition for level in rule.levels), rule.clear, rule.unless]
+    return [node for node in found if node is not None]
 
 
-def render(node: Node) -> str:
-    """Return a node as an expression, derived indicators expanded."""
-    if node.op == "constant":
-        value = float(node.params[0])  # type: ignore[arg-type]
-        return f"{value:.6g}" if node.unit is None else f"{value * 100:.6g}%"
-    if node.op == "column":
-        return str(node.params[1])
-    if node.op in ("attribute", "truth", "text", "parameter"):
-        return str(node.params[0])
-    if node.op == "valid":
-        return _dates(*map(int, node.params))  # type: ignore[arg-type]
-    if node.op == "member":
-        return f"{render(node.args[0])} in ({', '.join(map(str, node.params))})"
-    if (idiom := _idiom(node)) is not None:
-        return idiom
-    if node.op in _SYMBOLS:
-        left, right = (render(a) if not _loose(a, node) else f"({render(a)})" for a in node.args)
-        return f"{left} {_SYMBOLS[node.op]} {right}"
-    if node.op == "negate":
-        inner = render(node.args[0])
-        return f"−({inner})" if node.args[0].op in _RANK else f"−{inner}"
-    if node.op == "absolute":
-        return f"abs({render(node.args[0])})"
-    if node.op == "lag":
-        return f"lag({render(node.args[0])}, {node.params[1]})"
-    if node.op.startswith("window_"):
-        span = f"{node.params[1]} filings" if node.params[1] else f"{int(node.params[2]) // 86400}d"  # type: ignore[arg-type]
-        return f"{node.op.removeprefix('window_')}({render(node.args[0])}, '{span}')"
-    if node.op == "choice":
-        condition, then, otherwise = (f"({render(a)})" if a.op == "choice" else render(a) for a in node.args)
-        return f"{then} if {condition} else {otherwise}"
-    if node.op == "not":
-        inner = render(node.args[0])
-        return f"not ({inner})" if node.args[0].op in _SYMBOLS else f"not {inner}"
-    parts = [*map(render, node.args), *(str(param) for param in node.params if param != "")]
-    return f"{node.op}({', '.join(parts)})"
+def _below(node: Node) -> list[Node]:
+    """The node and what it needs, operands first, each once."""
+    done: dict[int, Node] = {}
+    stack = [(node, False)]
+    while stack:
+        current, ready = stack.pop()
+        if ready:
+            done.setdefault(current.id, current)
+        elif current.id not in done:
+            stack.append((current, True))
+            stack.extend((arg, False) for arg in reversed(current.args))
+    return list(done.values())
 
 
-def _dates(since: int, until: int) -> str:
-    first = [f"as_of ≥ {format_instant(since)}"] if since != NEVER else []
-    last = [f"as_of < {format_instant(until)}"] if until != EVER else []
-    return " and ".join(first + last)
+def _value(setting: Setting, row: Row) -> str:
+    """A row's value as packs write it."""
+    return f"{row.value * 100:.6g}%" if setting.unit == "ratio" else f"{row.value:,.6g}"
 
 
-def _idiom(node: Node) -> str | None:
-    """The function that authors write for a shape the compiler made: change, pct_change."""
-    if node.op == "subtract" and node.args[1].op == "lag" and node.args[1].args[0] is node.args[0]:
-        return f"change({render(node.args[0])}, {node.args[1].params[1]})"
-    if node.op == "divide" and node.args[1].op == "absolute":
-        difference, size = node.args[0], node.args[1].args[0]
-        if difference.op == "subtract" and difference.args[1] is size and _idiom(difference):
-            return f"pct_{_idiom(difference)}"
-    return None
+def _columns(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table whose columns stand under each other in a terminal."""
+    if not table:
+        return
+    widths = [max(_width(line[i]) for line in table) for i in range(len(table[0]))]
+    for line in table:
+        yield "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
-_RANK = {"choice": -1, "or": 0, "and": 1, "add": 3, "subtract": 3, "multiply": 4, "divide": 4}
-
-
-def _loose(inner: Node, outer: Node) -> bool:
-    """Whether the inner operation binds less tightly than the outer, and so needs brackets."""
-    return _RANK.get(inner.op, 2 if inner.op in _SYMBOLS else 9) < _RANK.get(outer.op, 2)
+def _width(text: str) -> int:
+    """Columns that a text takes in a terminal: Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

@@ -82,16 +82,24 @@ def explain(
     pack: Annotated[list[str] | None, typer.Option("--pack", help="Packs to look in. Default: all.")] = None,
     catalogue: CatalogueOption = None,
     language: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    institution: Annotated[str, typer.Option(help="Show the parameters in force for this institution's code.")] = "",
+    institutions: Annotated[Path | None, typer.Option(help="Registry with its attributes: CSV, YAML …")] = None,
+    today: Annotated[str, typer.Option(help="The as-of date for --institution. Default: today.")] = "",
 ) -> None:
-    """Say in words what a rule reads, when it is judged and what has to hold."""
-    from guanlan.packs import find_rule
+    """Say in words what a rule reads, where it runs and why, what has to hold, and its plan."""
+    from guanlan.packs import day, find_institution, find_rule
+    from rules.calendar import seconds
+    from rules.explain import Whom
     from rules.explain import explain as lines
     from rules.problems import ConfigError
 
     if language not in ("en", "zh"):
         raise ConfigError(f"--language can't be {language!r}: use en or zh")
+    whom = None
+    if institution:
+        whom = Whom(find_institution(institution, institutions), seconds(day(today, "--today")))
     found, program = find_rule(rule, pack, catalogue)
-    typer.echo("\n".join(lines(found, program, language)))
+    typer.echo("\n".join(lines(found, program, language, whom)))
 
 
 @app.command()

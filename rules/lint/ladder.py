@@ -9,6 +9,7 @@ from rules.lint.facts import leaves, relation
 from rules.lint.subject import Subject, Written
 from rules.pack import Program
 from rules.plan import Node
+from rules.rendering import renderer
 
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _KEEPS = (
@@ -37,11 +38,20 @@ def threshold(node: Node) -> Threshold | None:
     if sign not in _MIRRORED:
         return None
     left, right = node.args
-    if right.op == "constant" and left.op != "constant":
-        return Threshold(left, sign, float(right.params[0]))  # type: ignore[arg-type]
-    if left.op == "constant" and right.op != "constant":
-        return Threshold(right, _MIRRORED[sign], float(left.params[0]))  # type: ignore[arg-type]
+    low, high = _constant(left), _constant(right)
+    if high is not None and low is None:
+        return Threshold(left, sign, high)
+    if low is not None and high is None:
+        return Threshold(right, _MIRRORED[sign], low)
     return None
+
+
+def _constant(node: Node) -> float | None:
+    """The number that a node always is, signs included."""
+    if node.op == "negate":
+        inner = _constant(node.args[0])
+        return None if inner is None else -inner
+    return float(node.params[0]) if node.op == "constant" else None  # type: ignore[arg-type]
 
 
 def thresholds(node: Node) -> list[Threshold]:
@@ -78,9 +88,7 @@ def better(node: Node, program: Program) -> str:
 
 def named(node: Node, subject: Subject) -> str:
     """What a value is called in a message: its indicator's id, else its expression."""
-    from rules.explain import render
-
-    return next((name for name, derived in subject.program.derived.items() if derived is node), None) or render(node)
+    return renderer(subject.program)(node)
 
 
 def number(value: float, node: Node, catalogue: Catalogue) -> str:

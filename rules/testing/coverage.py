@@ -14,6 +14,7 @@ from rules.engine import Engine
 from rules.operations import truth
 from rules.pack import Program
 from rules.plan import Node, Rule, walk
+from rules.rendering import Renderer
 from rules.testing.tables import Row
 from rules.transitions import SEVERITIES
 
@@ -51,10 +52,8 @@ class Coverage:
         """Levels that no test shows; `none` is one of them."""
         return tuple(goal.key for goal in self.unreached if goal.node == LEVEL)
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, render: Renderer) -> Iterator[str]:
         """Say what is not reached, a line each."""
-        from rules.explain import render
-
         if self.missed:
             yield f"no test reaches {', '.join(self.missed)}"
         nodes = {part.id: part for _, condition in _conditions(self.rule) for part in walk(condition)}

@@ -10,11 +10,11 @@ import numpy as np
 from rules.catalogue import Catalogue
 from rules.context import Context
 from rules.engine import Engine, FormBatch
-from rules.explain import render
 from rules.lint.ladder import thresholds
 from rules.operations import number
 from rules.pack import Program
 from rules.plan import Node, Rule
+from rules.rendering import Renderer, renderer
 from rules.testing.coverage import Goal, reached
 from rules.testing.tables import LEVEL, NOBODY, SUPPRESSED, Case, Row, names_in
 from rules.transitions import SEVERITIES
@@ -79,7 +79,7 @@ def run_case(case: Case, program: Program) -> Result:
     """
     rule = program.rule(case.rule)
     engine = Engine(_needed(program, rule), case.institutions)
-    computed = _computed(rule)
+    computed = _computed(rule, renderer(program))
     steps: list[Step] = []
     goals: set[Goal] = set()
     for row in case.rows:
@@ -131,7 +131,7 @@ def _found(engine: Engine, rule: Rule, institution: str) -> dict[str, str]:
     return {LEVEL: f"unknown: {reason}" if reason else SEVERITIES[0], SUPPRESSED: NOBODY}
 
 
-def _computed(rule: Rule) -> dict[str, Node]:
+def _computed(rule: Rule, render: Renderer) -> dict[str, Node]:
     """What the levels compare with numbers and the table does not show: all but plain indicators."""
     nodes = [one.value for level in rule.levels for one in thresholds(level.condition)]
     chosen = {node.id: node for node in nodes if node.op != "column"}

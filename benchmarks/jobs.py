@@ -100,6 +100,7 @@ SECTOR = Job("sector", institutions=5_000, indicators=2_000, rules=500, filings=
 
 
 def quick(job: Job) -> Job:
-    """A job of a fifth of the filings, and where that is less than five dates, of fewer institutions."""
+    """A job of a fifth of the filings; and of so few institutions that there are four dates where there were."""
     filings = job.filings // 5
-    return replace(job, filings=filings, institutions=min(job.institutions, filings // 4))
+    dates = min(4, job.filings // job.institutions)
+    return replace(job, filings=filings, institutions=min(job.institutions, filings // dates))

@@ -8,9 +8,9 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -191,12 +191,23 @@ def start(way: str, task: Task) -> Measured:
 
 
 @contextmanager
-def stage(bootstrap: str, job: Job, partitions: int = PARTITIONS, *, fill: bool = True) -> Iterator[Stage]:
-    """Make the topics of a job, fill them, and remove them at the end."""
+def stage(
+    bootstrap: str, job: Job, partitions: int = PARTITIONS, *, fill: bool = True, appended: Sequence[str] = ()
+) -> Iterator[Stage]:
+    """Make the topics of a job, fill them, and remove them at the end.
+
+    On the topics `appended` records bear the time at which the broker got them.
+    """
     prefix = f"bench{uuid.uuid4().hex[:8]}."
     with tempfile.TemporaryDirectory(prefix="guanlan-bench-", ignore_cleanup_errors=True) as folder:
         made = Stage(bootstrap, job, prefix, Path(folder), partitions)
-        create_topics(bootstrap, topic_table(prefix, partitions, 1))
+        stamped = {"message.timestamp.type": "LogAppendTime"}
+        table = topic_table(prefix, partitions, 1)
+        topics = [
+            replace(t, settings={**t.settings, **stamped}) if t.name.removeprefix(prefix) in appended else t
+            for t in table
+        ]
+        create_topics(bootstrap, topics)
         try:
             publish_institutions(bootstrap, f"{prefix}{INSTITUTIONS}", job.wide.institutions)
             if fill:

@@ -11,6 +11,7 @@ import msgspec
 
 WAYS = {
     "faust": "plain Faust agent",
+    "faust_take": "Faust, stream.take(500)",
     "quix": "Quix Streams",
     "bytewax": "Bytewax",
     "loop": "confluent-kafka loop, orjson",

@@ -11,13 +11,13 @@ from benchmarks.ways import Measured, Task
 from benchmarks.ways.clock import Clock
 
 
-def make_app(task: Task) -> faust.App:
+def make_app(task: Task, store: str = "rocksdb://") -> faust.App:
     """Return the app."""
     return faust.App(
         task.group,
         broker=f"kafka://{task.bootstrap}",
         datadir=task.folder,
-        store="rocksdb://",
+        store=store,
         value_serializer="json",
         consumer_auto_offset_reset="earliest",
         topic_partitions=task.partitions,

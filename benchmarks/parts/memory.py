@@ -1,0 +1,58 @@
+"""Resident memory of one engine, and what a further institution and a further rule take of it.
+
+`python -m benchmarks.parts.memory INSTITUTIONS RULES` prints the bytes of one process.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.jobs import Job
+from benchmarks.rows import Row
+from benchmarks.setting import Setting
+
+INSTITUTIONS = (1_000, 4_000)
+RULES = (100, 400)
+DATES = 3
+
+
+def measure(setting: Setting) -> Iterator[Row]:
+    """Yield bytes by institution (at 400 rules) and by rule (at 4,000 institutions), as slopes between processes."""
+    scale = 2 if setting.quick else 1
+    small, large = (n // scale for n in INSTITUTIONS)
+    few, many = RULES
+    full, narrow, shallow = (resident(*size) for size in ((large, many), (small, many), (large, few)))
+    detail = {"institutions": large, "rules": many, "bytes": full}
+    yield Row("memory", "engine, by institution", "B", [(full - narrow) / (large - small)], "less", detail=detail)
+    yield Row("memory", "engine, by rule", "B", [(full - shallow) / (many - few)], "less", detail=detail)
+
+
+def resident(institutions: int, rules: int) -> int:
+    """Return the resident bytes of a process that holds this many, after three dates."""
+    command = [sys.executable, "-m", "benchmarks.parts.memory", str(institutions), str(rules)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return int(done.stdout)
+
+
+def main(institutions: int, rules: int) -> None:
+    """Fill an engine and print the resident bytes of this process."""
+    from benchmarks.parts.engine import filed, make_engine
+
+    job = Job("memory", institutions, 500, rules, institutions, history=True)
+    engine = make_engine(job)
+    rng = np.random.default_rng(job.seed)
+    for turn in range(DATES):
+        batch = filed(engine, job, turn, rng)
+        engine.apply([batch])
+        del batch
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+    print(pages * 4096)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

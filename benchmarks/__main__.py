@@ -31,7 +31,7 @@ def main(
     out: Annotated[Path, typer.Option(help="File for the numbers.")] = Path("build/benchmarks.json"),
 ) -> None:
     """Measure what the README claims."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 116)
     chosen = part or list(PARTS)
     if unknown := [name for name in chosen if name not in PARTS]:
         raise typer.BadParameter(f"there is no part {unknown[0]!r}; there are: {', '.join(PARTS)}")

@@ -21,6 +21,8 @@ from benchmarks.jobs import Job
 from benchmarks.ways import Measured, Task
 from rules.transitions import SEVERITIES
 from streams.clients import admin_client
+from streams.encode import recode
+from streams.encodings import Encoding, Headers
 from streams.registry import publish_institutions
 from streams.topics import ALERTS, FILINGS, INSTITUTIONS, Topic, create_topics, topic_table
 
@@ -50,9 +52,7 @@ def broker(kind: str = "apache") -> Iterator[tuple[str, str]]:
         yield chosen.bootstrap, chosen.description
 
 
-def send(
-    bootstrap: str, topic: str, records: Iterable[tuple[bytes, bytes]], headers: dict[str, bytes] | None = None
-) -> None:
+def send(bootstrap: str, topic: str, records: Iterable[tuple[bytes, bytes]], headers: Headers = ()) -> None:
     """Send records (key, value) as fast as the broker takes them, and wait until it has them."""
     producer = Producer(
         {
@@ -74,7 +74,7 @@ def send(
     for key, value in records:
         while True:
             try:
-                producer.produce(topic, value, key, on_delivery=arrived, headers=headers)  # type: ignore[arg-type]
+                producer.produce(topic, value, key, on_delivery=arrived, headers=list(headers))  # type: ignore[arg-type]
                 break
             except BufferError:
                 producer.poll(0.05)
@@ -140,7 +140,7 @@ class Stage:
     folder: Path
     partitions: int = PARTITIONS
 
-    def run(self, way: str, *, encoding: str = "json") -> tuple[Measured, set[Change]]:
+    def run(self, way: str) -> tuple[Measured, set[Change]]:
         """Start a way as a process of its own; return what it measured and the changes of alerts it sent."""
         name = f"{way}{uuid.uuid4().hex[:6]}"
         folder = self.folder / name
@@ -165,7 +165,6 @@ class Stage:
             self.job.filings,
             self.job.institutions,
             f"{self.prefix}{out}",
-            encoding,
         )
         measured = start(way, task)
         bodies = [value for _, value in read(self.bootstrap, f"{self.prefix}{out}", since)]
@@ -192,9 +191,15 @@ def start(way: str, task: Task) -> Measured:
 
 @contextmanager
 def stage(
-    bootstrap: str, job: Job, partitions: int = PARTITIONS, *, fill: bool = True, appended: Sequence[str] = ()
+    bootstrap: str,
+    job: Job,
+    partitions: int = PARTITIONS,
+    *,
+    fill: bool = True,
+    appended: Sequence[str] = (),
+    encoding: Encoding = Encoding.JSON,
 ) -> Iterator[Stage]:
-    """Make the topics of a job, fill them, and remove them at the end.
+    """Make the topics of a job, fill them with filings in an encoding, and remove them at the end.
 
     On the topics `appended` records bear the time at which the broker got them.
     """
@@ -211,7 +216,9 @@ def stage(
         try:
             publish_institutions(bootstrap, f"{prefix}{INSTITUTIONS}", job.wide.institutions)
             if fill:
-                send(bootstrap, f"{prefix}{FILINGS}", ((r.key.encode(), r.value) for r in job.wide.records()))
+                names = job.wide.indicators
+                records = ((r.key.encode(), recode(r.value, names, encoding)) for r in job.wide.records())
+                send(bootstrap, f"{prefix}{FILINGS}", records, encoding.headers)
             yield made
         finally:
             made.sweep()

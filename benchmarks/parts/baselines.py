@@ -22,7 +22,7 @@ def measure(setting: Setting) -> Iterator[Row]:
     for job in (setting.small, setting.large):
         part = f"baselines, {job.name}"
         with stage(setting.kafka(), job) as here:
-            rows = race.run(here, ORDER, setting.runs, part)
+            rows = race.run(here, ORDER, setting.runs, part).rows
         yield from rows
         for way in ORDER:
             if way != "guanlan":

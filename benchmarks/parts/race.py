@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from benchmarks.jobs import Job
 from benchmarks.rows import Row
@@ -14,13 +15,19 @@ class DifferentAlerts(Exception):
     """Two ways judged the same filings and sent different alerts."""
 
 
-def run(here: Stage, ways: Sequence[str], runs: int, part: str) -> list[Row]:
-    """Run each way so often, taking turns so that a disturbed minute hits all; return a row a way.
+class Race(NamedTuple):
+    """A row a way, and the changes of alerts they all found."""
 
-    Raises DifferentAlerts when a way, or a run, sends other alerts than the first.
+    rows: list[Row]
+    changes: set[Change]
+
+
+def run(here: Stage, ways: Sequence[str], runs: int, part: str, expected: set[Change] | None = None) -> Race:
+    """Run each way so often, taking turns so that a disturbed minute hits all.
+
+    Raises DifferentAlerts when a way, or a run, sends other alerts than `expected`, or than the first.
     """
     measured: dict[str, list[Measured]] = {way: [] for way in ways}
-    expected: set[Change] | None = None
     for _ in range(runs):
         for way in ways:
             one, changes = here.run(way)
@@ -29,7 +36,8 @@ def run(here: Stage, ways: Sequence[str], runs: int, part: str) -> list[Row]:
                 odd = sorted(changes ^ expected)[:3]
                 raise DifferentAlerts(f"{WAYS[way]}: {len(changes)} changes of alerts, not {len(expected)}: {odd}")
             measured[way].append(one)
-    return [row(part, WAYS[way], here.job, measured[way], len(expected or ())) for way in ways]
+    found = expected or set()
+    return Race([row(part, WAYS[way], here.job, measured[way], len(found)) for way in ways], found)
 
 
 def row(part: str, name: str, job: Job, runs: Sequence[Measured], changes: int | None = None) -> Row:

@@ -32,7 +32,6 @@ class Task(msgspec.Struct, frozen=True):
     filings: int
     institutions: int
     out: str
-    encoding: str = "json"
 
     @property
     def topic(self) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks.jobs import Job
+from benchmarks.report import figure
 from benchmarks.rows import Row
 from benchmarks.stage import Change, Stage
 from benchmarks.ways import WAYS, Measured
@@ -52,4 +54,5 @@ def row(part: str, name: str, job: Job, runs: Sequence[Measured], changes: int |
         "alert changes": changes,
     }
     rates = [job.values / one.seconds for one in runs]
-    return Row(part, name, "values/s", rates, cpu=[one.cpu for one in runs], detail=detail)
+    note = f"{figure(statistics.median(job.values / one.cpu for one in runs))} a CPU second"
+    return Row(part, name, "values/s", rates, cpu=[one.cpu for one in runs], note=note, detail=detail)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
@@ -67,6 +68,62 @@ def catalogue(horizon: int = 60) -> Catalogue:
     return parse_catalogues([(CATALOGUE.replace("horizon: 60", f"horizon: {horizon}"), "generated")])
 
 
+def day(number: int) -> date:
+    """The date so many days after 1 January 1970."""
+    return date(1970, 1, 1) + timedelta(days=number)
+
+
+PARAMETERS = st.sampled_from(["floor", "line"])
+GIVEN = {
+    "floor": {
+        "unit": "ratio",
+        "rows": [
+            {"value": 0.5, "author": "A"},
+            {"value": 0.25, "type": "bank", "author": "A", "to": day(119)},
+            {"value": 0.75, "type": "bank", "author": "A", "from": day(120)},
+        ],
+    },
+    "line": {"unit": "ratio", "rows": [{"value": 1, "peer_group": "small", "author": "A"}]},
+}
+"""The parameters of packs that don't say otherwise; `line` is missing for who is not small."""
+
+
+@st.composite
+def parameters(draw: st.DrawFn) -> dict[str, object]:
+    """Rows for all sorts of institutions; one for each until some day and another from the next one on."""
+    found: dict[str, object] = {}
+    for name in ("floor", "line"):
+        keys = st.sampled_from(
+            [(), ("type", "bank"), ("peer_group", "small"), ("dsib_bucket", 2), ("institution", "R2")]
+        )
+        rows = []
+        for key in draw(st.lists(keys, min_size=1, max_size=4, unique=True)):
+            whom: dict[str, object] = {"author": "A", **({key[0]: key[1]} if key else {})}
+            edge = draw(EDGES)
+            value, other = draw(EIGHTHS), draw(EIGHTHS)
+            if draw(st.booleans()):
+                rows.append({"value": value, "to": day(edge - 1), **whom})
+            if draw(st.booleans()) or not rows:
+                rows.append({"value": other, "from": day(edge), **whom})
+        found[name] = {"unit": "ratio", "rows": rows}
+    return found
+
+
+EDGES = st.sampled_from([89, 90, 91, 120, 150, 179, 181, 270])
+
+
+@st.composite
+def waivers(draw: st.DrawFn, rule_ids: Sequence[str]) -> list[dict[str, object]]:
+    """Waivers of some rules for some institutions, at most one for each."""
+    pairs = st.tuples(st.sampled_from(list(rule_ids)), st.sampled_from(["B1", "R2"]))
+    found = []
+    for rule, institution in draw(st.lists(pairs, max_size=2, unique=True)):
+        first, last = sorted(draw(st.tuples(EDGES, EDGES)))
+        words = {"reason": "r", "document": "d", "approver": "p"}
+        found.append({"rule": rule, "institution": institution, "from": day(first), "to": day(last), **words})
+    return found
+
+
 Texts = SearchStrategy[str]
 
 
@@ -85,7 +142,7 @@ def exact(depth: int) -> Texts:
     return st.one_of(
         leaf,
         leaf,
-        _made("({} {} {})", x, st.sampled_from("+-"), st.one_of(x, EIGHTHS)),
+        _made("({} {} {})", x, st.sampled_from("+-"), st.one_of(x, EIGHTHS, PARAMETERS)),
         _made("-{}", x),
         _made("abs({})", x),
         _made("lag({}, {})", x, n),
@@ -133,6 +190,7 @@ def condition(depth: int) -> Texts:
     x = exact(below)
     simple = st.one_of(
         _made("{} {} {}", x, COMPARISONS, EIGHTHS),
+        _made("{} {} {}", x, COMPARISONS, PARAMETERS),
         _made("{} {} {}", x, COMPARISONS, x),
         _made("{} < {} <= {}", EIGHTHS, x, EIGHTHS),
         _made("{} {} {}", same(below), INEQUALITIES, st.one_of(x, EIGHTHS)),
@@ -184,7 +242,23 @@ def rules(draw: st.DrawFn, most: int = 3) -> list[dict[str, object]]:
             rule["clear"] = draw(condition(1)) + draw(st.one_of(st.just(""), SPANS.map(" for {}".format)))
         if draw(st.booleans()):
             rule["where"] = draw(st.one_of(ATTRIBUTES, condition(1)))
-        found.append(rule)
+        found.append({**rule, **draw(silencing(number))})
+    return found
+
+
+@st.composite
+def silencing(draw: st.DrawFn, number: int) -> dict[str, object]:
+    """What may silence the alerts of the rule of this number, or those that it silences, which come after it."""
+    found: dict[str, object] = {}
+    if draw(st.integers(0, 3)) == 0:
+        asking = _made("firing('r{}')", st.integers(0, number - 1)) if number else condition(0)
+        found["unless"] = draw(st.one_of(condition(0), condition(1), asking))
+    if number and draw(st.booleans()):
+        causes = draw(st.lists(st.integers(0, number - 1), min_size=1, unique=True))
+        found["inhibited_by"] = [{"rule": f"r{n}", "level": draw(st.sampled_from(LEVELS))} for n in causes]
+    if draw(st.integers(0, 5)) == 0:
+        first, last = sorted(draw(st.tuples(EDGES, EDGES)))
+        found["valid"] = draw(st.sampled_from([{"from": day(first)}, {"from": day(first), "to": day(last)}]))
     return found
 
 
@@ -276,9 +350,11 @@ def sectors(draw: st.DrawFn) -> World:
         if draw(st.booleans()):
             rule["clear"] = draw(across())
         found.append(rule)
+    if len(found) > 1 and found[0]["scope"] == found[1]["scope"] and draw(st.booleans()):
+        found[0]["inhibits"] = ["r1"]
     if draw(st.booleans()):
         found.append({"id": "asking", "scope": found[0]["scope"], "levels": {"watch": "firing('r0')"}})
-    return world(found)
+    return world(found, given=draw(parameters()))
 
 
 @dataclass(frozen=True)
@@ -297,11 +373,15 @@ class World:
         return f"World of\n{self.text}"
 
 
-def world(rule_list: Sequence[dict[str, object]], horizon: int = 60) -> World:
+def world(
+    rule_list: Sequence[dict[str, object]],
+    horizon: int = 60,
+    given: dict[str, object] | None = None,
+    waived: Sequence[dict[str, object]] = (),
+) -> World:
     """Compile rules given as data; windows inside windows may look too far, and then it is another example."""
-    text = yaml.safe_dump(
-        {"pack": "generated", "version": "1", "rules": list(rule_list)}, sort_keys=False, width=10_000
-    )
+    pack = {"pack": "generated", "version": "1", "parameters": given or GIVEN, "rules": list(rule_list)}
+    text = yaml.safe_dump({**pack, "waivers": list(waived)}, sort_keys=False, width=10_000)
     known = catalogue(horizon)
     try:
         program = compile_packs([PackText(text, "generated.yaml")], known)
@@ -313,8 +393,14 @@ def world(rule_list: Sequence[dict[str, object]], horizon: int = 60) -> World:
 
 
 def worlds(most: int = 3) -> SearchStrategy[World]:
-    """Worlds of one to `most` rules."""
-    return rules(most).map(world)
+    """Worlds of one to `most` rules, with parameters and waivers."""
+
+    @st.composite
+    def one(draw: st.DrawFn) -> World:
+        made = draw(rules(most))
+        return world(made, given=draw(parameters()), waived=draw(waivers([str(rule["id"]) for rule in made])))
+
+    return one()
 
 
 def tight_worlds() -> SearchStrategy[World]:

@@ -8,12 +8,14 @@ from rules.calendar import format_instant
 from rules.engine import Engine
 from rules.transitions import Transition, alert_id
 
+Open = dict[str, tuple[str, tuple[str, ...]]]
+
 
 class Reader:
-    """Folds transitions: open alerts by id, and rule and subject of what is pending. Repeats change nothing."""
+    """Folds transitions: open alerts by id with what silences them, and what is pending. Repeats change nothing."""
 
     def __init__(self, transitions: Iterable[Transition] = ()) -> None:
-        self.open: dict[str, str] = {}
+        self.open: Open = {}
         self.pending: set[tuple[str, str]] = set()
         self._seen: set[str] = set()
         self.read(transitions)
@@ -36,19 +38,19 @@ class Reader:
         if transition.state == "resolved":
             self.open.pop(transition.alert_id, None)
         else:
-            self.open[transition.alert_id] = transition.severity
+            self.open[transition.alert_id] = (transition.severity, tuple(transition.suppressed_by))
 
     @property
-    def beliefs(self) -> tuple[dict[str, str], set[tuple[str, str]]]:
-        """Severities of open alerts by id, and the pending pairs."""
+    def beliefs(self) -> tuple[Open, set[tuple[str, str]]]:
+        """Severity of open alerts and what silences them, by id, and the pending pairs."""
         return self.open, self.pending
 
 
-def truth(engine: Engine) -> tuple[dict[str, str], set[tuple[str, str]]]:
+def truth(engine: Engine) -> tuple[Open, set[tuple[str, str]]]:
     """What a reader ought to believe now."""
     active = engine.active()
     firing = [a for a in active if a.state == "firing"]
     return (
-        {alert_id(a.rule, a.subject, format_instant(a.started)): a.severity for a in firing},
+        {alert_id(a.rule, a.subject, format_instant(a.started)): (a.severity, a.suppressed_by) for a in firing},
         {(a.rule, a.subject) for a in active if a.state == "pending"},
     )

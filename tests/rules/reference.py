@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -57,12 +58,16 @@ class Filing:
 
 @dataclass(frozen=True)
 class State:
-    """How a rule stands: level of the open alert, its start, whether one is pending, what holds (None unknown)."""
+    """How a rule stands: level of the open alert, its start, whether one is pending, what holds (None unknown).
+
+    `silenced` names what suppresses the open alert.
+    """
 
     level: int = 0
     started: int | None = None
     pending: bool = False
     held: int | None = 0
+    silenced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Change:
     severity: str
     previous: str
     started: int | None
+    silenced: tuple[str, ...] = ()
 
 
 @dataclass
@@ -89,7 +95,28 @@ class PlainRule:
     hold: tuple[int, int]
     clear_hold: tuple[int, int]
     scope: str
+    unless: Expression | None = None
+    causes: dict[str, int] = field(default_factory=dict)
+    valid: tuple[float, float] = (-math.inf, math.inf)
+    own: list[str] = field(default_factory=list)
     forms: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Dated:
+    """A parameter's row, or a waiver: what it says, for whom, and its first and last day (seconds, end excluded)."""
+
+    value: float
+    attribute: str
+    key: str
+    since: float
+    until: float
+    rule: str = ""
+
+    def applies(self, institution: Institution, at: float) -> bool:
+        """Whether it is for the institution and the date."""
+        mine = not self.attribute or str(getattr(institution, self.attribute)) == self.key
+        return mine and self.since <= at < self.until
 
 
 class Reference:
@@ -98,12 +125,28 @@ class Reference:
     def __init__(self, packs: Iterable[str], catalogue: Catalogue, institutions: Iterable[Institution]) -> None:
         self.catalogue = catalogue
         self.institutions = {i.code: i for i in institutions}
-        self.rules = {rule["id"]: _rule(rule) for text in packs for rule in yaml.safe_load(text)["rules"]}
+        self.clock = -math.inf
+        loaded = [yaml.safe_load(text) for text in packs]
+        self.rules = {rule["id"]: _rule(rule) for pack in loaded for rule in pack["rules"]}
+        self.parameters = {
+            name: [_dated(row) for row in data["rows"]]
+            for pack in loaded
+            for name, data in pack.get("parameters", {}).items()
+        }
+        self.waivers = [_dated(waiver) for pack in loaded for waiver in pack.get("waivers", [])]
+        for rule in (rule for pack in loaded for rule in pack["rules"]):
+            for consequence in rule.get("inhibits", []):
+                self.rules[consequence].causes[rule["id"]] = 1
         for rule in self.rules.values():
-            rule.forms = sorted(self._rule_forms(rule))
+            rule.own = sorted(self._rule_forms(rule))
+            rule.forms = sorted(self._all_forms(rule))
 
-    def states(self, filings: Iterable[Filing]) -> dict[tuple[str, str], State]:
-        """Return how every rule stands for every institution once these filings are known, in whatever order."""
+    def states(self, filings: Iterable[Filing], clock: float = -math.inf) -> dict[tuple[str, str], State]:
+        """Return how every rule stands for every institution once these filings are known, in whatever order.
+
+        `clock` is the time, which ends waivers.
+        """
+        self.clock = clock
         return {pair: path[-1][1] for pair, path in self._paths(filings).items() if path}
 
     def changes(self, filings: Iterable[Filing]) -> list[Change]:
@@ -175,6 +218,15 @@ class Reference:
                 found |= self._rule_forms(self.rules[_text(part.args[0])])
         return found
 
+    def _all_forms(self, rule: PlainRule) -> set[str]:
+        """Its own forms and those of everything that suppresses it, or what it asks for."""
+        found = self._rule_forms(rule)
+        trees = [tree for tree in (*rule.levels.values(), rule.clear, rule.where, rule.unless) if tree]
+        named = [p for tree in trees for p in self.expand(tree) if isinstance(p, Call) and p.function == "firing"]
+        for other in {*rule.causes, *(_text(p.args[0]) for p in named)}:
+            found |= self._all_forms(self.rules[other])
+        return found | (self.forms(rule.unless) if rule.unless else set())
+
 
 def _rule(data: dict[str, Any]) -> PlainRule:
     clear, clear_hold = None, (1, 0)
@@ -190,7 +242,30 @@ def _rule(data: dict[str, Any]) -> PlainRule:
         hold=_span(data["for"]) if "for" in data else (1, 0),
         clear_hold=clear_hold,
         scope=data.get("scope", "institution"),
+        unless=parse(data["unless"]) if "unless" in data else None,
+        causes={cause["rule"]: LEVELS.index(cause["level"]) for cause in data.get("inhibited_by", [])},
+        valid=_dates(data.get("valid", {})),
     )
+
+
+def _dates(data: dict[str, Any]) -> tuple[float, float]:
+    """The first second of `from`, and the first after `to`; dates as YAML reads them."""
+    first, last = (data.get(key) for key in ("from", "to"))
+    epoch = date(1970, 1, 1)
+    since = (first - epoch).days * DAY if first else -math.inf
+    return since, ((last - epoch).days + 1) * DAY if last else math.inf
+
+
+def _dated(data: dict[str, Any]) -> Dated:
+    """A row of a parameter, or a waiver, which is for one institution."""
+    for key, attribute in ATTRIBUTES.items():
+        if key in data:
+            return Dated(data.get("value", 0.0), attribute, str(data[key]), *_dates(data), data.get("rule", ""))
+    return Dated(data["value"], "", "", *_dates(data))
+
+
+ATTRIBUTES = {"institution": "code", "dsib_bucket": "dsib_bucket", "peer_group": "peer_group", "type": "type"}
+"""Whom a row can be for, the most particular first."""
 
 
 def _span(text: str) -> tuple[int, int]:
@@ -266,34 +341,58 @@ class _Subject:
         return self.paths[rule.id]
 
     def _fold(self, rule: PlainRule, dates: Sequence[int]) -> Iterator[tuple[int, State]]:
-        level: int = 0
-        started: int | None = None
+        state = State()
         holding: dict[int, list[int]] = {1: [], 2: [], 3: []}
         clearing: list[int] = []
-        for date in dates:
-            held, clears = self.judge(rule, date)
-            for number, since in holding.items():
-                if held is not None and held >= number:
-                    since.append(date)
-                else:
-                    since.clear()
-            if clears:
-                clearing.append(date)
+        for at in dates:
+            if any(at in self.history.get(form, {}) for form in rule.own):
+                state = self._step(rule, at, state, holding, clearing)
+            silenced = self.silenced(rule, at) if state.level else ()
+            state = replace(state, silenced=silenced)
+            yield at, state
+
+    def _step(
+        self, rule: PlainRule, at: int, before: State, holding: dict[int, list[int]], clearing: list[int]
+    ) -> State:
+        level, started = before.level, before.started
+        held, clears = self.judge(rule, at)
+        for number, since in holding.items():
+            if held is not None and held >= number:
+                since.append(at)
             else:
-                clearing.clear()
-            reached = max((n for n, since in holding.items() if _long_enough(since, rule.hold)), default=0)
-            free_to_fall = rule.clear is None or _long_enough(clearing, rule.clear_hold)
-            if reached > level:
-                started = date if level == 0 else started
-                level = reached
-            elif held is not None and held < level and free_to_fall:
-                level = held
-                started = started if level else None
-            yield date, State(level, started, level == 0 and bool(holding[1]), held)
+                since.clear()
+        if clears:
+            clearing.append(at)
+        else:
+            clearing.clear()
+        reached = max((n for n, since in holding.items() if _long_enough(since, rule.hold)), default=0)
+        free_to_fall = rule.clear is None or _long_enough(clearing, rule.clear_hold)
+        if reached > level:
+            started = at if level == 0 else started
+            level = reached
+        elif held is not None and held < level and free_to_fall:
+            level = held
+            started = started if level else None
+        return State(level, started, level == 0 and bool(holding[1]), held)
+
+    def silenced(self, rule: PlainRule, at: float) -> tuple[str, ...]:
+        """What suppresses the rule's alert at the date."""
+        found = []
+        if rule.unless is not None and self.evaluate(rule.unless, at) is True:
+            found.append("unless")
+        waivers = [w for w in self.reference.waivers if w.rule == rule.id and w.until > self.reference.clock]
+        if any(waiver.applies(self.institution, at) for waiver in waivers):
+            found.append("waiver")
+        for cause, level in rule.causes.items():
+            past = [state for date, state in self.path(self.reference.rules[cause]) if date <= at]
+            if past and past[-1].level >= level:
+                found.append(cause)
+        return tuple(sorted(found))
 
     def judge(self, rule: PlainRule, date: int) -> tuple[int | None, bool]:
         """The highest level that holds (0 none, None unknown), and whether the rule clears."""
-        scope = True if rule.where is None else self.evaluate(rule.where, date)
+        inside = rule.valid[0] <= date < rule.valid[1]
+        scope = False if not inside else True if rule.where is None else self.evaluate(rule.where, date)
         if scope is None:
             return None, False
         if scope is False:
@@ -352,6 +451,8 @@ class _Subject:
 
     def _name(self, name: str, at: float) -> Answer:
         indicator = self.reference.catalogue.indicators.get(name)
+        if name in self.reference.parameters:
+            return self._parameter(name, at)
         if indicator is None:
             attribute = getattr(self.institution, name.removeprefix("institution."))
             return attribute if isinstance(attribute, str) else float(attribute)
@@ -361,6 +462,15 @@ class _Subject:
         if not dates or at - dates[0] > self.validity(indicator.form):
             return None
         return self.history[indicator.form][dates[0]].values.get(name)
+
+    def _parameter(self, name: str, at: float) -> float | None:
+        rows = [row for row in self.reference.parameters[name] if row.applies(self.institution, at)]
+        for attribute in (*ATTRIBUTES.values(), ""):
+            found = [row.value for row in rows if row.attribute == attribute]
+            if found:
+                assert len(found) == 1
+                return float(found[0])
+        return None
 
     def _member(self, tree: Member, at: float) -> bool | None:
         item = self.evaluate(tree.item, at)
@@ -435,21 +545,23 @@ def _long_enough(since: list[int], hold: tuple[int, int]) -> bool:
 
 
 def _change(rule: str, subject: str, at: int, before: State, after: State) -> Change | None:
-    severity, previous, started = after.level, before.level, after.started
+    severity, previous, started, silenced = after.level, before.level, after.started, after.silenced
     if before.level == after.level == 0:
         if before.pending == after.pending:
             return None
         state = "pending" if after.pending else "resolved"
         severity = (after.held or 0) if after.pending else 0
     elif before.level == after.level:
-        return None
+        if before.silenced == after.silenced:
+            return None
+        state = "suppressed" if after.silenced else "released"
     elif before.level == 0:
         state = "firing"
     elif after.level == 0:
-        state, started = "resolved", before.started
+        state, started, silenced = "resolved", before.started, before.silenced
     else:
         state = "escalated" if after.level > before.level else "eased"
-    return Change(rule, subject, at, state, LEVELS[severity], LEVELS[previous], started)
+    return Change(rule, subject, at, state, LEVELS[severity], LEVELS[previous], started, silenced)
 
 
 def _arithmetic(op: str, a: float | None, b: float | None) -> float | None:
@@ -596,8 +708,8 @@ def _cusum(s: _Subject, args: Args, at: float) -> Answer:
     dates = s.counted(args[0], at)[:24]
     total: float | None = None
     gathered = 0.0
-    for date in reversed(dates):
-        x, target, slack = (s.number(arg, date) for arg in args)
+    for day in reversed(dates):
+        x, target, slack = (s.number(arg, day) for arg in args)
         total = _arithmetic("-", _arithmetic("-", x, target), slack)
         gathered = max(0.0, gathered + (total or 0.0))
     return None if total is None else gathered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -26,15 +27,22 @@ from tests.rules.generated import (
     world,
     worlds,
 )
+from tests.rules.reader import Reader, truth
 from tests.rules.reference import DAY, Filing, State
 
-Standing = dict[tuple[str, str], tuple[str, str, int | None]]
+Standing = dict[tuple[str, str], tuple[str, str, int | None, tuple[str, ...]]]
 
 
 def standing(engine: Engine) -> Standing:
-    """What the engine says is pending or firing: severity and start by rule and subject."""
+    """What the engine says is pending or firing: severity, start and what silences it, by rule and subject."""
     return {
-        (a.rule, a.subject): (a.state, a.severity, a.started if a.state == "firing" else None) for a in engine.active()
+        (a.rule, a.subject): (
+            a.state,
+            a.severity,
+            a.started if a.state == "firing" else None,
+            tuple(sorted(a.suppressed_by)),
+        )
+        for a in engine.active()
     }
 
 
@@ -43,9 +51,9 @@ def expected(states: dict[tuple[str, str], State]) -> Standing:
     found: Standing = {}
     for pair, state in states.items():
         if state.level:
-            found[pair] = ("firing", SEVERITIES[state.level], state.started)
+            found[pair] = ("firing", SEVERITIES[state.level], state.started, state.silenced)
         elif state.pending:
-            found[pair] = ("pending", SEVERITIES[state.held or 0], None)
+            found[pair] = ("pending", SEVERITIES[state.held or 0], None, ())
     return found
 
 
@@ -64,12 +72,30 @@ def test_states_are_those_of_the_reference_after_every_filing(world: World, arri
 
 
 @at_least(200)
+@given(worlds(), filings(), st.lists(st.tuples(st.integers(0, 30), st.integers(80, 300)), max_size=3))
+def test_waivers_end_with_the_clock_whenever_it_ticks(
+    world: World, arriving: list[Filing], ticks: list[tuple[int, int]]
+) -> None:
+    """The clock goes to some day after so many filings: states and what readers believe are as of the last tick."""
+    engine, reader, clock = world.engine(), Reader(), -math.inf
+    for count in range(len(arriving) + 1):
+        for _, day in sorted(tick for tick in ticks if tick[0] == count):
+            clock = max(clock, day * DAY)
+            reader.read(engine.tick(int(clock)).transitions)
+        reader.read(engine.apply(batches(engine, arriving[count : count + 1])).transitions)
+    assert standing(engine) == expected(world.reference.states(arriving, clock))
+    assert reader.beliefs == truth(engine)
+
+
 @given(worlds(), filings().map(in_order))
 def test_filings_on_time_give_the_transitions_of_the_reference(world: World, arriving: list[Filing]) -> None:
     engine = world.engine()
     said = one_by_one(engine, arriving)
-    assert {(t.rule, t.subject, t.as_of, t.state, t.severity, t.previous, t.started) for t in said} == {
-        (c.rule, c.subject, iso(c.as_of), c.state, c.severity, c.previous, iso(c.started))
+    assert {
+        (t.rule, t.subject, t.as_of, t.state, t.severity, t.previous, t.started, tuple(sorted(t.suppressed_by)))
+        for t in said
+    } == {
+        (c.rule, c.subject, iso(c.as_of), c.state, c.severity, c.previous, iso(c.started), c.silenced)
         for c in world.reference.changes(arriving)
     }
 

@@ -142,6 +142,7 @@ def paragraph(notice: Notice, language: str) -> list[str]:
     said = in_language(event.message, language)
     lines = [said] if said else []
     lines.append(f"数据日期 {event.as_of}" if zh else f"As of {event.as_of}")
+    lines += [in_language(note, language) for note in event.notes]
     basis = legal_basis(event.basis, language)
     if basis:
         lines.append(f"依据：{basis}" if zh else f"Basis: {basis}")

@@ -1,8 +1,8 @@
 """Values across institutions: of the whole system, of a group, and an institution among its peers.
 
 A value belongs to a date: every institution's expression is read as of it, of those who have filed for it.
-Groups are institutions of one attribute value. A value whose group has not reported enough is missing: fewer
-than `MIN_COVERAGE` of the institutions that report the forms, unless the deadline of that date has passed.
+Groups are institutions of one attribute value; `rules.peers` says who is in a peer group, and how much of a
+group must have filed. A value whose group has not reported enough is missing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.catalogue import FREQUENCY_DAYS
-from rules.context import DAY, Context, World
+from rules.context import Context, World
 from rules.operations import number, operation, truth
-from rules.plan import Node, walk
+from rules.peers import Coverage, cover, groups_at, reporting
+from rules.plan import Node
 from rules.store import NEVER, Bools, Floats, Ints
 
-MIN_COVERAGE = 0.8
 TRIM = 0.05
 MAD_TO_SIGMA = 1.4826
 
@@ -28,28 +27,45 @@ def across(node: Node, context: Context) -> NDArray[np.float64]:
     """Run an aggregate: for each row, of the institutions in its group as of its date."""
     out = np.full(len(context), np.nan)
     for at in np.unique(context.at):
-        here = context.at == at
-        if at != NEVER:
-            out[here] = _at_date(node, context.world, context.rows[here], int(at))
+        here = np.flatnonzero(context.at == at)
+        if at != NEVER and len(context.world.members):
+            _at_date(node, context.world, context.rows[here], int(at), out, here)
     return out
 
 
-def _at_date(node: Node, world: World, rows: Ints, at: int) -> Floats:
+def coverages(node: Node, context: Context) -> list[Coverage | None]:
+    """Say of whom an aggregate is made, for each row; None where there is nobody."""
+    out: list[Coverage | None] = [None] * len(context)
+    for at in np.unique(context.at):
+        here = np.flatnonzero(context.at == at)
+        if at != NEVER and len(context.world.members):
+            found = _at_date(node, context.world, context.rows[here], int(at), np.full(len(context), np.nan), here)
+            for place, coverage in zip(here.tolist(), found, strict=True):
+                out[place] = coverage
+    return out
+
+
+def _at_date(
+    node: Node, world: World, rows: Ints, at: int, out: Floats, here: NDArray[np.intp]
+) -> list[Coverage | None]:
+    """Write the value of each row into its place `here` of `out`; return what it is made of."""
     members = world.members
-    if not len(members):
-        return np.full(len(rows), np.nan)
     everyone = Context(world, members, np.full(len(members), at, np.int64))
-    by = str(node.params[0])
-    groups, own = _groups(world, members, rows, by)
-    reporting = _reporting(node, everyone)
-    values = [np.where(reporting[1], _numbers(arg, everyone), np.nan) for arg in node.args]
-    out = np.full(len(rows), np.nan)
+    by, least = str(node.params[0]), float(node.params[1])  # type: ignore[arg-type]
+    groups, own = groups_at(world, members, rows, by, at)
+    expected, filed = reporting(node, everyone)
+    values = [np.where(filed, _numbers(arg, everyone), np.nan) for arg in node.args]
+    late = world.past_deadline(node, at)
+    found: list[Coverage | None] = [None] * len(rows)
     for group in np.unique(own):
-        inside = (groups == group) if by else np.ones(len(members), np.bool_)
-        if _covered(world, node, inside, reporting, at):
-            mine = np.flatnonzero(own == group)
-            out[mine] = _GROUPED[node.op](values, inside, members, rows[mine])
-    return out
+        inside = groups == group
+        coverage = cover(everyone, inside & expected, inside & filed, len(_known(values[0], inside)))
+        mine = np.flatnonzero(own == group)
+        for place in mine.tolist():
+            found[place] = coverage
+        if coverage.expected and (coverage.reaches(least) or late):
+            out[here[mine]] = _GROUPED[node.op](values, inside, members, rows[mine])
+    return found
 
 
 def _numbers(node: Node, context: Context) -> Floats:
@@ -58,43 +74,6 @@ def _numbers(node: Node, context: Context) -> Floats:
         return number(node, context)
     found = truth(node, context)
     return np.where(found.yes, 1.0, np.where(found.no, 0.0, np.nan))
-
-
-def _groups(world: World, members: Ints, rows: Ints, by: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    if not by:
-        return np.zeros(len(members), np.int32), np.zeros(len(rows), np.int32)
-    codes = world.texts[by]
-    return codes[members], codes[rows]
-
-
-def _reporting(node: Node, everyone: Context) -> tuple[Bools, Bools]:
-    """Who is expected to report the forms that the node reads, and who has.
-
-    Expected are the types of institution that the form names, and whoever has filed it within a period.
-    """
-    expected = np.zeros(len(everyone), np.bool_)
-    filed = np.ones(len(everyone), np.bool_)
-    for form_id in sorted({str(n.params[0]) for n in walk(node) if n.op == "column"}):
-        form = everyone.world.catalogue.forms[form_id]
-        valid = int(form.validity_days * DAY)
-        as_of = everyone.as_of(form_id)
-        known = (as_of != NEVER) & (everyone.at - as_of <= valid + int(FREQUENCY_DAYS[form.frequency] * DAY))
-        if form.types:
-            types = [everyone.world.code(kind) for kind in form.types]
-            known |= np.isin(everyone.world.texts["type"][everyone.rows], types)
-        expected |= known
-        now = as_of == everyone.at
-        # a form that is filed for this very date counts by that; a slower one by what is still valid
-        filed &= (now if now.any() else everyone.at - as_of <= valid) | ~known
-    return expected, expected & filed
-
-
-def _covered(world: World, node: Node, inside: Bools, reporting: tuple[Bools, Bools], at: int) -> bool:
-    expected, filed = reporting
-    wanted = int((expected & inside).sum())
-    if not wanted:
-        return False
-    return int((filed & inside).sum()) >= MIN_COVERAGE * wanted or world.past_deadline(node, at)
 
 
 Grouped = Callable[[list[Floats], Bools, Ints, Ints], "float | Floats"]

@@ -37,6 +37,7 @@ _COMPARISON = {
     "==": "equal",
     "!=": "unequal",
 }
+MIN_COVERAGE = 0.8
 MAX_REACH = 4001
 MAX_DEPTH = 120
 MAX_FORMULAS_DEEP = 20
@@ -45,13 +46,15 @@ MAX_FORMULAS_DEEP = 20
 class Compiler:
     """Compiles expressions against one catalogue into one graph, so that equal parts are shared.
 
-    `rules` are the ids that `firing` may name; `settings` the parameters of the pack at hand.
+    `rules` are the ids that `firing` may name; `settings` the parameters of the pack at hand,
+    `min_coverage` the share of a group that values across institutions ask for in the rule at hand.
     """
 
     def __init__(self, catalogue: Catalogue, rules: Collection[str] = ()) -> None:
         self.catalogue = catalogue
         self.rules = rules
         self.settings: Mapping[str, Setting] = {}
+        self.min_coverage = MIN_COVERAGE
         self.graph = Graph()
         self._derived: dict[str, Node] = {}
         self._reached: dict[int, int] = {}

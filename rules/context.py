@@ -68,7 +68,7 @@ class World:
     at dates; expressions with `firing` need it. `members` are the rows of institutions, ascending, that count
     in values across institutions; `system` marks the row that stands for the system itself; `now` is the latest
     time that filings or ticks have told, `clock` the latest tick. `settings` are parameters by name; `version`
-    counts changes of attributes.
+    counts changes of attributes. `opened` is the year in which an institution opened; 0 where it is not known.
     """
 
     catalogue: Catalogue
@@ -85,6 +85,7 @@ class World:
     settings: Mapping[str, Table] = field(default_factory=dict)
     version: int = 0
     clock: int = int(NEVER)
+    opened: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
 
     def past_deadline(self, node: Node, at: int) -> bool:
         """Whether every form that the node reads was due before `now` for the date `at`."""

@@ -121,6 +121,7 @@ class Engine:
             catalogue.country,
             program.derived,
         )
+        self.world.opened = np.zeros(FIRST_ROWS, np.int32)
         self.world.settings = {name: Table(setting) for name, setting in program.settings.items()}
         self.fold = Fold(self.rules, FIRST_ROWS)
         self.world.level_at = self._level_at
@@ -166,6 +167,8 @@ class Engine:
         self.world.system = self._system
         for name in TEXT_ATTRIBUTES:
             self.world.texts[name][row] = self.world.code(str(getattr(institution, name)))
+        year = institution.opened[:4]
+        self.world.opened[row] = int(year) if year.isdecimal() else 0
         for name in NUMBER_ATTRIBUTES:
             self.world.numbers[name][row] = float(getattr(institution, name))
         return row
@@ -187,6 +190,7 @@ class Engine:
         self.applied = _wider(self.applied, rows, -1)
         self.world.numbers = {k: _wider(v, rows, np.nan) for k, v in self.world.numbers.items()}
         self.world.texts = {k: _wider(v, rows, 0) for k, v in self.world.texts.items()}
+        self.world.opened = _wider(self.world.opened, rows, 0)
         for store in self.world.stores.values():
             store.grow(rows)
         self.fold.grow(rows)

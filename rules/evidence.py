@@ -7,18 +7,20 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from rules.aggregates import coverages
 from rules.calendar import DAY, format_instant
 from rules.catalogue import Catalogue
 from rules.context import Context, Truth, World
 from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RELEASED, RESOLVED, SUPPRESSED, Said
 from rules.muting import WAIVED, reasons, waiver_at
 from rules.operations import evaluate, number
+from rules.peers import FEW_PEERS
 from rules.plan import Piece, Rule
 from rules.registry import Institution
 from rules.rendering import render as render_value
 from rules.spans import EVER
 from rules.store import NEVER
-from rules.transitions import SEVERITIES, Applied, Reading, State, Transition, Waived, alert_id, transition_id
+from rules.transitions import SEVERITIES, Applied, Covered, Reading, State, Transition, Waived, alert_id, transition_id
 
 STATES: dict[int, State] = {
     PENDING: "pending",
@@ -54,11 +56,12 @@ def transitions(
         )
         readings = _readings(rule, context)
         applied = _applied(rule, context)
+        covered = _covered(rule, context)
         revisions = _revisions(rule, context)
         for i, position in enumerate(positions):
             institution = institutions[said[position].event.row]
             found[position] = _transition(
-                rule, said[position], institution, readings[i], applied[i], revisions[i], context, i
+                rule, said[position], institution, readings[i], applied[i], covered[i], revisions[i], context, i
             )
     return [t for t in found if t is not None]
 
@@ -69,6 +72,7 @@ def _transition(
     institution: Institution,
     readings: Mapping[str, Reading],
     applied: Mapping[str, Applied],
+    covered: Mapping[str, Covered],
     revision: int,
     context: Context,
     at: int,
@@ -119,12 +123,35 @@ def _transition(
         waiver=_waived(rule, subject, event.date) if event.muted & WAIVED else None,
         parameters=dict(applied),
         plan=list(rule.plan),
+        coverage=dict(covered),
+        notes=_notes(covered),
     )
 
 
 def _waived(rule: Rule, institution: str, at: int) -> Waived | None:
     found = waiver_at(rule, institution, at)
     return None if found is None else Waived(found.reason, found.document, found.approver, last_day(found.until))
+
+
+def _covered(rule: Rule, context: Context) -> list[dict[str, Covered]]:
+    out: list[dict[str, Covered]] = [{} for _ in range(len(context))]
+    for node in rule.across:
+        for found, c in zip(out, coverages(node, context), strict=True):
+            if c is not None:
+                found[render_value(node)] = Covered(c.expected, c.filed, c.values, c.share, c.by)
+    return out
+
+
+def _notes(covered: Mapping[str, Covered]) -> list[dict[str, str]]:
+    """What a reader must know to weigh the alert: values among fewer than ten peers."""
+    few = [(name, c.values) for name, c in covered.items() if name.startswith("peer_") and c.values < FEW_PEERS]
+    return [
+        {
+            "en": f"{name}: only {n} peer{'s' if n != 1 else ''}, an outlier among them weighs heavily",
+            "zh": f"{name}：可比机构仅{n}家，易受个别极端值影响",
+        }
+        for name, n in few
+    ]
 
 
 def last_day(until: int) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rules.aggregates import MIN_COVERAGE
 from rules.calendar import DAY, format_instant
 from rules.context import Context
 from rules.engine import Engine
@@ -20,6 +19,7 @@ from rules.history import depth, rule_nodes
 from rules.muting import waiver_at
 from rules.operations import truth
 from rules.pack import Program
+from rules.peers import FEW_PEERS, NEW_YEARS
 from rules.plan import Node, Row, Rule, Setting, Span, Waiver, walk
 from rules.registry import Institution
 from rules.rendering import Renderer, renderer
@@ -190,8 +190,11 @@ class _Explanation:
     def _across(self) -> Iterator[str]:
         for node in self.rule.across:
             forms = sorted({str(n.params[0]) for n in walk(node) if n.op == "column"})
-            told = self.say("coverage", share=f"{MIN_COVERAGE:.0%}", forms=self._titles(forms))
+            share, of = f"{node.params[1]:.0%}", "of_assets" if self.program.catalogue.size else "of_count"
+            told = self.say("coverage", share=share, of=self.say(of), forms=self._titles(forms))
             yield f"{self.render(node)}: {told}"
+        if any(node.op.startswith("peer_") for node in self.rule.across):
+            yield self.say("peers", years=NEW_YEARS, few=FEW_PEERS)
 
     def _parameters(self) -> Iterator[str]:
         for name in self.rule.settings:

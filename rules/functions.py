@@ -318,7 +318,7 @@ def _across(c: Compiler, call: Call, count: int, unit: Unit | None, default_by: 
     for node, arg in zip(args, call.args, strict=True):
         if not c.forms(node):
             raise ExpressionError(arg.at, f"{call.function} needs an indicator here", check="arguments")
-    return c.graph.node(call.function, args, (by,), unit=unit)
+    return c.graph.node(call.function, args, (by, c.min_coverage), unit=unit)
 
 
 def _of_number(c: Compiler, call: Call, keeps_unit: bool = True, default_by: str = "") -> Node:
@@ -331,8 +331,8 @@ def _of_number(c: Compiler, call: Call, keeps_unit: bool = True, default_by: str
 def group_sum(c: Compiler, call: Call) -> Node:
     """Sum of x over all institutions, or over those that share the attribute. Missing values are left out.
 
-    Like everything across institutions it is missing until 80 % of those who report the form have done so for
-    the date, or its deadline has passed.
+    Like everything across institutions it is missing until 80 % of the group (by total assets; by count where no
+    size is known) have reported for the date, or the deadline has passed; a rule's `min_coverage` sets another share.
     """
     return _of_number(c, call)
 
@@ -380,7 +380,11 @@ def share(c: Compiler, call: Call) -> Node:
 
 @function("peer_median(x, by=peer_group)")
 def peer_median(c: Compiler, call: Call) -> Node:
-    """Median of x in the institution's peer group, itself included; coverage as for group_sum."""
+    """Median of x in the institution's peer group, itself included; coverage as for group_sum.
+
+    As in the UBPR, institutions opened in the last five calendar years are compared with those of the same year
+    only. Of fewer than ten peers the alert says so. Both hold for every peer function.
+    """
     return _of_number(c, call, default_by="peer_group")
 
 

@@ -20,7 +20,9 @@ from rules.plan import Node, Rule, walk
 from rules.store import NEVER, Bools, Indices, Ints, Longs
 from rules.transitions import Cause
 
-REASONS = ("not filed", "not reported", "too old", "divided by zero", "history too short", "coverage too low")
+REASONS = (
+    "not filed", "not reported", "too old", "no parameter", "divided by zero", "history too short", "coverage too low",
+)  # fmt: skip
 """Why an outcome can be unknown."""
 NONE, PENDING, FIRING, ESCALATED, EASED, RESOLVED, LAPSED, SUPPRESSED, RELEASED = range(9)
 

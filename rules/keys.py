@@ -97,6 +97,8 @@ RULE = (
     Key("valid", "mapping", "As-of dates at which the rule is judged.", default=True, keys=(FROM, TO)),
     Key("retired", "mapping", "When and why; needed with status: retired.", keys=RETIRED),
     Key("related", "mapping", "What the rule was called before, and what it replaces.", keys=RELATED),
+    Key("min_coverage", "text", "Share of a group, by assets, that must have filed before its values are known.",
+        default=True, examples=("90%",)),
     Key("plan", "texts", "Statements of the Plan that the rule serves; carried on the alert.", default=True,
         examples=("P-12",)),
 )  # fmt: skip
@@ -145,6 +147,7 @@ INSTITUTION = (
     Key("peer_group", "text", "Whom it is compared with."),
     Key("lei", "text", "Legal entity identifier."),
     Key("dsib_bucket", "number", "Bucket of systemic importance; 0 for none."),
+    Key("opened", "date", "When it began business; new ones are compared with each other."),
     Key("attributes", "open", "Further attributes."),
 )
 TEST = (

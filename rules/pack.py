@@ -208,6 +208,8 @@ def _program(
         for below in walk(node):
             if below.op == "column":
                 reads.setdefault(str(below.params[0]), set()).add(str(below.params[1]))
+    if catalogue.size and any(rule.across for rule in rules):
+        reads.setdefault(catalogue.indicators[catalogue.size].form, set()).add(catalogue.size)
     ordered = {f: tuple(i for i in catalogue.reported(f) if i in names) for f, names in reads.items()}
     return Program(catalogue, tuple(rules), dict(derived), history, ordered, dict(settings))
 

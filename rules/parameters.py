@@ -81,7 +81,7 @@ def _row(value: Value, name: str, unit: str, problems: list[Problem]) -> Row | N
         r.problem(r.place(rung), "shape", f"'dsib_bucket' must be a whole number, not {short(key)}")
     author = r.text("author")
     since, until = dates(r)
-    number = _number(r, unit)
+    number = number_of(r, "value", unit)
     if len(problems) > before:
         return None
     return Row(
@@ -97,17 +97,18 @@ def basis(r: Reader) -> dict[str, str | None]:
     return {k: None if v.data is None else v.text() for k, v in r.mapping("basis").items()}
 
 
-def _number(r: Reader, unit: str) -> float:
-    text = r.text("value")
+def number_of(r: Reader, key: str, unit: str) -> float:
+    """Return a number written as in expressions (120%, 200bn); what is none, or of another unit, is a problem."""
+    text = r.text(key)
     if not text:
         return 0.0
-    with located(r.problems, r.data["value"]):
+    with located(r.problems, r.data[key]):
         tree: Expression = parse(text)
         sign = 1.0
         while isinstance(tree, Unary) and tree.op in "+-":
             sign, tree = (-sign if tree.op == "-" else sign), tree.operand
         if not isinstance(tree, Number):
-            raise ExpressionError(0, f"'value' must be a number, not {short(text)}", "as in 120%, 50bp or 200bn")
+            raise ExpressionError(0, f"{key!r} must be a number, not {short(text)}", "as in 120%, 50bp or 200bn")
         if tree.fraction and unit != "ratio":
             raise ExpressionError(0, f"{text} is a ratio, the parameter's unit is {unit}", "check the unit", "unit")
         return sign * tree.value

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from rules.aggregates import is_aggregate
 from rules.catalogue import Catalogue
-from rules.compiler import Compiler, located
+from rules.compiler import MIN_COVERAGE, Compiler, located
 from rules.expressions import parse
 from rules.history import depth
 from rules.keys import LADDER, RULE, SCOPES, STATUSES, names
 from rules.lineage import read_related, read_retirement, read_validity
 from rules.messages import compile_template
+from rules.parameters import number_of
 from rules.plan import Level, Node, Piece, Rule, Span, Validity, walk
 from rules.problems import Problem, short
 from rules.source import Reader, Value
@@ -51,6 +52,7 @@ def read_rule(value: Value, source: Source) -> tuple[Rule, list[Wanted]] | None:
     r.what = f"the rule {short(ident)}"
     if "id" in r.data:
         _check_id(r, "id", ident)
+    compiler.min_coverage = _min_coverage(r)
     where = _condition(r, "where", compiler)
     levels = _levels(r, compiler)
     clear, clear_hold = _clear(r, compiler)
@@ -129,6 +131,14 @@ def read_rule(value: Value, source: Source) -> tuple[Rule, list[Wanted]] | None:
         plan=tuple(r.strings("plan")),
     )
     return rule, wanted
+
+
+def _min_coverage(r: Reader) -> float:
+    before = len(r.problems)
+    share = number_of(r, "min_coverage", "ratio") if r.text("min_coverage", "") else MIN_COVERAGE
+    if len(r.problems) == before and not 0 < share <= 1:
+        r.problem(r.place("min_coverage"), "coverage", "'min_coverage' must be over 0% and at most 100%")
+    return share
 
 
 def _below(nodes: Sequence[Node]) -> list[Node]:

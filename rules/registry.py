@@ -8,6 +8,7 @@ import msgspec
 class Institution(msgspec.Struct, frozen=True, omit_defaults=True):
     """One supervised bank or insurer.
 
+    `opened` is the ISO date on which it began business: it counts as new for five years among its peers.
     `attributes` holds whatever else a jurisdiction keeps (strings or numbers); rules read it by name.
     """
 
@@ -19,6 +20,7 @@ class Institution(msgspec.Struct, frozen=True, omit_defaults=True):
     lei: str = ""
     dsib_bucket: int = 0
     attributes: dict[str, str | float] = {}
+    opened: str = ""
 
     def title(self, language: str = "en") -> str:
         """Name in `language`, else in English, else any, else the code."""

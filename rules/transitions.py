@@ -48,6 +48,19 @@ class Waived(msgspec.Struct, frozen=True, omit_defaults=True):
     until: str
 
 
+class Covered(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Of whom a value across institutions is made: those expected to report, those that have, those with a value.
+
+    `share` is what has filed of what is expected, `by` assets or count.
+    """
+
+    expected: int
+    filed: int
+    values: int
+    share: float
+    by: str
+
+
 class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     """One change of one rule's state for one subject.
 
@@ -97,6 +110,8 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     waiver: Waived | None = None
     parameters: dict[str, Applied] = {}
     plan: list[str] = []
+    coverage: dict[str, Covered] = {}
+    notes: list[dict[str, str]] = []
 
 
 def alert_id(rule: str, subject: str, started: str) -> str:

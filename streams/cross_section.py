@@ -87,13 +87,14 @@ def decode_slice(value: bytes | None) -> Slice | None:
 
 
 def forwarded(system: Program, measured: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return, by form, the reported indicators that system rules read, and those that measures need.
+    """Return, by form, the reported indicators that system rules read, and those that measures and coverage need.
 
     A form that a rule only asks the timeliness of is passed on without indicators.
     """
     catalogue = system.catalogue
     wanted: dict[str, set[str]] = {}
-    for name in measured:
+    size = [catalogue.size] if any(rule.across for rule in system.rules) else []
+    for name in [*measured, *size]:
         if name in catalogue.indicators and catalogue.indicators[name].form:
             wanted.setdefault(catalogue.indicators[name].form, set()).add(name)
     for rule in system.rules:

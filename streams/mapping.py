@@ -304,7 +304,7 @@ def _time(r: Reader, key: str, needs_column: bool) -> TimeField:
 
 def _institutions(value: Value, problems: list[Problem]) -> InstitutionMapping:
     r = Reader(value, problems, "the mapping of institutions")
-    r.only(("code", "name", "type", "region", "peer_group", "lei", "dsib_bucket", "attributes"))
+    r.only(("code", "name", "type", "region", "peer_group", "lei", "dsib_bucket", "opened", "attributes"))
     names: dict[str, TextField] = {}
     name = r.data.get("name")
     if name is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from streams.clients import answering, open_producer, read_to_end
 from streams.mapping import InstitutionMapping, Mapping, TextField, load_mapping
 from streams.readers import kind_of, read_table, read_whole_text
 
-KEYS = ("code", "name", "type", "region", "peer_group", "lei", "dsib_bucket", "attributes")
+KEYS = ("code", "name", "type", "region", "peer_group", "lei", "dsib_bucket", "opened", "attributes")
 
 
 def publish_institutions(bootstrap: str, topic: str, institutions: Iterable[Institution]) -> int:
@@ -141,6 +142,8 @@ def _from_cells(fields: InstitutionMapping, cells: dict[str, Any], missing: froz
     bucket = told.pop("dsib_bucket", "0")
     if not bucket.isascii() or not bucket.isdigit():
         raise ValueError(f"'dsib_bucket' must be a whole number, not {bucket!r}")
+    if told.get("opened") and not is_date(told["opened"]):
+        raise ValueError(f"'opened' must be a date as 2024-05-31, not {told['opened']!r}")
     attributes = {key: text for key, field in fields.attributes.items() if (text := _told(field, cells, missing))}
     return Institution(
         name={language: text for language, f in fields.names.items() if (text := _told(f, cells, missing))},
@@ -209,5 +212,26 @@ def _from_yaml(entry: Value, problems: list[Problem]) -> Institution:
         peer_group=r.text("peer_group", ""),
         lei=r.text("lei", ""),
         dsib_bucket=int(r.number("dsib_bucket", 0)),
+        opened=_opened(r),
         attributes=attributes,
     )
+
+
+def _opened(r: Reader) -> str:
+    text = r.text("opened", "")
+    if text and not is_date(text):
+        r.problem(r.place("opened"), "shape", f"'opened' must be a date as 2024-05-31, not {text!r}")
+        return ""
+    return text
+
+
+def is_date(text: str) -> bool:
+    """Say whether a text is an ISO date.
+
+    >>> is_date("2024-05-31"), is_date("May 2024")
+    (True, False)
+    """
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

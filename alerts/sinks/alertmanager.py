@@ -166,6 +166,7 @@ def _words(event: Transition, language: str) -> dict[str, str]:
         "basis": legal_basis(event.basis, language),
         "action": event.action.get(language, ""),
         "deadline": deadline(event.deadline, language),
+        "notes": "\n".join(in_language(note, language) for note in event.notes),
         "summary": in_language(event.message, language) or in_language(event.title, language, event.rule),
     }
 

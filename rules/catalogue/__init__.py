@@ -94,7 +94,8 @@ class Indicator:
 class Catalogue:
     """Forms and indicators by id, and named sets of institution types (`BANKS`).
 
-    `country` (ISO 3166 code) chooses the holiday calendar of deadlines.
+    `country` (ISO 3166 code) chooses the holiday calendar of deadlines. `size` is the reported indicator that says
+    how large an institution is: coverage of groups is counted by it.
     """
 
     names: tuple[str, ...]
@@ -103,6 +104,7 @@ class Catalogue:
     sets: dict[str, tuple[str, ...]]
     currency: str = ""
     country: str = ""
+    size: str = ""
 
     def reported(self, form: str) -> tuple[str, ...]:
         """Indicators that are filed with `form`, in the form's order."""
@@ -161,12 +163,13 @@ def _join(a: Catalogue, b: Catalogue, problems: list[Problem], file: str) -> Cat
         sets=a.sets | b.sets,
         currency=a.currency or b.currency,
         country=a.country or b.country,
+        size=a.size or b.size,
     )
 
 
 def _read(root: Value, problems: list[Problem]) -> Catalogue:
     top = Reader(root, problems, "a catalogue")
-    top.only(("catalogue", "title", "currency", "country", "sets", "forms", "indicators"))
+    top.only(("catalogue", "title", "currency", "country", "size", "sets", "forms", "indicators"))
     name = top.text("catalogue")
     currency = top.text("currency", "")
     sets = {}
@@ -190,7 +193,14 @@ def _read(root: Value, problems: list[Problem]) -> Catalogue:
     for form in list(forms.values()):
         members = tuple(i.id for i in indicators.values() if i.form == form.id)
         forms[form.id] = replace(form, indicators=members)
-    return Catalogue((name,), forms, indicators, sets, currency, top.text("country", ""))
+    size = top.text("size", "")
+    if size and (size not in indicators or not indicators[size].form):
+        reported = [i.id for i in indicators.values() if i.form]
+        top.problem(
+            top.place("size"), "unknown-name", f"there is no reported indicator {size!r}", nearest(size, reported)
+        )
+        size = ""
+    return Catalogue((name,), forms, indicators, sets, currency, top.text("country", ""), size)
 
 
 def _form(value: Value, problems: list[Problem]) -> Form:

@@ -22,7 +22,7 @@ from rules.operations import number, truth
 from rules.pack import PackText, compile_packs
 from rules.plan import Node, walk
 from rules.problems import PackError
-from tests.rules.generated import CATALOGUE, SECTOR, batches, condition, filings, rough, same
+from tests.rules.generated import CATALOGUE, GIVEN, SECTOR, batches, condition, filings, rough, same
 
 BOUNDED = re.sub(r"(\{id: [abmfg], form: \w+, unit: ratio)", r"\1, range: [-1, 2]", CATALOGUE)
 DATES = np.array([day * 86_400 for day in (60, 88, 90, 91, 120, 179, 180, 270, 450)], np.int64)
@@ -60,7 +60,9 @@ def test_what_happens_was_possible(texts: list[str], filed: list) -> None:  # ty
     catalogue = bounded()
     rules = [{"id": f"r{i}", "levels": {"watch": text}} for i, text in enumerate([*texts, "a > 0"])]
     try:
-        program = compile_packs([PackText(yaml.safe_dump({"pack": "p", "rules": rules}, width=10_000), "p")], catalogue)
+        program = compile_packs(
+            [PackText(yaml.safe_dump({"pack": "p", "parameters": GIVEN, "rules": rules}, width=10_000), "p")], catalogue
+        )
     except PackError as err:
         if all(problem.check == "too-far" for problem in err.problems):
             reject()
@@ -71,7 +73,7 @@ def test_what_happens_was_possible(texts: list[str], filed: list) -> None:  # ty
     context = Context(engine.world, np.repeat(rows, len(DATES)), np.tile(DATES, len(rows)))
     conditions = [level.condition for rule in program.rules for level in rule.levels]
     first = conditions[0]
-    base = Facts(catalogue)
+    base = Facts(catalogue, program.settings)
     for node in {n.id: n for c in conditions for n in walk(c)}.values():
         check(node, base, context, np.ones(len(context), bool))
     for outcome in (True, False):

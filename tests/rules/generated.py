@@ -28,6 +28,7 @@ from tests.rules.reference import DAY, Filing, Reference
 CATALOGUE = """
 catalogue: generated
 currency: CNY
+size: b
 sets: {BANKS: [bank, rural]}
 forms:
   - {id: slow, frequency: quarterly, grace_days: 30, horizon: 60}
@@ -50,7 +51,7 @@ DATES = {
 }
 INSTITUTIONS = (
     Institution("B1", {"en": "First"}, type="bank", region="north", peer_group="small", dsib_bucket=2),
-    Institution("R2", {"en": "Second"}, type="rural", region="south", peer_group="small"),
+    Institution("R2", {"en": "Second"}, type="rural", region="south", peer_group="small", opened="1966-05-01"),
     Institution("N3", {"en": "Third"}, type="insurer", region="north", peer_group="large"),
 )
 SECTOR = (*INSTITUTIONS, Institution(SYSTEM))
@@ -349,6 +350,10 @@ def sectors(draw: st.DrawFn) -> World:
             rule["for"] = draw(SPANS)
         if draw(st.booleans()):
             rule["clear"] = draw(across())
+        if draw(st.booleans()):
+            rule["min_coverage"] = draw(st.sampled_from(["40%", "67%", "100%"]))
+        if draw(st.integers(0, 4)) == 0:
+            rule["unless"] = draw(across())
         found.append(rule)
     if len(found) > 1 and found[0]["scope"] == found[1]["scope"] and draw(st.booleans()):
         found[0]["inhibits"] = ["r1"]

@@ -98,6 +98,7 @@ class PlainRule:
     unless: Expression | None = None
     causes: dict[str, int] = field(default_factory=dict)
     valid: tuple[float, float] = (-math.inf, math.inf)
+    least: float = 0.8
     own: list[str] = field(default_factory=list)
     forms: list[str] = field(default_factory=list)
 
@@ -245,6 +246,7 @@ def _rule(data: dict[str, Any]) -> PlainRule:
         unless=parse(data["unless"]) if "unless" in data else None,
         causes={cause["rule"]: LEVELS.index(cause["level"]) for cause in data.get("inhibited_by", [])},
         valid=_dates(data.get("valid", {})),
+        least=float(data.get("min_coverage", "80%").rstrip("%")) / 100,
     )
 
 
@@ -317,6 +319,7 @@ class _Subject:
     history: dict[str, dict[int, Filing]]
     sector: dict[str, _Subject]
     paths: dict[str, list[tuple[int, State]]] = field(default_factory=dict)
+    least: float = 0.8
 
     def newest(self, form: str, at: float) -> list[int]:
         """As-of dates of the form's filings at or before `at`, newest first."""
@@ -336,8 +339,10 @@ class _Subject:
     def path(self, rule: PlainRule) -> list[tuple[int, State]]:
         """The rule's state after each date at which it is judged."""
         if rule.id not in self.paths:
+            before, self.least = self.least, rule.least
             dates = sorted({date for form in rule.forms for date in self.history.get(form, {})})
             self.paths[rule.id] = list(self._fold(rule, dates))
+            self.least = before
         return self.paths[rule.id]
 
     def _fold(self, rule: PlainRule, dates: Sequence[int]) -> Iterator[tuple[int, State]]:
@@ -491,8 +496,11 @@ class _Subject:
         forms = sorted({form for arg in tree.args for form in self.reference.forms(arg)})
         expected = {code for code, s in self.sector.items() if any(s.reports(form, at) for form in forms)}
         filed = {code for code in expected if all(self.has_filed(code, form, at) for form in forms)}
-        group = [c for c, s in self.sector.items() if not by or getattr(s.institution, by) == self.attribute(by)]
-        if not expected.intersection(group) or len(filed.intersection(group)) < 0.8 * len(expected.intersection(group)):
+        group = [c for c, s in self.sector.items() if s.group(by, at) == self.group(by, at)]
+        wanted = [code for code in group if code in expected]
+        sizes = self.sizes(wanted, at)
+        there = sum(sizes[code] for code in wanted if code in filed)
+        if not wanted or there < (self.least - 1e-12) * sum(sizes.values()):
             return None
         values = []
         for code in group:
@@ -501,9 +509,27 @@ class _Subject:
                 values.append((code, [float(x) for x in found if x is not None]))
         return AGGREGATES[tree.function]([v for _, v in values], dict(values).get(self.institution.code))
 
-    def attribute(self, by: str) -> str:
-        """This institution's value of a text attribute."""
+    def group(self, by: str, at: float) -> str:
+        """What this institution has in common with those it is grouped with."""
+        if not by:
+            return ""
+        opened, year = self.institution.opened[:4], 1970 + int(at // (365 * DAY))
+        if by == "peer_group" and opened and year - 5 < int(opened) <= year:
+            return f"class of {opened}"
         return str(getattr(self.institution, by))
+
+    def sizes(self, codes: Sequence[str], at: float) -> dict[str, float]:
+        """How large each institution is: as it said last, else as the others are on average, else one."""
+        size = self.reference.catalogue.size
+        form = self.reference.catalogue.indicators[size].form
+        known = {}
+        for code in codes:
+            dates = self.sector[code].newest(form, at)
+            value = self.sector[code].history[form][dates[0]].values.get(size) if dates else None
+            if value is not None and value > 0:
+                known[code] = value
+        average = sum(known.values()) / len(known) if known else 1.0
+        return {code: known.get(code, average) for code in codes}
 
     def reports(self, form: str, at: float) -> bool:
         """Whether it has filed the form within two periods and the grace."""

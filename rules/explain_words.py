@@ -42,7 +42,7 @@ WORDS: dict[str, dict[str, str]] = {
         "coverage": "known once {share} ({of}) of those who report {forms} have filed, or the deadline has passed",
         "of_assets": "of assets",
         "of_count": "by count",
-        "peers": "Who opened in the last {years} years is compared by year of opening; below {few} peers, alerts say so",
+        "peers": "New ones ({years} years) are compared by year of opening; below {few} peers, alerts say so",
         "nodes": "Plan: {count} nodes, {shared} shared with other rules",
         "shared": "also in {rules}",
         "more": "{rules} and {count} more",

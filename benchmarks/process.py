@@ -50,6 +50,7 @@ class WorkerProcess:
             "GUANLAN_PARTITIONS": str(here.partitions),
             "GUANLAN_DATA_DIR": str(self.folder / "data"),
             "GUANLAN_METRICS_HOST": "127.0.0.1",
+            "GUANLAN_SERIES_BUDGET": "1000000",
         }
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -92,18 +92,7 @@ def create_topics(bootstrap: str, table: Iterable[Topic]) -> tuple[list[str], li
     with admin_client(bootstrap) as admin:
         there = set(admin.list_topics())
         missing = [topic for topic in table if topic.name not in there]
-        if missing:
-            admin.create_topics(
-                {
-                    topic.name: {
-                        "num_partitions": topic.partitions,
-                        "replication_factor": topic.replication,
-                        "configs": topic.settings,
-                    }
-                    for topic in missing
-                },
-                wait_for_metadata=True,
-            )
+        _create(admin, missing)
         mended = _mend_settings(admin, [topic for topic in table if topic.name in there])
     left = differences(bootstrap, table)
     deadline = time.monotonic() + _SETTLE_SECONDS
@@ -111,6 +100,26 @@ def create_topics(bootstrap: str, table: Iterable[Topic]) -> tuple[list[str], li
         time.sleep(0.1)
         left = differences(bootstrap, table)
     return [topic.name for topic in missing], left
+
+
+def _create(admin: KafkaAdminClient, missing: list[Topic]) -> None:
+    """Create topics and wait until they can be used. Another process that starts now may be first with some."""
+    from kafka.errors import TopicAlreadyExistsError
+
+    asked = {
+        topic.name: {
+            "num_partitions": topic.partitions,
+            "replication_factor": topic.replication,
+            "configs": topic.settings,
+        }
+        for topic in missing
+    }
+    if not asked:
+        return
+    try:
+        admin.create_topics(asked, wait_for_metadata=True)
+    except TopicAlreadyExistsError:
+        admin.wait_for_topics(list(asked))
 
 
 def differences(bootstrap: str, table: Iterable[Topic]) -> list[Difference]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 
 from streams.clients import ServiceError, admin_client
@@ -44,6 +47,20 @@ def test_topics_are_created_once_and_differences_are_told(kafka: Broker, topic_p
     expected = [Difference(t.name, "partitions", "6", "3") for t in more if t.partitions == 6]
     assert differences(kafka.bootstrap, more) == expected
     assert create_topics(kafka.bootstrap, more) == ([], expected)
+
+
+def test_processes_that_start_together_may_all_create_them(kafka: Broker, topic_prefix: str) -> None:
+    """Whoever finds a topic made meanwhile goes on: it is there, and as it should be."""
+    table = topic_table(topic_prefix, partitions=2)
+    together = Barrier(3)
+
+    def create(_: int) -> list[Difference]:
+        together.wait(30)
+        return create_topics(kafka.bootstrap, table)[1]
+
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(create, range(3))) == [[], [], []]
+    assert differences(kafka.bootstrap, table) == []
 
 
 def test_settings_that_differ_are_mended(kafka: Broker, topic_prefix: str) -> None:

@@ -24,7 +24,7 @@ from streams.wire import LATEST_REVISION
 Bytes = npt.NDArray[np.uint8]
 
 _TEXTS = ("institution", "as_of", "submitted_at")
-_LONGEST_HEAD = 20_000
+_LONGEST_HEAD = 4_000
 _LONGEST_REVISION = 10
 _NOTHING = np.zeros(0, dtype=np.int64)
 
@@ -152,7 +152,7 @@ def learn(record: bytes, filing: Unpacked) -> Layout | None:
     return Layout(
         length,
         width,
-        each[:head_end],
+        each[:head_end].copy(),
         free[:head_end],
         tuple(_fixed(each, free, head_end)),
         {name: span for name, span in texts.items() if span is not None},
@@ -201,4 +201,4 @@ def _fixed(each: Bytes, free: Bools, begin: int) -> Iterator[tuple[int, Bytes]]:
     """Yield the runs of fixed bytes from `begin` on."""
     edges = np.flatnonzero(np.diff(np.concatenate([[True], free[begin:], [True]]).astype(np.int8))) + begin
     for start, stop in edges.reshape(-1, 2).tolist():
-        yield start, each[start:stop]
+        yield start, each[start:stop].copy()

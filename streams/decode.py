@@ -59,14 +59,7 @@ class Decoder:
         if headers is None or not any(headers):
             self._reader(Encoding.JSON).read(range(len(records)), records, batch)
             return batch.finish()
-        sorted_: dict[Encoding, list[int]] = {}
-        for index, told in enumerate(headers):
-            encoding = encoding_of(told) if told else Encoding.JSON
-            if encoding is None:
-                batch.refuse(index, unknown_encoding(told))
-            else:
-                sorted_.setdefault(encoding, []).append(index)
-        for encoding, indices in sorted_.items():
+        for encoding, indices in _by_encoding(headers, batch).items():
             self._reader(encoding).read(indices, records, batch)
         return batch.finish()
 
@@ -95,3 +88,23 @@ class Decoder:
         except Exception as second:
             what = f"{type(second).__name__}: {second}"[:200]
             return Rejection(Reason.INTERNAL, f"the record could not be examined ({what})")
+
+
+def _by_encoding(headers: Sequence[Headers], batch: Sorting) -> dict[Encoding, list[int]]:
+    """Return the positions of records by encoding, and refuse those with none of ours.
+
+    Records mostly have the headers of the record before.
+    """
+    found: dict[Encoding, list[int]] = {}
+    previous: Headers = ()
+    indices = found.setdefault(Encoding.JSON, [])
+    for index, told in enumerate(headers):
+        if told != previous:
+            previous, encoding = told, encoding_of(told)
+            if encoding is None:
+                batch.refuse(index, unknown_encoding(told))
+                previous, indices = (), found[Encoding.JSON]
+                continue
+            indices = found.setdefault(encoding, [])
+        indices.append(index)
+    return found

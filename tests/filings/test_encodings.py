@@ -272,7 +272,7 @@ def test_faults_of_an_encoding_have_their_reasons(
 
 
 @given(st.data())
-@at_least(250)
+@at_least(150)
 def test_spoiled_streams_are_read_as_pyarrow_reads_them(data: st.DataObject) -> None:
     """A stream with some bytes changed has the same fate whether its layout was known or not, in any company."""
     base = [as_arrow(filing(institution=code, values=values)) for code in ("CN001", "CN02") for values in SOME]
@@ -312,7 +312,7 @@ spoiled = st.builds(
 
 
 @given(st.lists(st.one_of(st.none(), st.binary(max_size=60), arrays, spoiled), max_size=6))
-@at_least(300)
+@at_least(150)
 def test_arrays_are_read_the_same_with_simdjson_and_without(batch: list[bytes | None]) -> None:
     """Where there is no simdjson the same records are accepted, with the same values, and refused alike."""
     with pytest.MonkeyPatch.context() as patch:

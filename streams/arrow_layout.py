@@ -9,7 +9,7 @@ pyarrow to the bytes at the same places, and reading it here gives the same fili
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,9 +36,9 @@ class Span(NamedTuple):
     length: int
 
     @property
-    def slice(self) -> slice:
-        """The field's bytes."""
-        return slice(self.start, self.start + self.length)
+    def stop(self) -> int:
+        """The first byte behind it."""
+        return self.start + self.length
 
 
 class Told(NamedTuple):
@@ -58,19 +58,20 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """The fixed bytes of a stream of `length` bytes, and where its fields are.
+    """What bytes a stream of `length` bytes may have, and where its fields are.
 
-    `head` are the bytes before the body; those that are `free` belong to fields. `rest` are fixed bytes in and
-    behind the body, with where they start. `nulls` is where the number of nulls stands (eight bytes), `validity`
-    their bitmap and `data` the `width` values; the first two only where some value is null.
+    `lowest` and `spread` bound the bytes before the body: those outside of fields have no spread, texts are ASCII
+    without NUL, revisions digits. `rest` are the places of fixed bytes in and behind the body, and these bytes.
+    `nulls` is where the number of nulls stands (eight bytes), `validity` their bitmap and `data` the `width`
+    values; the first two only where some value is null.
     """
 
     length: int
     width: int
-    head: Bytes
-    free: Bools
-    rest: tuple[tuple[int, Bytes], ...]
-    texts: dict[str, Span]
+    lowest: Bytes
+    spread: Bytes
+    rest: tuple[Ints, Bytes]
+    texts: tuple[Span, ...]
     revision: Span | None
     nulls: int | None
     validity: int | None
@@ -79,24 +80,21 @@ class Layout:
     def read(self, records: Sequence[bytes]) -> Told:
         """Read streams of this length; those that are not of this layout, or unusual, are not `good`."""
         whole = np.frombuffer(b"".join(records), dtype=np.uint8).reshape(len(records), self.length)
-        good: Bools = ((whole[:, : len(self.head)] == self.head) | self.free).all(axis=1)
-        for start, fixed in self.rest:
-            good &= (whole[:, start : start + len(fixed)] == fixed).all(axis=1)
-        texts = [_texts(whole, self.texts[name], good) for name in _TEXTS]
-        revision = self._revisions(whole, good)
+        good: Bools = (whole[:, : len(self.lowest)] - self.lowest <= self.spread).all(axis=1)
+        places, fixed = self.rest
+        good &= (whole[:, places] == fixed).all(axis=1)
+        texts = [_texts(whole, span) for span in self.texts]
         begin = self.data // 8
         values: Floats = whole.reshape(-1).view(np.float64).reshape(len(whole), -1)[:, begin : begin + self.width]
-        return Told(good, *texts, revision, values, self._missing(whole, values, good))
+        return Told(good, *texts, self._revisions(whole, good), values, self._missing(whole, values, good))
 
     def _revisions(self, whole: Bytes, good: Bools) -> Ints:
-        if self.revision is None:
-            return np.zeros(len(whole), dtype=np.int64)
-        digits = whole[:, self.revision.slice].astype(np.int64) - ord("0")
-        count = digits.shape[1]
-        number: Ints = digits @ 10 ** np.arange(count - 1, -1, -1)
-        good &= ((digits >= 0) & (digits <= 9)).all(axis=1) & (number <= LATEST_REVISION)
-        if count > 1:
-            good &= digits[:, 0] > 0
+        number = np.zeros(len(whole), dtype=np.int64)
+        if self.revision is not None:
+            for place in range(self.revision.start, self.revision.stop):
+                number = 10 * number + whole[:, place] - ord("0")
+            if self.revision.length == _LONGEST_REVISION:
+                good &= number <= LATEST_REVISION
         return number
 
     def _missing(self, whole: Bytes, values: Floats, good: Bools) -> tuple[Ints, Ints]:
@@ -116,11 +114,9 @@ class Layout:
         return rows, columns
 
 
-def _texts(whole: Bytes, span: Span, good: Bools) -> list[bytes]:
-    """Return one text a row; rows where it is not plain ASCII are no longer good."""
-    each = np.ascontiguousarray(whole[:, span.slice])
-    good &= ((each > 0) & (each < 128)).all(axis=1)
-    texts: list[bytes] = each.view(f"S{each.shape[1]}")[:, 0].tolist()
+def _texts(whole: Bytes, span: Span) -> list[bytes]:
+    each = np.ascontiguousarray(whole[:, span.start : span.stop])
+    texts: list[bytes] = each.view(f"S{span.length}")[:, 0].tolist()
     return texts
 
 
@@ -134,38 +130,33 @@ def learn(record: bytes, filing: Unpacked) -> Layout | None:
     head_end = data if validity is None else min(validity, data)
     if data % 8 or not 0 <= head_end <= _LONGEST_HEAD:
         return None
-    texts = {name: _span(record, filing, name) for name in _TEXTS}
-    revision = _span(record, filing, "revision") if b"revision" in filing.metadata else None
+    texts = tuple(span for name in _TEXTS if (span := _span(record, filing, name)))
+    revision = _span(record, filing, "revision")
     nulls = None if validity is None else _nulls_at(record[:head_end], filing)
-    if None in texts.values() or (revision is None) != (b"revision" not in filing.metadata):
+    if len(texts) < len(_TEXTS) or (revision is None) == (b"revision" in filing.metadata):
         return None
     if (nulls is None) != (validity is None) or (revision is not None and revision.length > _LONGEST_REVISION):
         return None
-    spans = [span for span in (*texts.values(), revision) if span is not None]
-    spans += [Span(data, 8 * width)]
+    lowest = np.frombuffer(record, dtype=np.uint8).copy()
+    highest = lowest.copy()
+    body = np.zeros(length, dtype=np.bool_)
+    body[data : data + 8 * width] = True
+    for span in texts:
+        lowest[span.start : span.stop], highest[span.start : span.stop] = 1, 127
+    if revision is not None:
+        lowest[revision.start : revision.stop], highest[revision.start : revision.stop] = ord("0"), ord("9")
+        lowest[revision.start] += revision.length > 1
     if nulls is not None and validity is not None:
-        spans += [Span(nulls, 8), Span(validity, (width + 7) // 8)]
-    free = np.zeros(length, dtype=np.bool_)
-    for span in spans:
-        free[span.slice] = True
-    each = np.frombuffer(record, dtype=np.uint8)
-    return Layout(
-        length,
-        width,
-        each[:head_end].copy(),
-        free[:head_end],
-        tuple(_fixed(each, free, head_end)),
-        {name: span for name, span in texts.items() if span is not None},
-        revision,
-        nulls,
-        validity,
-        data,
-    )
+        lowest[nulls : nulls + 8], highest[nulls : nulls + 8] = 0, 255
+        body[validity : validity + (width + 7) // 8] = True
+    rest = np.flatnonzero(~body[head_end:]) + head_end
+    bounds = lowest[:head_end], (highest - lowest)[:head_end]
+    return Layout(length, width, *bounds, (rest, lowest[rest]), texts, revision, nulls, validity, data)
 
 
 def _span(record: bytes, filing: Unpacked, name: str) -> Span | None:
-    """Return where a text of the metadata stands, if it is plain ASCII."""
-    text = filing.metadata[name.encode()]
+    """Return where a text of the metadata stands, if it is there and plain ASCII."""
+    text = filing.metadata.get(name.encode(), b"")
     other = next((byte for byte in range(1, 128) if byte not in text), None)
     if not text or not text.isascii() or other is None:
         return None
@@ -195,10 +186,3 @@ def _differences(one: bytes, other: bytes) -> Ints:
     if len(one) != len(other):
         return np.array([-1], dtype=np.int64)
     return np.flatnonzero(np.frombuffer(one, dtype=np.uint8) != np.frombuffer(other, dtype=np.uint8))
-
-
-def _fixed(each: Bytes, free: Bools, begin: int) -> Iterator[tuple[int, Bytes]]:
-    """Yield the runs of fixed bytes from `begin` on."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], free[begin:], [True]]).astype(np.int8))) + begin
-    for start, stop in edges.reshape(-1, 2).tolist():
-        yield start, each[start:stop].copy()

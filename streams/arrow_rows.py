@@ -25,7 +25,7 @@ Diagnose = Callable[[bytes | None, Exception], Rejection]
 _LAYOUTS_OF_A_LENGTH = 8
 _LENGTHS = 256
 _LESSONS = 4  # of one length in one batch: who sends ever other layouts shall not make them costly
-_TOGETHER_BYTES = 1_000_000  # they and what is made of them fit an L2 cache, and memory that was used before
+_TOGETHER_BYTES = 4_000_000  # enough that numpy's calls do not count, and memory that was used before
 
 
 class _Head(msgspec.Struct, forbid_unknown_fields=True):

@@ -149,7 +149,8 @@ def paragraph(notice: Notice, language: str) -> list[str]:
     action = in_language(event.action, language)
     if action and notice.kind != "resolved":
         within = deadline(event.deadline, language)
-        limit = "" if not within else f"（时限{within}）" if zh else f" (within {within})"
+        by = "" if not event.due else f"，至{event.due}" if zh else f", by {event.due}"
+        limit = "" if not within else f"（时限{within}{by}）" if zh else f" (within {within}{by})"
         lines.append(f"措施：{action}{limit}" if zh else f"Action: {action}{limit}")
     return lines
 

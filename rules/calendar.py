@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
+from zoneinfo import ZoneInfo
 
 import holidays
 
@@ -13,6 +15,7 @@ from rules.catalogue import DEADLINE, Form
 DAY = 86_400
 LONGEST_YEARS = 5
 """A yearly form with the longest deadline that can be written, 999 days, was due for a year this far back."""
+_SECONDS = {"min": 60, "h": 3600, "d": DAY}
 _MONTHS = {"monthly": 1, "quarterly": 3, "half-yearly": 6, "yearly": 12}
 
 
@@ -47,29 +50,61 @@ def format_instant(instant: int) -> str:
 
 
 def has_deadline(form: Form) -> bool:
-    """Whether the form has a deadline that this module understands."""
-    return form.frequency != "intraday" and DEADLINE.fullmatch(form.deadline) is not None
+    """Whether the form has a deadline that this module understands; an intraday one needs times of day too."""
+    return (form.frequency != "intraday" or bool(form.times)) and DEADLINE.fullmatch(form.deadline) is not None
+
+
+def due_at(form: Form, as_of: int, country: str = "CN") -> int:
+    """Return when the filing for an as-of second is overdue: an intraday one so long after that very moment."""
+    match = DEADLINE.fullmatch(form.deadline)
+    if form.frequency == "intraday" and match is not None:
+        return as_of + int(match.group(1)) * _SECONDS[match.group(2)]
+    return due(form, datetime.fromtimestamp(as_of, UTC).date(), country)
 
 
 def due(form: Form, as_of: date, country: str = "CN") -> int:
     """Return when the filing for `as_of` is overdue: the first second after its deadline day, UTC.
 
-    "15bd" counts business days of `country`'s calendar, "20d" days, "6h" hours after the as-of day's end.
+    "15bd" counts business days of `country`'s calendar, "20d" days, "6h" and "30min" from the as-of day's end.
     """
     match = DEADLINE.fullmatch(form.deadline)
     if match is None:
         raise ValueError(f"the form {form.id!r} has no deadline")
     count, unit = int(match.group(1)), match.group(2)
-    if unit == "h":
-        return seconds(as_of) + DAY + count * 3600
+    if unit in ("h", "min"):
+        return seconds(as_of) + DAY + count * _SECONDS[unit]
     if unit == "d":
         return seconds(as_of + timedelta(days=count + 1))
-    day = as_of
+    return seconds(business_days_after(as_of, count, country) + timedelta(days=1))
+
+
+def business_days_after(day: date, count: int, country: str = "CN") -> date:
+    """Return the count-th business day after a day.
+
+    >>> business_days_after(date(2025, 3, 14), 2).isoformat()
+    '2025-03-18'
+    """
     for _ in range(count):
         day += timedelta(days=1)
         while not is_business_day(day, country):
             day += timedelta(days=1)
-    return seconds(day + timedelta(days=1))
+    return day
+
+
+def act_by(deadline: tuple[int, str], seen_at: int, country: str = "CN", zone: str = "UTC") -> str:
+    """Return until when to act on an alert that was seen at a moment: the last day, or the moment of hours.
+
+    Days are those of the time zone; business days those of the country.
+
+    >>> act_by((5, "bd"), seconds(date(2025, 1, 27)), "CN"), act_by((24, "h"), 0)
+    ('2025-02-11', '1970-01-02T00:00:00Z')
+    """
+    count, unit = deadline
+    moment = datetime.fromtimestamp(seen_at, UTC)
+    if unit == "h":
+        return (moment + timedelta(hours=count)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    day = moment.astimezone(ZoneInfo(zone)).date()
+    return (business_days_after(day, count, country) if unit == "bd" else day + timedelta(days=count)).isoformat()
 
 
 @cache
@@ -84,7 +119,9 @@ def is_business_day(day: date, country: str = "CN") -> bool:
 
 @cache
 def _schedule(form: Form, year: int, country: str) -> tuple[tuple[int, int], ...]:
-    """(due, as-of) of the periods that end in the year, by due date."""
+    """(due, as-of) of the periods that end in the year, by due date; of an intraday form those of business days."""
+    if form.frequency == "intraday":
+        return tuple(sorted((due_at(form, moment, country), moment) for moment in _moments(form, year, country)))
     if form.frequency in _MONTHS:
         step = _MONTHS[form.frequency]
         ends = [_month_end(year, month) for month in range(step, 13, step)]
@@ -96,6 +133,15 @@ def _schedule(form: Form, year: int, country: str) -> tuple[tuple[int, int], ...
     return tuple(sorted((due(form, end, country), seconds(end)) for end in ends))
 
 
+def _moments(form: Form, year: int, country: str) -> Iterator[int]:
+    zone = ZoneInfo(form.zone)
+    days = (date(year, 1, 1) + timedelta(days=n) for n in range(366))
+    for day in (d for d in days if d.year == year and is_business_day(d, country)):
+        for time in form.times:
+            local = datetime(day.year, day.month, day.day, time // 3600, time % 3600 // 60, tzinfo=zone)
+            yield int(local.timestamp())
+
+
 def _month_end(year: int, month: int) -> date:
     following = date(year + month // 12, month % 12 + 1, 1)
     return following - timedelta(days=1)
@@ -104,7 +150,8 @@ def _month_end(year: int, month: int) -> date:
 def expected(form: Form, now: int, country: str = "CN") -> tuple[int, int] | None:
     """Return (due, as-of) in seconds of the latest filing whose deadline has passed at `now`."""
     year = datetime.fromtimestamp(now, UTC).year
-    for candidate in range(year, year - LONGEST_YEARS, -1):
+    # the year of a time zone may begin before that of UTC
+    for candidate in range(year + (form.frequency == "intraday"), year - LONGEST_YEARS, -1):
         schedule = _schedule(form, candidate, country)
         index = bisect_right(schedule, (now, 2**62))
         if index:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.calendar import due, has_deadline
+from rules.calendar import due_at, has_deadline
 from rules.catalogue import Catalogue
 from rules.plan import Node, walk
 from rules.settings import Table
@@ -90,8 +89,7 @@ class World:
     def past_deadline(self, node: Node, at: int) -> bool:
         """Whether every form that the node reads was due before `now` for the date `at`."""
         forms = [self.catalogue.forms[str(n.params[0])] for n in walk(node) if n.op == "column"]
-        day = datetime.fromtimestamp(at, UTC).date()
-        return all(has_deadline(form) and due(form, day, self.country) <= self.now for form in forms)
+        return all(has_deadline(form) and due_at(form, at, self.country) <= self.now for form in forms)
 
     def code(self, text: str) -> int:
         """Return the number that stands for a text in attribute columns."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rules.aggregates import coverages
-from rules.calendar import DAY, format_instant
+from rules.calendar import DAY, act_by, format_instant
 from rules.catalogue import Catalogue
 from rules.context import Context, Truth, World
 from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RELEASED, RESOLVED, SUPPRESSED, Said
@@ -16,6 +16,7 @@ from rules.muting import WAIVED, reasons, waiver_at
 from rules.operations import evaluate, number
 from rules.peers import FEW_PEERS
 from rules.plan import Piece, Rule
+from rules.reading import parse_deadline
 from rules.registry import Institution
 from rules.rendering import render as render_value
 from rules.spans import EVER
@@ -123,9 +124,18 @@ def _transition(
         waiver=_waived(rule, subject, event.date) if event.muted & WAIVED else None,
         parameters=dict(applied),
         plan=list(rule.plan),
+        due=_due(rule, said, context.world),
         coverage=dict(covered),
         notes=_notes(covered),
     )
+
+
+def _due(rule: Rule, said: Said, world: World) -> str:
+    """Until when to act; counted anew whenever people are told of something graver than before."""
+    deadline = parse_deadline(rule.deadline)
+    if deadline is None or said.event.muted or said.event.kind not in (FIRING, ESCALATED, RELEASED):
+        return ""
+    return act_by(deadline, said.seen_at, world.country, world.catalogue.timezone)
 
 
 def _waived(rule: Rule, institution: str, at: int) -> Waived | None:

@@ -110,6 +110,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     waiver: Waived | None = None
     parameters: dict[str, Applied] = {}
     plan: list[str] = []
+    due: str = ""
     coverage: dict[str, Covered] = {}
     notes: list[dict[str, str]] = []
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from rules.calendar import DAY, due, has_deadline
+from rules.calendar import DAY, due_at, has_deadline
 from rules.catalogue import Catalogue
 from rules.problems import InputError, nearest
 from streams.columns import Columns
@@ -86,8 +86,8 @@ def on_the_due_day(catalogue: Catalogue) -> Clock:
         known = catalogue.forms.get(form)
         if known is None or not has_deadline(known):
             return as_of
-        day = datetime.fromtimestamp(start, UTC).date()
-        return from_seconds(max(start, due(known, day, catalogue.country) - DAY))
+        end = due_at(known, start, catalogue.country)
+        return from_seconds(end - 1 if known.frequency == "intraday" else max(start, end - DAY))
 
     return clock
 

@@ -150,6 +150,7 @@ def annotations(alert: Alert) -> dict[str, str]:
         "started": event.started,
         "event_id": event.id,
         "condition": event.condition,
+        "due": event.due,
         "rule_hash": event.rule_hash,
         "pack_version": event.pack_version,
         "evidence": "\n".join(evidence(event.values)),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rules.problems import NOWHERE, CatalogueError, ConfigError, Place, Problem, nearest, short
 from rules.source import Reader, SourceProblem, Value, parse_yaml
@@ -25,7 +26,8 @@ FREQUENCY_DAYS = {
     "yearly": 366.0,
 }
 MAX_HORIZON = 400
-DEADLINE = re.compile(r"\s*(\d{1,3})\s*(bd|d|h)\s*")
+DEADLINE = re.compile(r"\s*(\d{1,3})\s*(bd|d|h|min)\s*")
+TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 UNITS = ("ratio", "currency", "count", "days", "hours", "minutes", "score", "years")
 DIRECTIONS = ("higher", "lower", "none")
 
@@ -34,7 +36,8 @@ DIRECTIONS = ("higher", "lower", "none")
 class Form:
     """What an institution files: a set of indicators for one as-of date.
 
-    `deadline` is when it is due after the as-of date ("15bd" business days, "20d" days, "6h" hours);
+    `deadline` is when it is due after the as-of date ("15bd" business days, "20d" days, "6h" hours, "30min");
+    an intraday form is due that long after each of `times`, seconds of business days in the time zone `zone`;
     `grace_days` is how much longer than one period a value stays valid; `horizon` is how many as-of
     dates back a late or revised filing still changes the state of rules.
     """
@@ -47,6 +50,8 @@ class Form:
     horizon: int = 8
     types: tuple[str, ...] = ()
     indicators: tuple[str, ...] = ()
+    times: tuple[int, ...] = ()
+    zone: str = "UTC"
 
     @property
     def validity_days(self) -> float:
@@ -95,7 +100,8 @@ class Catalogue:
     """Forms and indicators by id, and named sets of institution types (`BANKS`).
 
     `country` (ISO 3166 code) chooses the holiday calendar of deadlines. `size` is the reported indicator that says
-    how large an institution is: coverage of groups is counted by it.
+    how large an institution is: coverage of groups is counted by it. `timezone` (IANA name) is that of times of
+    day, and of the days on which deadlines of alerts end.
     """
 
     names: tuple[str, ...]
@@ -105,6 +111,7 @@ class Catalogue:
     currency: str = ""
     country: str = ""
     size: str = ""
+    timezone: str = "UTC"
 
     def reported(self, form: str) -> tuple[str, ...]:
         """Indicators that are filed with `form`, in the form's order."""
@@ -164,12 +171,13 @@ def _join(a: Catalogue, b: Catalogue, problems: list[Problem], file: str) -> Cat
         currency=a.currency or b.currency,
         country=a.country or b.country,
         size=a.size or b.size,
+        timezone=a.timezone if a.timezone != "UTC" else b.timezone,
     )
 
 
 def _read(root: Value, problems: list[Problem]) -> Catalogue:
     top = Reader(root, problems, "a catalogue")
-    top.only(("catalogue", "title", "currency", "country", "size", "sets", "forms", "indicators"))
+    top.only(("catalogue", "title", "currency", "country", "timezone", "size", "sets", "forms", "indicators"))
     name = top.text("catalogue")
     currency = top.text("currency", "")
     sets = {}
@@ -178,9 +186,10 @@ def _read(root: Value, problems: list[Problem]) -> Catalogue:
             sets[key] = tuple(v.text() for v in value.data)
         else:
             top.problem(value.place, "shape", f"the set {key!r} must be a list of institution types")
+    zone = _timezone(top)
     forms: dict[str, Form] = {}
     for value in top.items("forms"):
-        form = _form(value, problems)
+        form = replace(_form(value, problems), zone=zone)
         if form.id in forms:
             top.problem(value.place, "twice", f"the form {form.id!r} stands twice")
         forms[form.id] = form
@@ -200,12 +209,33 @@ def _read(root: Value, problems: list[Problem]) -> Catalogue:
             top.place("size"), "unknown-name", f"there is no reported indicator {size!r}", nearest(size, reported)
         )
         size = ""
-    return Catalogue((name,), forms, indicators, sets, currency, top.text("country", ""), size)
+    return Catalogue((name,), forms, indicators, sets, currency, top.text("country", ""), size, zone)
+
+
+def _timezone(top: Reader) -> str:
+    zone = top.text("timezone", "UTC")
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        top.problem(top.place("timezone"), "shape", f"there is no time zone {short(zone)}", "as in Asia/Shanghai")
+        return "UTC"
+    return zone
+
+
+def _times(r: Reader) -> tuple[int, ...]:
+    found = []
+    for text in r.strings("times"):
+        match = TIME.fullmatch(text)
+        if match is None:
+            r.problem(r.place("times"), "shape", f"'times' can't be {short(text)}", "times of day in quotes: '09:30'")
+        else:
+            found.append(int(match.group(1)) * 3600 + int(match.group(2)) * 60)
+    return tuple(sorted(set(found)))
 
 
 def _form(value: Value, problems: list[Problem]) -> Form:
     r = Reader(value, problems, "a form")
-    r.only(("id", "title", "frequency", "deadline", "grace_days", "horizon", "types"))
+    r.only(("id", "title", "frequency", "deadline", "grace_days", "horizon", "types", "times"))
     horizon = r.number("horizon", 8)
     if horizon not in range(1, MAX_HORIZON + 1):
         r.problem(r.place("horizon"), "shape", f"'horizon' must be a whole number of dates, 1 to {MAX_HORIZON}")
@@ -214,15 +244,23 @@ def _form(value: Value, problems: list[Problem]) -> Form:
         r.problem(r.place("grace_days"), "shape", "'grace_days' can't be negative")
     deadline = r.text("deadline", "")
     if deadline and not DEADLINE.fullmatch(deadline):
-        r.problem(r.place("deadline"), "shape", f"'deadline' can't be {short(deadline)}", "as in 15bd, 20d or 6h")
+        r.problem(
+            r.place("deadline"), "shape", f"'deadline' can't be {short(deadline)}", "as in 15bd, 20d, 6h or 30min"
+        )
+    times, frequency = _times(r), r.choice("frequency", FREQUENCY_DAYS, "quarterly")
+    if times and frequency != "intraday":
+        r.problem(r.place("times"), "shape", "only intraday forms have 'times'")
+    if frequency == "intraday" and deadline.rstrip().endswith("d"):
+        r.problem(r.place("deadline"), "shape", "an intraday form is due after hours or minutes", "as in 30min")
     return Form(
         id=r.text("id"),
         title=r.words("title"),
-        frequency=r.choice("frequency", FREQUENCY_DAYS, "quarterly"),
+        frequency=frequency,
         deadline=deadline,
         grace_days=r.number("grace_days", 0.0),
         horizon=int(horizon),
         types=tuple(r.strings("types")),
+        times=times,
     )
 
 

@@ -149,7 +149,7 @@ def test_what_is_no_deadline(text: str) -> None:
     assert not has_deadline(form("quarterly", text))
 
 
-def test_intraday_forms_have_none() -> None:
+def test_intraday_forms_without_times_have_none() -> None:
     assert not has_deadline(form("intraday", "1h"))
 
 

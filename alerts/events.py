@@ -5,6 +5,7 @@ The page for readers of the topic is `docs/alerts.md`; the schema is `docs/schem
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -58,6 +59,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder(Event)
+_CONTENT = ("content-type", CONTENT_TYPE.encode())
+_SCHEMA = f"{SCHEMA_ID}#/$defs/Transition"
 
 
 def encode(transition: Transition) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
@@ -66,23 +69,25 @@ def encode(transition: Transition) -> tuple[bytes, bytes, list[tuple[str, bytes]
     The headers repeat id and type, as the Kafka binding of CloudEvents allows, so that a reader may pass over
     a record without parsing it. A number that is not finite becomes null.
     """
+    kind: EventType = f"{TYPE_PREFIX}{transition.state}"  # type: ignore[assignment]
     event = Event(
-        specversion="1.0",
-        id=transition.id,
-        source=f"/guanlan/{quote(transition.pack, safe='')}",
-        type=f"{TYPE_PREFIX}{transition.state}",  # type: ignore[arg-type]
-        subject=transition.subject,
-        datacontenttype="application/json",
-        dataschema=f"{SCHEMA_ID}#/$defs/Transition",
-        data=transition,
-        time=instant(transition.seen_at) or msgspec.UNSET,
+        "1.0",
+        transition.id,
+        _source(transition.pack),
+        kind,
+        transition.subject,
+        "application/json",
+        _SCHEMA,
+        transition,
+        instant(transition.seen_at) or msgspec.UNSET,
     )
-    headers = [
-        ("content-type", CONTENT_TYPE.encode()),
-        ("ce_id", event.id.encode()),
-        ("ce_type", event.type.encode()),
-    ]
+    headers = [_CONTENT, ("ce_id", transition.id.encode()), ("ce_type", kind.encode())]
     return transition.subject.encode(), _encoder.encode(event), headers
+
+
+@lru_cache(maxsize=1000)
+def _source(pack: str) -> str:
+    return f"/guanlan/{quote(pack, safe='')}"
 
 
 def decode(value: bytes) -> Transition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -147,6 +147,16 @@ class Context:
         """Values of an indicator: of the newest filing, if it is not older than the form's validity."""
         values, fresh = self.reported(form, indicator), self.fresh(form)
         return values if fresh is None else np.where(fresh, values, np.nan)
+
+    def load(self, form: str, nodes: Sequence[Node]) -> None:
+        """Read many column nodes of one form, as `column` does, where that is quicker together."""
+        filed = self.filed(form)
+        if len(filed.odd) or self.fresh(form) is not None:
+            return
+        store = self.world.stores[form]
+        planes, pick = store.values[:, filed.common], self.pick
+        for node in nodes:
+            self.memo[node.id] = pick(planes[store.column[str(node.params[1])]])
 
     def fresh(self, form: str) -> Bools | None:
         """Where there is a filing of the form, and the newest is not older than the form's validity.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from math import isnan
 
 import numpy as np
 
@@ -15,12 +16,12 @@ from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RELEASED, RES
 from rules.muting import WAIVED, reasons, waiver_at
 from rules.operations import evaluate, number
 from rules.peers import FEW_PEERS
-from rules.plan import Piece, Rule
+from rules.plan import Node, Piece, Rule
 from rules.reading import parse_deadline
 from rules.registry import Institution
 from rules.rendering import render as render_value
 from rules.spans import EVER
-from rules.store import NEVER
+from rules.store import NEVER, Indices, Ints
 from rules.transitions import SEVERITIES, Applied, Covered, Reading, State, Transition, Waived, alert_id, transition_id
 
 STATES: dict[int, State] = {
@@ -43,50 +44,100 @@ def transitions(
     institutions: Sequence[Institution],
 ) -> list[Transition]:
     """Return a transition for each event to be told, in the order given."""
+    if not said:
+        return []
+    context, places = _where(said, world)
+    sources = _Sources(context)
     found: list[Transition | None] = [None] * len(said)
     by_rule: dict[int, list[int]] = {}
     for position, one in enumerate(said):
         by_rule.setdefault(one.event.rule, []).append(position)
     for index, positions in by_rule.items():
         rule = rules[index]
-        chosen = [said[p].event for p in positions]
-        context = Context(
-            world,
-            np.array([event.row for event in chosen], np.int32),
-            np.array([event.date for event in chosen], np.int64),
-        )
-        readings = _readings(rule, context)
-        applied = _applied(rule, context)
-        covered = _covered(rule, context)
-        revisions = _revisions(rule, context)
+        at = places[positions]
+        readings = _readings(rule, sources, at)
+        revisions = sources.revisions(rule, at)
+        applied = _applied(rule, context, at)
+        covered = _covered(rule, context, at)
+        subjects = [institutions[said[position].event.row] for position in positions]
+        messages = {
+            language: render(pieces, context, at, subjects, [said[p] for p in positions], rule, language)
+            for language, pieces in rule.message.items()
+        }
         for i, position in enumerate(positions):
-            institution = institutions[said[position].event.row]
+            message = {language: texts[i] for language, texts in messages.items()}
             found[position] = _transition(
-                rule, said[position], institution, readings[i], applied[i], covered[i], revisions[i], context, i
+                rule, said[position], subjects[i], readings[i], applied[i], covered[i], revisions[i], message
             )
     return [t for t in found if t is not None]
+
+
+def _where(said: Sequence[Said], world: World) -> tuple[Context, Indices]:
+    """Return one context of every institution and date spoken of, and the place of each event in it."""
+    rows = np.array([one.event.row for one in said], np.int64)
+    dates, date = np.unique([one.event.date for one in said], return_inverse=True)
+    pairs, places = np.unique(rows * len(dates) + date, return_inverse=True)
+    row, date = np.divmod(pairs, len(dates))
+    return Context(world, row.astype(np.int32), dates[date]), places
+
+
+class _Sources:
+    """The filings that values come from, by form, for all rows of a context; and the context itself."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.system = context.pick(context.world.system)
+        self._told: dict[str, list[tuple[str, int, int | None] | None]] = {}
+        self._exact: dict[str, Ints] = {}
+
+    def of(self, form: str) -> list[tuple[str, int, int | None] | None]:
+        """As-of date, revision and offset of each row's filing; None where there is none."""
+        told = self._told.get(form)
+        if told is None:
+            filed, store = self.context.filed(form), self.context.world.stores[form]
+            columns = (filed.as_of, filed.read(store.revision), filed.read(store.offset), filed.there)
+            told = self._told[form] = [
+                (instant(as_of), revision, offset if offset >= 0 else None) if there else None
+                for as_of, revision, offset, there in zip(*(c.tolist() for c in columns), strict=True)
+            ]
+        return told
+
+    def revisions(self, rule: Rule, at: Indices) -> list[int]:
+        """Highest revision among the filings whose as-of date is the date judged."""
+        found = np.zeros(len(at), np.int32)
+        for form in rule.triggers:
+            found = np.maximum(found, self._revision(form)[at])
+        revisions: list[int] = found.tolist()
+        return revisions
+
+    def _revision(self, form: str) -> Ints:
+        exact = self._exact.get(form)
+        if exact is None:
+            filed = self.context.filed(form)
+            revision = filed.read(self.context.world.stores[form].revision)
+            exact = self._exact[form] = np.where(filed.as_of == self.context.at, revision, 0)
+        return exact
 
 
 def _transition(
     rule: Rule,
     said: Said,
     institution: Institution,
-    readings: Mapping[str, Reading],
-    applied: Mapping[str, Applied],
-    covered: Mapping[str, Covered],
+    readings: dict[str, Reading],
+    applied: dict[str, Applied],
+    covered: dict[str, Covered],
     revision: int,
-    context: Context,
-    at: int,
+    message: dict[str, str],
 ) -> Transition:
     event = said.event
     state, severity = STATES[event.kind], SEVERITIES[event.level]
-    as_of = format_instant(event.date)
-    started = format_instant(event.alert) if event.alert != NEVER else ""
+    as_of = instant(event.date)
+    started = instant(event.alert) if event.alert != NEVER else ""
     subject = institution.code
     alert = alert_id(rule.first_id, subject, started) if started else ""
     supersedes = ""
     if event.supersedes != NEVER:
-        supersedes = alert_id(rule.first_id, subject, format_instant(event.supersedes))
+        supersedes = alert_id(rule.first_id, subject, instant(event.supersedes))
     level = event.level or event.previous
     return Transition(
         id=transition_id(rule.first_id, subject, alert, as_of, state, severity, revision, said.by),
@@ -108,12 +159,9 @@ def _transition(
         status=rule.status,
         supersedes=supersedes,
         condition=next((x.text for x in rule.levels if x.number == level), ""),
-        values=dict(readings),
+        values=readings,
         title=rule.title,
-        message={
-            language: render(pieces, context, at, institution, severity, as_of, rule, language)
-            for language, pieces in rule.message.items()
-        },
+        message=message,
         basis=rule.basis,
         action=rule.action,
         deadline=rule.deadline,
@@ -143,8 +191,10 @@ def _waived(rule: Rule, institution: str, at: int) -> Waived | None:
     return None if found is None else Waived(found.reason, found.document, found.approver, last_day(found.until))
 
 
-def _covered(rule: Rule, context: Context) -> list[dict[str, Covered]]:
-    out: list[dict[str, Covered]] = [{} for _ in range(len(context))]
+def _covered(rule: Rule, context: Context, at: Indices) -> list[dict[str, Covered]]:
+    out: list[dict[str, Covered]] = [{} for _ in at]
+    if rule.across:
+        context = Context(context.world, context.rows[at], context.at[at])
     for node in rule.across:
         for found, c in zip(out, coverages(node, context), strict=True):
             if c is not None:
@@ -169,13 +219,14 @@ def last_day(until: int) -> str:
     return "" if until == EVER else format_instant(until - DAY)
 
 
-def _applied(rule: Rule, context: Context) -> list[dict[str, Applied]]:
-    out: list[dict[str, Applied]] = [{} for _ in range(len(context))]
+def _applied(rule: Rule, context: Context, at: Indices) -> list[dict[str, Applied]]:
+    out: list[dict[str, Applied]] = [{} for _ in at]
     for name in rule.settings:
         table = context.world.settings[name]
         currency = context.world.catalogue.currency
         unit = currency if table.setting.unit == "currency" and currency else table.setting.unit
-        for applied, chosen in zip(out, table.index(context.world, context.rows, context.at).tolist(), strict=True):
+        rows = table.index(context.world, context.rows[at], context.at[at]).tolist()
+        for applied, chosen in zip(out, rows, strict=True):
             if chosen < 0:
                 applied[name] = Applied(None, unit)
                 continue
@@ -185,47 +236,46 @@ def _applied(rule: Rule, context: Context) -> list[dict[str, Applied]]:
     return out
 
 
+instant = lru_cache(maxsize=65_536)(format_instant)
+
+
+@lru_cache(maxsize=65_536)
 def format_seen(seconds: int) -> str:
     """Return the instant as RFC 3339, always with a time, as CloudEvents wants it."""
     text = format_instant(seconds)
     return text if "T" in text else f"{text}T00:00:00Z"
 
 
-def _readings(rule: Rule, context: Context) -> list[dict[str, Reading]]:
-    out: list[dict[str, Reading]] = [{} for _ in range(len(context))]
+def _readings(rule: Rule, sources: _Sources, at: Indices) -> list[dict[str, Reading]]:
+    out: list[dict[str, Reading]] = [{} for _ in range(len(at))]
+    context = sources.context
     catalogue = context.world.catalogue
-    system = [context.world.system[row] for row in context.rows]
+    # the system as a whole has no values of its own beside those across institutions
+    own = [
+        pair
+        for pair, system in zip(zip(out, at.tolist(), strict=True), sources.system[at], strict=True)
+        if not (system and rule.across)
+    ]
+    places = [place for _, place in own]
     for name in rule.reads:
         form = catalogue.indicators[name].form
-        store = context.world.stores[form]
-        values = context.column(form, name)
-        slots, there = context.filing(form)
-        for i, row in enumerate(context.rows):
-            if system[i] and rule.across:
-                continue
-            if not there[i]:
-                out[i][name] = Reading(None, unit_name(catalogue, name))
-                continue
-            value = float(values[i])
-            slot = slots[i]
-            offset = int(store.offset[slot, row])
-            out[i][name] = Reading(
-                None if math.isnan(value) else value,
-                unit_name(catalogue, name),
-                format_instant(int(store.as_of[slot, row])),
-                int(store.revision[slot, row]),
-                offset if offset >= 0 else None,
-            )
+        unit, filings = unit_name(catalogue, name), sources.of(form)
+        values = context.column(form, name)[places].tolist()
+        for (readings, place), value in zip(own, values, strict=True):
+            filing = filings[place]
+            if filing is None:
+                readings[name] = Reading(None, unit)
+            else:
+                readings[name] = Reading(None if isnan(value) else value, unit, *filing)
     for node in rule.across:
-        found = number(node, context)
-        for i in range(len(context)):
-            out[i][render_value(node)] = Reading(None if math.isnan(found[i]) else float(found[i]))
+        name = render_value(node)
+        for readings, value in zip(out, number(node, context)[at].tolist(), strict=True):
+            readings[name] = Reading(None if isnan(value) else value)
     for name in rule.derives:
-        derived = number(context.world.derived[name], context)
-        for i in range(len(context)):
-            if system[i] and rule.across:
-                continue
-            out[i][name] = Reading(None if math.isnan(derived[i]) else float(derived[i]), unit_name(catalogue, name))
+        unit = unit_name(catalogue, name)
+        values = number(context.world.derived[name], context)[places].tolist()
+        for (readings, _), value in zip(own, values, strict=True):
+            readings[name] = Reading(None if isnan(value) else value, unit)
     return out
 
 
@@ -235,54 +285,56 @@ def unit_name(catalogue: Catalogue, name: str) -> str:
     return indicator.currency if indicator.unit == "currency" and indicator.currency else indicator.unit
 
 
-def _revisions(rule: Rule, context: Context) -> list[int]:
-    """Highest revision among the filings whose as-of date is the date judged."""
-    found = np.zeros(len(context), np.int64)
-    for form in rule.triggers:
-        slots, there = context.filing(form)
-        store = context.world.stores[form]
-        exact = there & (store.as_of[slots, context.rows] == context.at)
-        found = np.maximum(found, np.where(exact, store.revision[slots, context.rows], 0))
-    return [int(r) for r in found]
-
-
 def render(
     pieces: Sequence[Piece],
     context: Context,
-    at: int,
-    institution: Institution,
-    severity: str,
-    as_of: str,
+    at: Indices,
+    institutions: Sequence[Institution],
+    said: Sequence[Said],
     rule: Rule,
     language: str,
-) -> str:
-    """Return the message for row `at` of the context."""
-    names = {
-        "institution.name": institution.title(language),
-        "subject": institution.code,
-        "level": severity,
-        "as_of": as_of,
-        "rule.title": rule.title.get(language, rule.id),
-    }
-    parts = []
-    for piece in pieces:
-        if piece.name:
-            parts.append(names[piece.name])
-        elif piece.node is None:
-            parts.append(piece.text)
-        else:
-            parts.append(_format(piece, context, at, language))
-    return "".join(parts)
+) -> list[str]:
+    """Return the message of each event: at the places `at` of the context, about the institutions."""
+    parts = [_part(piece, context, at, institutions, said, rule, language) for piece in pieces]
+    return ["".join(texts) for texts in zip(*parts, strict=True)] if parts else [""] * len(at)
 
 
-def _format(piece: Piece, context: Context, at: int, language: str) -> str:
-    assert piece.node is not None
-    column = evaluate(piece.node, context)
+def _part(
+    piece: Piece,
+    context: Context,
+    at: Indices,
+    institutions: Sequence[Institution],
+    said: Sequence[Said],
+    rule: Rule,
+    language: str,
+) -> list[str]:
+    if piece.node is not None:
+        return _format(piece, piece.node, context, at, language)
+    match piece.name:
+        case "":
+            return [piece.text] * len(at)
+        case "institution.name":
+            return [institution.title(language) for institution in institutions]
+        case "subject":
+            return [institution.code for institution in institutions]
+        case "level":
+            return [SEVERITIES[one.event.level] for one in said]
+        case "as_of":
+            return [instant(one.event.date) for one in said]
+        case "rule.title":
+            return [rule.title.get(language, rule.id)] * len(at)
+    raise KeyError(piece.name)
+
+
+def _format(piece: Piece, node: Node, context: Context, at: Indices, language: str) -> list[str]:
+    column = evaluate(node, context)
     missing = MISSING.get(language, MISSING["en"])
     if isinstance(column, Truth):
-        return "yes" if column.yes[at] else "no" if column.no[at] else missing
-    if piece.node.kind == "text":
-        code = int(column[at])
-        return next((text for text, known in context.world.codes.items() if known == code), "")
-    value = float(column[at])
-    return missing if math.isnan(value) else format(value, piece.format or ",.6g")
+        pairs = zip(column.yes[at].tolist(), column.no[at].tolist(), strict=True)
+        return ["yes" if yes else "no" if no else missing for yes, no in pairs]
+    values = column[at].tolist()
+    if node.kind == "text":
+        texts = {code: text for text, code in context.world.codes.items()}
+        return [texts.get(code, "") for code in values]
+    spec = piece.format or ",.6g"
+    return [missing if isnan(value) else format(value, spec) for value in values]

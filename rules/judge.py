@@ -45,6 +45,9 @@ class Verdict:
     outside: Bools | None
 
 
+KNOWN = Verdict(None, None)
+
+
 @dataclass(slots=True)
 class Group:
     """Rules that are judged at the same dates, and until when each institution has been judged.
@@ -64,10 +67,15 @@ class Group:
     mutable: tuple[int, ...] = ()
     ladders: Ladders = field(init=False)
     inputs: tuple[Inputs, ...] = field(init=False)
+    columns: dict[str, list[Node]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.ladders = Ladders(self.rules)
         self.inputs = tuple(map(_inputs, self.rules))
+        nodes = {node.id: node for inputs in self.inputs for node in inputs.columns}.values()
+        self.columns = {
+            form: [node for node in nodes if node.params[0] == form] for form in sorted(self.forms & self.triggers)
+        }
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` institutions."""
@@ -76,7 +84,7 @@ class Group:
         self.judged = wider
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # frozen, it would take four times as long to make
 class Event:
     """A change of state of one pair: `alert` is the start of the alert it speaks of, NEVER for none.
 
@@ -94,7 +102,7 @@ class Event:
     muted: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Said:
     """An event to be told: what caused it, when that was seen (seconds), its place in the order of arrival.
 
@@ -151,15 +159,16 @@ class Judge:
         """Judge the rows at their dates, later than any before; return states before and after the fold."""
         context = Context(self.world, rows, dates)
         busy: Bools = np.empty((len(group.rules), len(rows)), np.bool_)
-        verdicts = [self._verdict(group, i, context, system, out) for i, out in enumerate(busy)]
+        verdicts = self._verdicts(group, context, system, busy)
         self.tally.evaluated += busy.size
         for rule, inputs, verdict in zip(group.rules, group.inputs, verdicts, strict=True):
             if verdict.unknown is not None:
                 self._count_unknown(rule, inputs, context, verdict.unknown.nonzero()[0])
         self.fold.add_awake(group.index, context.pick, busy)
         local, position = np.divmod(np.flatnonzero(busy), max(1, len(rows)))
-        held = self._held(group, context, verdicts, local, position)
-        clear = self._clear(group, context, local, position)
+        parts = _parts(local, len(group.rules))
+        held = self._held(group, context, verdicts, local, position, parts)
+        clear = _clear(group, context, position, parts)
         group.judged[rows] = np.maximum(group.judged[rows], dates)
         pairs = group.index[local], rows[position], dates[position]
         masks = self._muted(group, context, local, position) if group.mutable else None
@@ -184,59 +193,59 @@ class Judge:
 
     def held(self, group: Group, context: Context, system: Bools) -> Bytes:
         """Highest level that holds, [rules, n]: 0 none or out of scope, -1 unknown."""
-        out: Bools = np.empty(len(context), np.bool_)
-        verdicts = [self._verdict(group, i, context, system, out) for i in range(len(group.rules))]
-        local, position = np.divmod(np.arange(len(verdicts) * len(context)), max(1, len(context)))
-        return self._held(group, context, verdicts, local, position).reshape(len(verdicts), len(context))
+        shape = len(group.rules), len(context)
+        verdicts = self._verdicts(group, context, system, np.empty(shape, np.bool_))
+        local, position = np.divmod(np.arange(shape[0] * shape[1]), max(1, shape[1]))
+        return self._held(group, context, verdicts, local, position, _parts(local, shape[0])).reshape(shape)
 
-    def _verdict(self, group: Group, i: int, context: Context, system: Bools, out: Bools) -> Verdict:
-        """Write into `out` where any level of the i-th rule holds; say where it is unknown or does not apply."""
+    def _verdicts(self, group: Group, context: Context, system: Bools, some: Bools) -> list[Verdict]:
+        """Write into `some`, [rules, n], where any level holds; say where that is unknown or does not apply."""
+        for form, nodes in group.columns.items():
+            context.load(form, nodes)
+        marked = system if system.any() else None
+        return [self._verdict(group, i, context, marked, out) for i, out in enumerate(some)]
+
+    def _verdict(self, group: Group, i: int, context: Context, system: Bools | None, out: Bools) -> Verdict:
+        """As `_verdicts`, of the i-th rule; `system` is None where no row stands for the system."""
         rule, ladder = group.rules[i], group.ladders.of[i]
         if ladder is not None:
             ladder.compare(number_at(ladder.number, context), ladder.weakest, out)
             unknown = blank(ladder.number, context)
         else:
-            conditions = [truth(level.condition, context) for level in rule.levels]
-            np.logical_or.reduce([c.yes for c in conditions], out=out)
-            unknown = functools.reduce(either, [c.unknown for c in conditions])
-            unknown = None if unknown is None else unknown & ~out
+            unknown = _any_level(rule, context, out)
         outside: Bools | None = None
-        if rule.where is not None:
-            where = truth(rule.where, context)
-            if not where.everywhere:
-                out &= where.yes
-                unknown, outside = either(unknown, where.unknown), where.no
-        if rule.scope == "system" or system.any():
-            outside = either(outside, system if rule.scope == "institution" else ~system)
-        if outside is not None:
-            out &= ~outside
-            unknown = None if unknown is None else unknown & ~outside
-        return Verdict(unknown, outside)
+        if system is not None:
+            outside = system if rule.scope == "institution" else ~system
+        elif rule.scope == "system":
+            outside = np.ones(len(context), np.bool_)
+        if rule.where is None and outside is None:
+            return KNOWN if unknown is None else Verdict(unknown, None)
+        return _within(rule, context, out, unknown, outside)
 
     def _held(
-        self, group: Group, context: Context, verdicts: Sequence[Verdict], local: Indices, position: Indices
+        self,
+        group: Group,
+        context: Context,
+        verdicts: Sequence[Verdict],
+        local: Indices,
+        position: Indices,
+        parts: Sequence[tuple[int, slice]],
     ) -> Bytes:
         """Highest level of the pairs, in order of rules; 0 none or out of scope, -1 unknown."""
         values = np.full(len(local), np.nan)
-        loose: list[tuple[slice, Bytes]] = []
-        edges = np.searchsorted(local, np.arange(len(verdicts) + 1)).tolist()
-        for i, (rule, ladder) in enumerate(zip(group.rules, group.ladders.of, strict=True)):
-            part = slice(edges[i], edges[i + 1])
-            if part.start == part.stop:
-                continue
-            if ladder is not None:
+        ladders = group.ladders.of
+        for i, part in parts:
+            if (ladder := ladders[i]) is not None:
                 values[part] = number_at(ladder.number, context)[position[part]]
-            else:
-                loose.append((part, _highest(rule, context, position[part])))
         held = group.ladders.levels(local, values)
-        for part, levels in loose:
-            held[part] = levels
-        for i, verdict in enumerate(verdicts):
-            part = slice(edges[i], edges[i + 1])
+        for i, part in parts:
+            verdict, here = verdicts[i], position[part]
+            if ladders[i] is None:
+                held[part] = _highest(group.rules[i], context, here)
             if verdict.unknown is not None:
-                held[part][verdict.unknown[position[part]]] = -1
+                held[part][verdict.unknown[here]] = -1
             if verdict.outside is not None:
-                held[part][verdict.outside[position[part]]] = 0
+                held[part][verdict.outside[here]] = 0
         return held
 
     def why_unknown(self, group: Group, i: int, context: Context, system: Bools) -> list[str]:
@@ -250,17 +259,6 @@ class Judge:
             last = REASONS[-1] if group.rules[i].across else REASONS[-2]
             found[at] = next((reason for reason, mask in causes if mask is not None and mask[at]), last)
         return found
-
-    def _clear(self, group: Group, context: Context, local: NDArray[np.intp], position: NDArray[np.intp]) -> Bools:
-        clear = np.zeros(len(local), np.bool_)
-        for number in np.unique(local):
-            rule = group.rules[number]
-            if rule.clear is not None:
-                chosen = local == number
-                clear[chosen] = truth(rule.clear, context).yes[position[chosen]]
-                if rule.where is not None:
-                    clear[chosen] |= truth(rule.where, context).no[position[chosen]]
-        return clear
 
     def _count_unknown(self, rule: Rule, inputs: Inputs, context: Context, at: Indices) -> None:
         if not len(at):
@@ -300,6 +298,44 @@ def _reasons(inputs: Inputs, context: Context) -> Iterator[tuple[str, Bools | No
         yield "divided by zero", result if result is None or gone_parts is None else result & ~gone_parts
 
 
+def _parts(local: Indices, rules: int) -> list[tuple[int, slice]]:
+    """Return which rules occur in `local`, ascending, and where."""
+    edges = np.searchsorted(local, np.arange(rules + 1)).tolist()
+    return [(i, slice(edges[i], edges[i + 1])) for i in range(rules) if edges[i] < edges[i + 1]]
+
+
+def _any_level(rule: Rule, context: Context, out: Bools) -> Bools | None:
+    """Write into `out` where any level holds; return where that is unknown."""
+    conditions = [truth(level.condition, context) for level in rule.levels]
+    np.logical_or.reduce([c.yes for c in conditions], out=out)
+    unknown = functools.reduce(either, [c.unknown for c in conditions])
+    return None if unknown is None else unknown & ~out
+
+
+def _within(rule: Rule, context: Context, out: Bools, unknown: Bools | None, outside: Bools | None) -> Verdict:
+    """Take out of `out` what is not in the rule's `where`, or in `outside`."""
+    if rule.where is not None:
+        where = truth(rule.where, context)
+        if not where.everywhere:
+            out &= where.yes
+            unknown, outside = either(unknown, where.unknown), either(outside, where.no)
+    if outside is not None:
+        out &= ~outside
+        unknown = None if unknown is None else unknown & ~outside
+    return Verdict(unknown, outside)
+
+
+def _clear(group: Group, context: Context, position: Indices, parts: Sequence[tuple[int, slice]]) -> Bools:
+    clear = np.zeros(len(position), np.bool_)
+    for i, part in parts:
+        rule, here = group.rules[i], position[part]
+        if rule.clear is not None:
+            clear[part] = truth(rule.clear, context).yes[here]
+            if rule.where is not None:
+                clear[part] |= truth(rule.where, context).no[here]
+    return clear
+
+
 def _highest(rule: Rule, context: Context, position: Indices) -> Bytes:
     held = np.zeros(len(position), np.int8)
     for level in rule.levels:
@@ -337,24 +373,20 @@ def kinds(before: Records, after: Records) -> NDArray[np.int8]:
 def events(before: Records, after: Records) -> list[Event]:
     """Return the events between two states, one a pair that changed."""
     happened = kinds(before, after)
-    found = []
-    for i in np.flatnonzero(happened):
-        kind = int(happened[i])
-        level = int(after.held[i]) if kind == PENDING else int(after.level[i])
-        state = before if kind == RESOLVED else after
-        found.append(
-            Event(
-                int(after.rule[i]),
-                int(after.row[i]),
-                int(after.date[i]),
-                kind,
-                level,
-                int(before.level[i]),
-                int(state.started[i]),
-                muted=int(state.muted[i]),
-            )
-        )
-    return found
+    chosen = np.flatnonzero(happened)
+    kind = happened[chosen]
+    columns = (
+        after.rule[chosen],
+        after.row[chosen],
+        after.date[chosen],
+        kind,
+        np.where(kind == PENDING, after.held[chosen], after.level[chosen]),
+        before.level[chosen],
+        np.where(kind == RESOLVED, before.started[chosen], after.started[chosen]),
+        np.full(len(chosen), NEVER),
+        np.where(kind == RESOLVED, before.muted[chosen], after.muted[chosen]),
+    )
+    return [Event(*fields) for fields in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def differences(first: Records, old: Sequence[Event], new: Sequence[Event], last: Records, date: int) -> list[Event]:

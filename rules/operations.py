@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite, isnan
 from typing import cast
 
 import numpy as np
@@ -55,14 +55,17 @@ def truth(node: Node, context: Context) -> Truth:
 
 def blank(node: Node, context: Context) -> Bools | None:
     """Where a number node is missing; None when it is missing nowhere."""
-    try:
-        return context.blanks[node.id]
-    except KeyError:
-        column = number(node, context)
-        # a sum of squares is NaN if and only if one of them is: half the price of looking at each
-        gone = np.isnan(column) if math.isnan(column.dot(column)) else None
-        context.blanks[node.id] = gone
-        return gone
+    found = context.blanks.get(node.id, _UNSEEN)
+    if found is not _UNSEEN:
+        return found
+    column = number(node, context)
+    # a sum of squares is NaN if and only if one of them is: half the price of looking at each
+    gone = np.isnan(column) if isnan(column.dot(column)) else None
+    context.blanks[node.id] = gone
+    return gone
+
+
+_UNSEEN: Bools = np.zeros(0, np.bool_)
 
 
 def either(a: Bools | None, b: Bools | None) -> Bools | None:
@@ -310,7 +313,7 @@ def _enough(node: Node, window: _Window, least: int = 1) -> Bools | None:
 
 def _only(found: Floats, enough: Bools | None) -> Floats:
     """`found` where it is a number and there were values enough, else NaN."""
-    if enough is None and math.isfinite(found.dot(found)):
+    if enough is None and isfinite(found.dot(found)):
         return found
     good = np.isfinite(found)
     return np.where(good if enough is None else good & enough, found, np.nan)

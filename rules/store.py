@@ -8,7 +8,7 @@ one plane of memory and are read without looking up where each is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -162,8 +162,8 @@ class FormStore:
         as_of: Longs,
         revision: Ints,
         offset: Longs,
-        kept: Sequence[Floats],
-        last: Sequence[Floats],
+        kept: Iterable[Floats],
+        last: Iterable[Floats],
     ) -> Placed:
         """Put filings in, at most one a row. kept, last: a column [n] for each indicator; NaN is missing."""
         pick = Picker(rows)
@@ -187,7 +187,7 @@ class FormStore:
         if not accepted.all():
             chosen = np.flatnonzero(accepted)
             part = Picker(rows[chosen])
-            kept, last = [column[chosen] for column in kept], [column[chosen] for column in last]
+            kept, last = ((column[chosen] for column in columns) for columns in (kept, last))
             self._write(part, slots[chosen], as_of[chosen], revision[chosen], offset[chosen], kept)
             self._refresh(part, last, newest[chosen], known[chosen])
         else:
@@ -211,7 +211,7 @@ class FormStore:
         return np.full(len(slots), common)
 
     def _write(
-        self, pick: Picker, slots: Indices, as_of: Longs, revision: Ints, offset: Longs, kept: Sequence[Floats]
+        self, pick: Picker, slots: Indices, as_of: Longs, revision: Ints, offset: Longs, kept: Iterable[Floats]
     ) -> None:
         where: tuple[Indices | int, Indices | slice] = (slots, pick.index)
         if pick.rows is not None and (slots == slots[0]).all():
@@ -223,7 +223,7 @@ class FormStore:
         for planes, values in zip(self.values, kept, strict=True):
             planes[where] = values
 
-    def _refresh(self, pick: Picker, last: Sequence[Floats], newest: Bools, known: Bools) -> None:
+    def _refresh(self, pick: Picker, last: Iterable[Floats], newest: Bools, known: Bools) -> None:
         """Bring `order` and `latest` up to date after writes into the oldest or the same slots."""
         rows = pick.index
         whole = bool(newest.all())

@@ -19,7 +19,7 @@ import logging
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
@@ -45,8 +45,7 @@ class Undelivered(Exception):
     """The broker did not take everything; the checkpoint is put off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(NamedTuple):
     """A record to be sent. `bulky` says that its value may be left out when the broker finds it too large."""
 
     topic: str

@@ -67,7 +67,7 @@ def transitions(
         for i, position in enumerate(positions):
             message = {language: texts[i] for language, texts in messages.items()}
             found[position] = _transition(
-                rule, said[position], subjects[i], readings[i], applied[i], covered[i], revisions[i], message
+                rule, said[position], subjects[i], readings[i], applied[i], covered[i], revisions[i], message, world
             )
     return [t for t in found if t is not None]
 
@@ -128,6 +128,7 @@ def _transition(
     covered: dict[str, Covered],
     revision: int,
     message: dict[str, str],
+    world: World,
 ) -> Transition:
     event = said.event
     state, severity = STATES[event.kind], SEVERITIES[event.level]
@@ -172,7 +173,7 @@ def _transition(
         waiver=_waived(rule, subject, event.date) if event.muted & WAIVED else None,
         parameters=dict(applied),
         plan=list(rule.plan),
-        due=_due(rule, said, context.world),
+        due=_due(rule, said, world),
         coverage=dict(covered),
         notes=_notes(covered),
     )

@@ -103,6 +103,21 @@ def explain(
 
 
 @app.command()
+def diff(
+    old: Annotated[str, typer.Argument(help="The pack as it is: a file, or the name of one that comes along.")],
+    new: Annotated[str, typer.Argument(help="The pack as it would be.")],
+    filings: Annotated[list[Path], typer.Option("--filings", help="Filings: CSV, JSON Lines, Parquet or XLSX.")],
+    mapping: Annotated[Path | None, typer.Option(help="How the files' columns become indicators.")] = None,
+    institutions: Annotated[Path | None, typer.Option(help="Registry of institutions: CSV, YAML …")] = None,
+    catalogue: CatalogueOption = None,
+) -> None:
+    """Run two versions of a pack over the same history: what fires newly, what falls silent, what changes."""
+    from guanlan.rule_diff import run_diff
+
+    run_diff(old, new, filings=filings, mapping=mapping, institutions=institutions, catalogue=catalogue)
+
+
+@app.command()
 def functions() -> None:
     """List the functions that expressions may call."""
     from rules.functions import FUNCTIONS

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from rules.compiler import Compiler
 from rules.expressions import ExpressionError, parse
 from rules.functions import FUNCTIONS
+from rules.plan import Setting
 from rules.rendering import Renderer, render
-from tests.rules.generated import catalogue, condition, exact, rough, same
+from tests.rules.generated import GIVEN, catalogue, condition, exact, rough, same
 from tests.rules.worlds import catalogue as small
 
 TEXTS = st.one_of(
@@ -22,6 +23,7 @@ TEXTS = st.one_of(
 def test_rendered_it_compiles_to_the_same_node(text: str, language: str) -> None:
     """In either language, derived indicators written out."""
     compiler = Compiler(catalogue())
+    compiler.settings = {name: Setting(name, {}, "ratio", ()) for name in GIVEN}
     try:
         node = compiler.truth(parse(text))
     except ExpressionError as err:

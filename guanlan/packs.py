@@ -11,6 +11,7 @@ from rules.pack import PACKS, Program, available, compile_packs, load_packs, wan
 from rules.plan import Rule
 from rules.problems import ConfigError, ProblemsError, nearest
 from rules.registry import Institution
+from rules.source import Reader, parse_yaml
 
 DEFAULT_CATALOGUE = "cn"
 
@@ -29,6 +30,17 @@ def compile_each(packs: Sequence[str] | None, catalogue: Sequence[str] | None) -
             problems += err.problems
     if problems:
         raise ProblemsError(problems)
+
+
+def headed(packs: Sequence[str] | None, catalogue: Sequence[str] | None) -> list[tuple[str, Program]]:
+    """Compile each pack, and say what it is called: its title in English and Chinese, else its name."""
+    found = []
+    for name, program in compile_each(packs, catalogue):
+        (text,) = load_packs([name])
+        title = Reader(parse_yaml(text.text, text.file), [], "a pack").words("title")
+        called = " · ".join(title[language] for language in ("en", "zh") if title.get(language))
+        found.append((called or Path(name).stem, program))
+    return found
 
 
 def find_rule(ident: str, packs: Sequence[str] | None, catalogue: Sequence[str] | None) -> tuple[Rule, Program]:

@@ -26,7 +26,7 @@ from rules.rendering import Renderer, renderer
 from rules.spans import EVER
 from rules.store import NEVER
 
-__all__ = ["Whom", "explain"]
+__all__ = ["Whom", "explain", "length", "value_of"]
 
 NAMED = 2
 """How many of the rules that share a node are named."""
@@ -43,6 +43,16 @@ class Whom:
 def explain(rule: Rule, program: Program, language: str = "en", whom: Whom | None = None) -> list[str]:
     """Return the lines that explain a rule; language is en or zh."""
     return list(_Explanation(rule, program, language).lines(whom))
+
+
+def length(span: Span, language: str) -> str:
+    """Return how long a span is, in words: 2 filings, 36 hours."""
+    many, one, days, hours = SPANS[language]
+    if span.seconds % DAY:
+        return hours.format(n=f"{span.seconds / 3600:g}")
+    if span.seconds:
+        return days.format(n=span.seconds // DAY)
+    return one if span.filings == 1 else many.format(n=span.filings)
 
 
 class _Explanation:
@@ -121,21 +131,13 @@ class _Explanation:
         names = LEVELS[self.language]
         yield from _columns([[names[x.number], self.render(x.condition)] for x in reversed(rule.levels)])
         if rule.hold != Span():
-            yield self.say("hold", span=self._length(rule.hold))
+            yield self.say("hold", span=length(rule.hold, self.language))
         if rule.clear is None:
             yield self.words["falls"]
         elif rule.clear_hold == Span():
             yield self.say("clear_now", condition=self.render(rule.clear))
         else:
-            yield self.say("clear", condition=self.render(rule.clear), span=self._length(rule.clear_hold))
-
-    def _length(self, span: Span) -> str:
-        many, one, days, hours = SPANS[self.language]
-        if span.seconds % DAY:
-            return hours.format(n=f"{span.seconds / 3600:g}")
-        if span.seconds:
-            return days.format(n=span.seconds // DAY)
-        return one if span.filings == 1 else many.format(n=span.filings)
+            yield self.say("clear", condition=self.render(rule.clear), span=length(rule.clear_hold, self.language))
 
     def _reads(self) -> Iterator[str]:
         catalogue = self.program.catalogue
@@ -206,7 +208,7 @@ class _Explanation:
     def _row(self, setting: Setting, row: Row) -> list[str]:
         author = self.say("by", author=row.author)
         basis = self._basis(row.basis) if row.basis else ""
-        return [_value(setting, row), self._rung(row), self._span(row.since, row.until), author, basis]
+        return [value_of(setting, row), self._rung(row), self._span(row.since, row.until), author, basis]
 
     def _rung(self, row: Row) -> str:
         return f"{row.rung}={row.key}" if row.key else self.words["default"]
@@ -309,7 +311,7 @@ class _Explanation:
                 yield self.say("wins_none", name=name)
             else:
                 row = setting.rows[chosen]
-                yield self.say("wins", name=name, value=_value(setting, row), whom=self._rung(row))
+                yield self.say("wins", name=name, value=value_of(setting, row), whom=self._rung(row))
         if (waiver := waiver_at(self.rule, one.code, whom.at)) is not None:
             yield self._waived(waiver)
 
@@ -333,7 +335,7 @@ def _below(node: Node) -> list[Node]:
     return list(done.values())
 
 
-def _value(setting: Setting, row: Row) -> str:
+def value_of(setting: Setting, row: Row) -> str:
     """A row's value as packs write it."""
     return f"{row.value * 100:.6g}%" if setting.unit == "ratio" else f"{row.value:,.6g}"
 

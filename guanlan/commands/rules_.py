@@ -1,4 +1,4 @@
-"""`guanlan rules`: list, check, test and explain rule packs."""
+"""`guanlan rules`: list, check, test, explain, compare and print rule packs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="List, check, test and explain rule packs.", no_args_is_help=True)
+app = typer.Typer(help="List, check, test, explain, compare and print rule packs.", no_args_is_help=True)
 
 Packs = Annotated[list[str] | None, typer.Argument(help="Pack files, or names of packs that come along. Default: all.")]
 CatalogueOption = Annotated[list[str] | None, typer.Option("--catalogue", help="By default what the packs ask for.")]
@@ -115,6 +115,23 @@ def diff(
     from guanlan.rule_diff import run_diff
 
     run_diff(old, new, filings=filings, mapping=mapping, institutions=institutions, catalogue=catalogue)
+
+
+@app.command()
+def docs(
+    packs: Packs = None,
+    catalogue: CatalogueOption = None,
+    out: Annotated[Path | None, typer.Option(help="Write there instead of to standard output.")] = None,
+) -> None:
+    """Write packs as a rule book in Markdown, English and Chinese."""
+    from guanlan.packs import headed
+    from rules.book import book
+
+    text = book(headed(packs, catalogue))
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
 
 
 @app.command()

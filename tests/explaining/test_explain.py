@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from guanlan.commands.rules_ import app
+from guanlan.packs import compile_each
 from rules.catalogue import FREQUENCY_DAYS
 from rules.catalogue import UNITS as CATALOGUE_UNITS
 from rules.explain_words import FREQUENCIES, LEVELS, SPANS, UNITS, WORDS
@@ -53,6 +54,20 @@ def test_a_rule_explained_whole(rule: str, language: str, code: str) -> None:
     registry = [] if code == "CN009" else ["--institutions", "institutions.yaml"]
     expected = (GOLDEN / f"{rule}.{language}.txt").read_text(encoding="utf-8")
     assert explain(rule, language, code, *registry) == expected
+
+
+def test_a_rule_book_whole(tmp_path: Path) -> None:
+    """To standard output and to a file; the told pack has no title, so that its name stands there."""
+    expected = (GOLDEN / "book.md").read_text(encoding="utf-8")
+    assert CliRunner().invoke(app, ["docs", "told.yaml"]).output == expected
+    CliRunner().invoke(app, ["docs", "told.yaml", "--out", str(tmp_path / "book.md")])
+    assert (tmp_path / "book.md").read_text(encoding="utf-8") == expected
+
+
+def test_the_book_has_every_rule_that_comes_along() -> None:
+    text = CliRunner().invoke(app, ["docs"]).output
+    rules = [rule.id for _, program in compile_each(None, None) for rule in program.rules]
+    assert [line.removeprefix("### ") for line in text.splitlines() if line.startswith("### ")] == rules
 
 
 @pytest.mark.parametrize(("code", "value"), [("CN001", "102%"), ("CN002", "100%"), ("IN001", "100%")])

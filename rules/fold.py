@@ -248,11 +248,17 @@ class Fold:
 
     def restore(self, records: Records) -> None:
         """Put back records that `chain` returned; pairs must be without records. Newest first within a pair."""
-        for at in range(len(records) - 1, -1, -1):
-            one = records.take(np.array([at]))
-            one.previous = self.latest[one.rule, one.row]
-            self._append(one, one.rule, one.row)
-            self.awake[one.rule, one.row] = ~one.quiet
+        if not len(records):
+            return
+        pair = records.rule.astype(np.int64) * self.latest.shape[1] + records.row
+        order = np.argsort(pair, kind="stable")
+        records, pair = records.take(order), pair[order]
+        newest = np.append(True, pair[1:] != pair[:-1])
+        index = np.arange(self._count, self._count + len(pair), dtype=np.int32)
+        records.previous = np.where(np.append(newest[1:], True), -1, index + 1).astype(np.int32)
+        self._append(records, records.rule, records.row)
+        self.latest[records.rule[newest], records.row[newest]] = index[newest]
+        self.awake[records.rule[newest], records.row[newest]] = ~records.quiet[newest]
 
     def forget(self, rows: Ints) -> None:
         """Drop all records of these institutions."""

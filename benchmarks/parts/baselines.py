@@ -20,7 +20,7 @@ REACHES: dict[str, dict[str, float]] = {
 def measure(setting: Setting) -> Iterator[Row]:
     """Yield every way on both jobs, and how many times as fast the worker is."""
     for job in (setting.small, setting.large):
-        part = f"baselines, {job.name}"
+        part = f"end to end, {job.name} filings"
         with stage(setting.kafka(), job) as here:
             rows = race.run(here, ORDER, setting.runs, part).rows
         yield from rows

@@ -42,8 +42,11 @@ def measure(setting: Setting) -> Iterator[Row]:
                 whole.append(last - sent.first)
                 after.append(last - sent.last)
                 cpu.append(used)
+                size = sum(len(value) for _, value in told)
                 confirmed, sending = sent.confirmed - sent.first, sent.last - sent.first
-                details.append({"sending": sending, "confirmed": confirmed, "alert changes": len(expected)})
+                details.append(
+                    {"sending": sending, "confirmed": confirmed, "alert changes": len(expected), "bytes": size}
+                )
         memory = worker.resident(peak=True)
     detail = {"job": job.text(), "runs": details, "peak resident bytes": memory}
     yield Row("month's end", "first filing sent to last alert", "s", whole, "less", cpu, IN_ALL, detail=detail)

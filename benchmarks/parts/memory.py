@@ -1,6 +1,6 @@
 """Resident memory of one engine, and what a further institution and a further rule take of it.
 
-`python -m benchmarks.parts.memory INSTITUTIONS RULES` prints the bytes of one process.
+`python -m benchmarks.parts.memory INSTITUTIONS RULES QUARTERS` prints the bytes of one process.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.jobs import Job
+from benchmarks.jobs import SECTOR, Job
 from benchmarks.rows import Row
 from benchmarks.setting import Setting
 
 INSTITUTIONS = (1_000, 4_000)
 RULES = (100, 400)
-DATES = 3
+DATES, QUARTERS = 3, 40
+REACH_BYTES = float(2 << 30)
 
 
 def measure(setting: Setting) -> Iterator[Row]:
@@ -29,22 +30,26 @@ def measure(setting: Setting) -> Iterator[Row]:
     full, narrow, shallow = (resident(*size) for size in ((large, many), (small, many), (large, few)))
     detail = {"institutions": large, "rules": many, "bytes": full}
     yield Row("memory", "engine, by institution", "B", [(full - narrow) / (large - small)], "less", detail=detail)
+    whole = resident(SECTOR.institutions // (5 if setting.quick else 1), SECTOR.rules, QUARTERS)
+    name = f"engine, sector with {QUARTERS} quarters of what rules read"
+    yield Row("memory", name, "B", [whole], "less", [], REACH_BYTES)
     yield Row("memory", "engine, by rule", "B", [(full - shallow) / (many - few)], "less", detail=detail)
 
 
-def resident(institutions: int, rules: int) -> int:
-    """Return the resident bytes of a process that holds this many, after three dates."""
-    command = [sys.executable, "-m", "benchmarks.parts.memory", str(institutions), str(rules)]
+def resident(institutions: int, rules: int, quarters: int = 1) -> int:
+    """Return the resident bytes of a process that holds this many, after three dates; room is made for all quarters."""
+    command = [sys.executable, "-m", "benchmarks.parts.memory", str(institutions), str(rules), str(quarters)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     return int(done.stdout)
 
 
-def main(institutions: int, rules: int) -> None:
+def main(institutions: int, rules: int, quarters: int) -> None:
     """Fill an engine and print the resident bytes of this process."""
     from benchmarks.parts.engine import filed, make_engine
+    from benchmarks.parts.recovery import looking_back
 
     job = Job("memory", institutions, 500, rules, institutions, history=True)
-    engine = make_engine(job)
+    engine = make_engine(job, looking_back(job, quarters) if quarters > 1 else job.pack)
     rng = np.random.default_rng(job.seed)
     for turn in range(DATES):
         batch = filed(engine, job, turn, rng)

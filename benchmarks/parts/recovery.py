@@ -1,4 +1,4 @@
-"""A worker with 40 quarters of the whole sector in its state is killed: how long until it judges again, and its memory.
+"""A worker with 40 quarters in its state is killed: how long until it judges again, and its memory.
 
 The rules read 500 indicators, and one of them looks back over 40 filings, so that many are kept. Institutions file
 the 500 indicators that are read; what they report beside them is not kept and would only take time here.
@@ -22,6 +22,7 @@ from guanlan.synthetic.wide import FIRST_DAY
 from streams.topics import ALERTS, FILINGS
 
 QUARTERS = 40
+INSTITUTIONS = 1_000
 REACH_SECONDS, REACH_BYTES = 10.0, float(2 << 30)
 DRAWS = 4
 SECONDS = 200.0
@@ -31,7 +32,7 @@ ACCEPTED = "guanlan_filings_accepted_total"
 
 def measure(setting: Setting) -> Iterator[Row]:
     """Yield seconds from starting again to the first filing's alert, with and without the local store; memory."""
-    institutions = SECTOR.institutions // (10 if setting.quick else 1)
+    institutions = INSTITUTIONS // (5 if setting.quick else 1)
     job = replace(SECTOR, name="recovery", institutions=institutions, indicators=500, filings=institutions)
     with stage(setting.kafka(), job, fill=False, appended=(ALERTS,)) as here:
         worker = WorkerProcess(here, job, pack=looking_back(job))
@@ -62,18 +63,19 @@ def measure(setting: Setting) -> Iterator[Row]:
     part = "recovery"
     yield Row(part, "start to first alert, local store there", "s", again[:1], "less", [], REACH_SECONDS, detail=detail)
     yield Row(part, "start to first alert, local store lost", "s", again[1:], "less", [], REACH_SECONDS, detail=detail)
-    yield Row("memory", "worker, 40 quarters of the sector", "B", [memory], "less", [], REACH_BYTES, detail=detail)
-    yield Row("memory", "the same at its highest", "B", [peak], "less", [], REACH_BYTES, detail=detail)
+    size = f"{institutions:,} institutions × {QUARTERS} quarters"
+    yield Row("memory", f"worker, {size}", "B", [memory], "less", [], REACH_BYTES, detail=detail)
+    yield Row("memory", f"worker, {size}, at its highest", "B", [peak], "less", [], REACH_BYTES, detail=detail)
 
 
-def looking_back(job: Job) -> str:
-    """Return the rules, and one that looks back over all quarters."""
+def looking_back(job: Job, quarters: int = QUARTERS) -> str:
+    """Return the rules, and one that looks back over that many filings."""
     return (
         job.pack
         + f"""  - id: bench.back
     title: {{en: x0000 is far above its mean}}
     levels:
-      watch: x0000 > mean(x0000, '{QUARTERS} filings') + 5
+      watch: x0000 > mean(x0000, '{quarters} filings') + 5
     message: {{en: "{{institution.name}}: {{x0000:.3f}}"}}
 """
     )

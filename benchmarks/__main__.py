@@ -25,7 +25,9 @@ except ModuleNotFoundError as err:
 
 
 def main(
-    part: Annotated[list[str] | None, typer.Argument(help=f"Parts: {', '.join(PARTS)} (all by default), {', '.join(EXTRA)}.")] = None,
+    part: Annotated[
+        list[str] | None, typer.Argument(help=f"Parts: {', '.join(PARTS)} (all by default), {', '.join(EXTRA)}.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A fifth of the size, one run: does it work?")] = False,
     runs: Annotated[int, typer.Option(help="Runs of each thing.")] = 3,
     out: Annotated[Path, typer.Option(help="File for the numbers.")] = Path("build/benchmarks.json"),

@@ -35,7 +35,7 @@ _TOKEN = f"values-{secrets.token_hex(16)}"
 _MARK = b'"' + _TOKEN.encode() + b'"'
 
 
-class _Head(msgspec.Struct, forbid_unknown_fields=True):
+class _Head(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     institution: Code
     form: str
     version: str
@@ -46,11 +46,11 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
     meta: dict[str, Any] | None = None
 
 
-class _Cut(_Head):
+class _Cut(_Head, gc=False):
     values: Literal[_TOKEN]  # type: ignore[valid-type]
 
 
-class _Whole(_Head):
+class _Whole(_Head, gc=False):
     values: list[float | None]
 
 

@@ -124,7 +124,7 @@ def _numbers(values: Iterable[float | None]) -> list[float]:
     return [np.nan if value is None else value for value in values]
 
 
-class _AnyOrder(msgspec.Struct, forbid_unknown_fields=True):
+class _AnyOrder(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A filing of any form, with its values in a dictionary."""
 
     institution: Code
@@ -166,4 +166,5 @@ def _filing_struct(form: str, names: list[str]) -> type[msgspec.Struct]:
         tag_field="form",
         tag=form,
         forbid_unknown_fields=True,
+        gc=False,
     )

@@ -179,6 +179,18 @@ def test_every_encoding_says_the_same(changes: list[dict[str, Any]]) -> None:
     assert all(found == reasons[0] for found in reasons)
 
 
+@given(st.lists(told, max_size=6))
+@at_least(100)
+def test_what_is_recoded_says_what_it_said(changes: list[dict[str, Any]]) -> None:
+    """`guanlan submit --encoding` changes nothing of a good filing: not its head, not its numbers."""
+    records = [by_name(filing(**c)) for c in changes]
+    reference = accepted(DECODER.decode(records))
+    for encoding in ORDERED:
+        batch = [recode(records[i], NAMES, encoding) if i in reference else None for i in range(len(records))]
+        assert accepted(judge(DECODER, encoding, batch)) == reference
+    assert all(recode(record, NAMES, Encoding.JSON) is record for record in records)
+
+
 def test_encodings_mix_in_one_batch() -> None:
     """Each record is read by its own header; columns come in the order of arrival, keys are compared in all."""
     told = [filing(institution=f"B{i % 7}", values={"lcr": i / 10, "total_deposits": i or None}) for i in range(90)]

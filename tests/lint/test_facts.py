@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -19,10 +21,11 @@ from rules.lint.arithmetic import ranged
 from rules.lint.facts import Facts
 from rules.lint.ranges import Range, Texts, above, below
 from rules.operations import number, truth
-from rules.pack import PackText, compile_packs
+from rules.pack import PackText, Program, compile_packs
 from rules.plan import Node, walk
 from rules.problems import PackError
 from tests.rules.generated import CATALOGUE, GIVEN, SECTOR, batches, condition, filings, rough, same
+from tests.rules.reference import Filing
 
 BOUNDED = re.sub(r"(\{id: [abmfg], form: \w+, unit: ratio)", r"\1, range: [-1, 2]", CATALOGUE)
 DATES = np.array([day * 86_400 for day in (60, 88, 90, 91, 120, 179, 180, 270, 450)], np.int64)
@@ -55,7 +58,7 @@ TEXTS = st.one_of(
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=2), filings(most=12))
-def test_what_happens_was_possible(texts: list[str], filed: list) -> None:  # type: ignore[type-arg]
+def test_what_happens_was_possible(texts: list[str], filed: list[Filing]) -> None:
     """Every number is within its range, every outcome was possible, and so where the first condition is assumed."""
     catalogue = bounded()
     rules = [{"id": f"r{i}", "levels": {"watch": text}} for i, text in enumerate([*texts, "a > 0"])]
@@ -86,6 +89,35 @@ def test_what_happens_was_possible(texts: list[str], filed: list) -> None:  # ty
                 check(other, assumed, context, there)
                 for node in reachable(other):
                     check(node, assumed, context, there)
+
+
+WINDOWED = [
+    "mean(g, '6 filings')", "median(g, '4 filings')", "min(g, '5 filings')", "max(g, '5 filings')", "ewma(g, 3)",
+    "std(g, '2 filings')", "std(g, '5 filings')", "std(g, '9d')", "zscore(g, '2 filings')", "zscore(g, '7 filings')",
+    "zscore(g, '5d')", "quantile(g, 0.3, '6 filings')", "cusum(g, 0.5, 0.25)", "cusum(-g, -2, 0)", "lag(g, 2)",
+    "change(g)", "pct_change(g)", "streak(g > 0)", "abs(change(g))", "min(g, lag(g, 1))", "max(-g, 0.5)",
+]  # fmt: skip
+
+
+@cache
+def windowed() -> Program:
+    rules = [{"id": f"r{i}", "levels": {"watch": f"{text} > 0"}} for i, text in enumerate(WINDOWED)]
+    return compile_packs([PackText(yaml.safe_dump({"pack": "p", "rules": rules}, width=10_000), "p")], bounded())
+
+
+@given(st.lists(st.sampled_from([-1.0, 2.0, 2.0, -1.0, 0.5, None]), min_size=1, max_size=30))
+def test_extremes_stay_within_their_ranges(values: list[float | None]) -> None:
+    """Histories that jump between the ends of the range, where deviations and sums are largest."""
+    program = windowed()
+    engine = Engine(replace(program, rules=()), SECTOR[:1])  # the history alone
+    filed = [Filing(SECTOR[0].code, "fast", n * 86_400, {"g": value}) for n, value in enumerate(values)]
+    engine.apply(batches(engine, filed))
+    at = np.arange(len(values) + 5, dtype=np.int64) * 86_400
+    context = Context(engine.world, np.zeros(len(at), np.int32), at)
+    facts = Facts(program.catalogue)
+    for rule in program.rules:
+        check(rule.levels[0].condition.args[0], facts, context, np.ones(len(at), bool))
+        check(rule.levels[0].condition, facts, context, np.ones(len(at), bool))
 
 
 def reachable(node: Node) -> list[Node]:

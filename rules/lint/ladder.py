@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from rules.catalogue import Catalogue
 from rules.lint.facts import leaves, relation
 from rules.lint.subject import Subject, Written
 from rules.pack import Program
-from rules.plan import Node
+from rules.plan import Node, walk
 from rules.rendering import renderer
 
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -20,7 +21,7 @@ _KEEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """`value sign limit`, as in lcr < 1.2."""
+    """`value sign limit`, as in lcr < 1.2; the limit is NaN where it depends on parameters."""
 
     value: Node
     sign: str
@@ -47,11 +48,14 @@ def threshold(node: Node) -> Threshold | None:
 
 
 def _constant(node: Node) -> float | None:
-    """The number that a node always is, signs included."""
+    """The number that a node always is, signs included; NaN where parameters make it, None where values do."""
     if node.op == "negate":
         inner = _constant(node.args[0])
         return None if inner is None else -inner
-    return float(node.params[0]) if node.op == "constant" else None  # type: ignore[arg-type]
+    if node.op == "constant":
+        return float(node.params[0])  # type: ignore[arg-type]
+    leaves_ = {below.op for below in walk(node) if not below.args}
+    return math.nan if leaves_ <= {"constant", "parameter"} else None
 
 
 def thresholds(node: Node) -> list[Threshold]:
@@ -61,10 +65,11 @@ def thresholds(node: Node) -> list[Threshold]:
 
 
 def plain_ladder(rule: Written) -> list[Threshold]:
-    """Return a threshold for each level when all compare one value in one direction, else nothing."""
+    """Return a threshold for each level when all compare one value in one direction with numbers, else nothing."""
     found = [one for level in rule.rule.levels if (one := threshold(level.condition)) is not None]
     alike = {(one.value.id, one.falls) for one in found}
-    return found if len(found) == len(rule.rule.levels) and len(alike) == 1 else []
+    known = not any(math.isnan(one.limit) for one in found)
+    return found if known and len(found) == len(rule.rule.levels) and len(alike) == 1 else []
 
 
 def better(node: Node, program: Program) -> str:

@@ -165,6 +165,17 @@ def test_parameters_have_the_range_of_their_rows() -> None:
     assert checks(pack("      watch: lcr / (floor - 95%) < 1\n", above=head)) == ["zero-division"]
 
 
+def test_a_limit_that_is_a_parameter_has_a_side_too() -> None:
+    head = "parameters: {cap: {unit: ratio, rows: [{value: 90%, author: a}]}}\n"
+    assert checks(pack("      watch: roe > cap\n      warning: roe > cap + 5%\n", above=head)) == ["direction"] * 2
+    assert checks(pack("      watch: roe < cap\n      warning: roe < cap - 5%\n", above=head)) == []
+
+
+def test_the_only_division_is_pointed_at() -> None:
+    (problem,) = found(pack("      watch: npl_ratio > 1% and npl_balance / total_loans > 5%\n"))
+    assert (problem.check, problem.place.line, problem.place.column) == ("zero-division", 9, 45)
+
+
 def test_a_second_check_of_a_name_is_refused() -> None:
     with pytest.raises(ValueError, match="twice"):
         check("never")(CHECKS["never"].run)

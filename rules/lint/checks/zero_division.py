@@ -8,8 +8,9 @@ from rules.expressions import ExpressionError, Name, parse, parts
 from rules.lint.facts import Facts, leaves
 from rules.lint.ladder import named
 from rules.lint.registry import Finding, check
-from rules.lint.subject import Condition, Subject
+from rules.lint.subject import Condition, Subject, Written
 from rules.plan import Node
+from rules.problems import Place
 
 
 @check("zero-division")
@@ -34,7 +35,15 @@ def zero_division(subject: Subject) -> Iterator[Finding]:
                 divisor = named(node.args[1], subject)
                 what = "divides 0 by 0" if numerator_too else "divides by 0"
                 summary = f"{condition.key!r} {what} where {divisor} is 0, and is unknown there"
-                yield Finding(condition.place, summary, f"say what zero means, as in '{divisor} > 0 and …'")
+                yield Finding(_place(rule, condition), summary, f"say what zero means, as in '{divisor} > 0 and …'")
+
+
+def _place(rule: Written, condition: Condition) -> Place:
+    """The place of the division where there is only one, else of the condition."""
+    value = rule.find(condition.key) or rule.find("levels", condition.key)
+    if value is None or condition.text.count("/") != 1:
+        return condition.place
+    return value.at(value.text().index("/"))
 
 
 def _hidden(condition: Condition, subject: Subject) -> frozenset[int]:

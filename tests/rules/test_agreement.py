@@ -14,7 +14,7 @@ from rules.context import Context
 from rules.engine import Engine
 from rules.operations import number
 from rules.transitions import SEVERITIES, Transition
-from tests.examples import at_least
+from tests.examples import at_most
 from tests.rules.generated import (
     INSTITUTIONS,
     World,
@@ -62,7 +62,7 @@ def one_by_one(engine: Engine, arriving: Iterable[Filing]) -> list[Transition]:
     return [t for filing in arriving for t in engine.apply(batches(engine, [filing])).transitions]
 
 
-@at_least(200)
+@at_most(120)
 @given(worlds(), filings())
 def test_states_are_those_of_the_reference_on_the_way_and_in_the_end(world: World, arriving: list[Filing]) -> None:
     engine, often = world.engine(), max(1, len(arriving) // 4)
@@ -72,7 +72,7 @@ def test_states_are_those_of_the_reference_on_the_way_and_in_the_end(world: Worl
             assert standing(engine) == expected(world.reference.states(arriving[:count]))
 
 
-@at_least(200)
+@at_most(50)
 @given(worlds(), filings(), st.lists(st.tuples(st.integers(0, 30), st.integers(80, 300)), max_size=3))
 def test_waivers_end_with_the_clock_whenever_it_ticks(
     world: World, arriving: list[Filing], ticks: list[tuple[int, int]]
@@ -88,6 +88,7 @@ def test_waivers_end_with_the_clock_whenever_it_ticks(
     assert reader.beliefs == truth(engine)
 
 
+@at_most(50)
 @given(worlds(), filings().map(in_order))
 def test_filings_on_time_give_the_transitions_of_the_reference(world: World, arriving: list[Filing]) -> None:
     engine = world.engine()
@@ -105,7 +106,7 @@ def iso(seconds: int | None) -> str:
     return "" if seconds is None else str(np.datetime64(seconds, "s").astype("datetime64[D]"))
 
 
-@at_least(200)
+@at_most(100)
 @given(st.one_of(exact(3), same(2), rough(2)), filings(institutions=1), st.integers(80, 500))
 def test_every_expression_has_the_value_of_the_reference(source: str, known: list[Filing], day: int) -> None:
     made = world([{"id": "r", "levels": {"watch": f"({source}) > 0"}}])

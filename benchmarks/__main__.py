@@ -53,6 +53,8 @@ def main(
                 console.print(f"  {failed[name]}", style="red", markup=False)
             took[name] = round(time.perf_counter() - start, 1)
         brokers = {kind: description for kind, (_, description) in setting.brokers.items()}
+    places = {part: place for place, part in enumerate(dict.fromkeys(row.part for row in rows))}
+    rows.sort(key=lambda row: places[row.part])
     told = machine()
     console.print(table(rows))
     caption = f"{told['processor']}, {told['cores']} cores, {told['memory_gib']} GiB; Python {told['python']}; "

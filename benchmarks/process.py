@@ -45,7 +45,7 @@ class WorkerProcess:
             **os.environ,
             "GUANLAN_BOOTSTRAP": here.bootstrap,
             "GUANLAN_TOPIC_PREFIX": here.prefix,
-            "GUANLAN_GROUP": f"{here.prefix}group",
+            "GUANLAN_GROUP": here.group,
             "GUANLAN_INSTANCE": name,
             "GUANLAN_PARTITIONS": str(here.partitions),
             "GUANLAN_DATA_DIR": str(self.folder / "data"),
@@ -93,7 +93,7 @@ class WorkerProcess:
 
     def total(self, name: str) -> float:
         """Return the sum of a metric over its labels; 0 while nobody answers."""
-        self._alive()
+        self.alive()
         try:
             text = self.scrape()
         except OSError:
@@ -125,6 +125,7 @@ class WorkerProcess:
         """Return the end of its log."""
         return (self.folder / "log").read_text(encoding="utf-8")[-1500:]
 
-    def _alive(self) -> None:
+    def alive(self) -> None:
+        """Raise RuntimeError with the end of its log when it has ended."""
         if self.process is not None and self.process.poll() is not None:
             raise RuntimeError(f"the worker ended with {self.process.returncode}: {self.said()}")

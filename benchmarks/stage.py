@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -170,6 +170,29 @@ class Stage:
         bodies = [value for _, value in read(self.bootstrap, f"{self.prefix}{out}", since)]
         self.sweep(name)
         return measured, guanlan_changes(bodies) if way == "guanlan" else plain_changes(bodies)
+
+    @property
+    def group(self) -> str:
+        """The consumer group of `guanlan worker` processes on this stage."""
+        return f"{self.prefix}group"
+
+    def until_committed(self, filings: int, within: float = 90.0, alive: Callable[[], None] | None = None) -> None:
+        """Wait until the workers have committed so many filings in all, which costs them nothing to be asked.
+
+        Raises TimeoutError when they have not in time; `alive` may raise before.
+        """
+        asked = [TopicPartition(f"{self.prefix}{FILINGS}", n) for n in range(self.partitions)]
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.group})
+        deadline = time.monotonic() + within
+        try:
+            while (done := sum(max(0, tp.offset) for tp in consumer.committed(asked, 20))) < filings:
+                if alive is not None:
+                    alive()
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{done:,} of {filings:,} filings are committed after {within:g} s")
+                time.sleep(0.1)
+        finally:
+            consumer.close()
 
     def sweep(self, word: str = "") -> None:
         """Delete topics of this stage that have `word` in their name: all of them without one."""

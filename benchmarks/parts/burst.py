@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import msgspec
 
 from benchmarks.feed import feed
 from benchmarks.jobs import Job
+from benchmarks.parts.race import DifferentAlerts
 from benchmarks.process import WorkerProcess
 from benchmarks.rows import Row
 from benchmarks.sender import Order, sender
@@ -19,7 +19,6 @@ from streams.topics import ALERTS, FILINGS
 
 AFTER_LAST, IN_ALL = 1.0, 2.0
 SECONDS = 60.0
-ACCEPTED = "guanlan_filings_accepted_total"
 
 
 def measure(setting: Setting) -> Iterator[Row]:
@@ -34,9 +33,9 @@ def measure(setting: Setting) -> Iterator[Row]:
             since, used = ends(here.bootstrap, f"{here.prefix}{ALERTS}"), worker.cpu()
             with sender(_order(here, job, turn)) as ready:
                 sent = ready.go()
-            worker.until(ACCEPTED, (turn + 1) * job.institutions, SECONDS)
+            here.until_committed((turn + 1) * job.institutions, SECONDS, worker.alive)
             used = worker.cpu() - used
-            told = settled(here, since, expected)
+            told = checked(here, since, expected)
             if turn:  # the first date makes the worker warm
                 last = max(at for at, _ in told) / 1000
                 whole.append(last - sent.first)
@@ -53,17 +52,13 @@ def measure(setting: Setting) -> Iterator[Row]:
     yield Row("month's end", "last filing sent to last alert", "s", after, "less", [], AFTER_LAST)
 
 
-def settled(here: Stage, since: dict[int, int], expected: set[Change]) -> list[tuple[int, bytes]]:
-    """Wait until the alerts expected are there and return them; raise TimeoutError when others come, or none."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        told = read(here.bootstrap, f"{here.prefix}{ALERTS}", since)
-        found = guanlan_changes(value for _, value in told)
-        if found == expected:
-            return told
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{len(found)} changes of alerts, not the {len(expected)} that plain code finds")
-        time.sleep(0.1)
+def checked(here: Stage, since: dict[int, int], expected: set[Change]) -> list[tuple[int, bytes]]:
+    """Return the alerts that came; raise DifferentAlerts when they are not those expected."""
+    told = read(here.bootstrap, f"{here.prefix}{ALERTS}", since)
+    found = guanlan_changes(value for _, value in told)
+    if found != expected:
+        raise DifferentAlerts(f"{len(found)} changes of alerts, not the {len(expected)} that plain code finds")
+    return told
 
 
 def by_closures(job: Job, turn: int, states: dict[str, State]) -> set[Change]:

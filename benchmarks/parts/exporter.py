@@ -22,7 +22,7 @@ def measure(setting: Setting) -> Iterator[Row]:
     seconds, size, cpu = [], [], []
     with stage(setting.kafka(), job, fill=False) as here, WorkerProcess(here, job) as worker:
         send(here.bootstrap, f"{here.prefix}{FILINGS}", feed(job, 0))
-        worker.until("guanlan_filings_accepted_total", institutions)
+        here.until_committed(institutions, alive=worker.alive)
         for _ in range(max(3, setting.runs)):
             used, began = worker.cpu(), time.perf_counter()
             text = worker.scrape()

@@ -24,7 +24,6 @@ LOADS = {0.01: 20.0, 0.10: 10.0, 0.50: 8.0, 0.90: 6.0}
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 REACH = {(0.50, "p99"): 100.0}
 INSTITUTIONS = 5_000
-ACCEPTED = "guanlan_filings_accepted_total"
 SECONDS = 90.0
 
 
@@ -81,7 +80,7 @@ class _Load:
         with sender(order) as ready:
             sent = ready.go()
         self._accepted += count
-        self._worker.until(ACCEPTED, self._accepted, SECONDS, every=0.5)
+        here.until_committed(self._accepted, SECONDS, self._worker.alive)
         first, self._turn = self._turn, self._turn + -(-count // job.institutions)
         told = read(here.bootstrap, f"{here.prefix}{ALERTS}", since)
         at = np.array([when for when, _ in told]) / 1000

@@ -27,7 +27,6 @@ REACH_SECONDS, REACH_BYTES = 10.0, float(2 << 30)
 DRAWS = 4
 SECONDS = 200.0
 SETTLE = 3.0
-ACCEPTED = "guanlan_filings_accepted_total"
 
 
 def measure(setting: Setting) -> Iterator[Row]:
@@ -41,7 +40,7 @@ def measure(setting: Setting) -> Iterator[Row]:
             worker.until("guanlan_partitions_assigned", here.partitions)
             began = time.perf_counter()
             send(here.bootstrap, f"{here.prefix}{FILINGS}", history(job))
-            worker.until(ACCEPTED, QUARTERS * institutions, SECONDS, every=0.5)
+            here.until_committed(QUARTERS * institutions, SECONDS, worker.alive)
             filled = time.perf_counter() - began
             time.sleep(SETTLE)
             memory, peak = worker.resident(), worker.resident(peak=True)

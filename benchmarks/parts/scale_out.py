@@ -17,7 +17,6 @@ from streams.topics import ALERTS, FILINGS
 
 WORKERS = (1, 2, 4)
 PARTITIONS = 16
-ACCEPTED = "guanlan_filings_accepted_total"
 SECONDS = 90.0
 
 
@@ -34,7 +33,7 @@ def measure(setting: Setting) -> Iterator[Row]:
             since = ends(here.bootstrap, f"{here.prefix}{ALERTS}")
             with sender(Order(here.bootstrap, topic, job.name, job.institutions, job.indicators, 0, count)) as ready:
                 sent = ready.go()
-            _wait(running, count)
+            here.until_committed(count, SECONDS, running[0].alive)
             last = max(at for at, _ in read(here.bootstrap, f"{here.prefix}{ALERTS}", since)) / 1000
             cpu = [worker.cpu() - before for worker, before in zip(running, used, strict=True)]
         detail = {
@@ -55,12 +54,4 @@ def _share(running: list[WorkerProcess]) -> None:
             return
         if time.monotonic() > deadline:
             raise TimeoutError(f"the workers hold {shares} of {PARTITIONS} partitions; {running[0].said()}")
-        time.sleep(0.2)
-
-
-def _wait(running: list[WorkerProcess], count: int) -> None:
-    deadline = time.monotonic() + SECONDS
-    while sum(worker.total(ACCEPTED) for worker in running) < count:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the workers judged only a part of {count} filings; {running[0].said()}")
         time.sleep(0.2)

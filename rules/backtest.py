@@ -70,7 +70,7 @@ class RuleScore:
 
 
 def replay(engine: Engine, filings: Sequence[FormBatch]) -> Iterator[Outcome]:
-    """Apply filings in the order in which they became known, ticking as deadlines pass.
+    """Apply filings in the order in which they became known, ticking as deadlines pass and waivers end.
 
     Order: submitted-at, then as-of, then revision, then as given. `sequence` of the batches is replaced.
     """
@@ -80,11 +80,13 @@ def replay(engine: Engine, filings: Sequence[FormBatch]) -> Iterator[Outcome]:
     clocks = sorted({form for group in engine.groups for form in group.clocks})
     last = int(max(batch.submitted_at.max() for batch in ordered))
     start = int(min(batch.submitted_at.min() for batch in ordered))
-    cuts = sorted({due for form in clocks for due in _dues(engine, form, start, last)})
+    dues = {due for form in clocks for due in _dues(engine, form, start, last)}
+    ends = {waiver.until for rule in engine.rules for waiver in rule.waivers if start <= waiver.until <= last}
+    cuts = sorted(dues | ends)
     for cut in [*cuts, last + 1]:
         yield from _until(engine, ordered, start, cut)
         start = cut
-        if clocks and cut in cuts:
+        if cut in cuts:
             yield engine.tick(cut)
 
 

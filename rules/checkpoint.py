@@ -123,6 +123,8 @@ def restore(engine: Engine, blob: bytes) -> list[str]:
     for form_id, due in state.due.items():
         engine._due[form_id] = max(due, engine._due.get(form_id, due))
     engine.world.clock = max(engine.world.clock, state.clock)
+    # the next tick looks at all waivers again: this state may be older than the clock
+    engine.ended.clear()
     return state.codes
 
 

@@ -19,7 +19,7 @@ from rules.judge import Event, Group, Judge, Said, differences, events, group_ru
 from rules.muting import WAIVED, reasons
 from rules.operations import number
 from rules.pack import Program
-from rules.plan import walk
+from rules.plan import Waiver, walk
 from rules.registry import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES, Institution
 from rules.settings import Table
 from rules.store import ACCEPTED, BACKWARDS, BEYOND, DUPLICATE, NEVER, Bools, Floats, FormStore, Ints, Longs, Picker
@@ -133,6 +133,7 @@ class Engine:
         self.groups = group_rules(self.rules, FIRST_ROWS)
         self._due: dict[str, int] = {}
         self._ticked = int(NEVER)
+        self.ended: set[Waiver] = set()
         self._across = frozenset[str]().union(*(g.triggers for g in self.groups if g.across))
         self._touched: dict[str, set[int]] = {}
         self._compact_at = COMPACT_EVERY
@@ -527,7 +528,7 @@ class Engine:
         return sorted(found, key=lambda said: said.event.date)
 
     def _end_waivers(self, now: int) -> list[Said]:
-        """Tell of open alerts that a waiver silenced until some time since the last tick.
+        """Tell of open alerts that a waiver silenced until now.
 
         Their states become those that judging them now would give, so that the order of filings and ticks is of
         no account.
@@ -536,10 +537,12 @@ class Engine:
         for index, rule in enumerate(self.rules):
             for waiver in rule.waivers:
                 row = self._rows.get(waiver.institution, -1)
-                if row >= 0 and self.world.clock < waiver.until <= now:
-                    before, after = self.fold.lift(index, row, WAIVED, waiver.since, waiver.until)
-                    after.date[:] = waiver.until
-                    found += [Said(event, "clock", waiver.until, "waiver") for event in events(before, after)]
+                if row < 0 or waiver.until > now or waiver in self.ended:
+                    continue
+                self.ended.add(waiver)
+                before, after = self.fold.lift(index, row, WAIVED, waiver.since, waiver.until)
+                after.date[:] = waiver.until
+                found += [Said(event, "clock", waiver.until, "waiver") for event in events(before, after)]
         self.world.clock = max(self.world.clock, now)
         return found
 

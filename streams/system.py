@@ -244,6 +244,8 @@ class SystemSide(Side[Crossing]):
         effects.evaluated += outcome.evaluated
         if outcome.evaluated:
             self._mark(code for code, _ in self._rows())
+        elif outcome.transitions:
+            self._mark({transition.subject for transition in outcome.transitions})
         return effects
 
     def due(self) -> Network | None:

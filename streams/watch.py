@@ -230,9 +230,9 @@ class Watch(Side[Filings]):
         outcome = self.engine.tick(now)
         effects.tell(self.names.alerts, outcome.transitions)
         effects.evaluated += outcome.evaluated
-        if outcome.evaluated:
-            for institution in self.engine.institutions:
-                self.keeper.mark(home(institution.code, self._count), block_of(institution.code))
+        everyone = [institution.code for institution in self.engine.institutions]
+        for code in everyone if outcome.evaluated else {t.subject for t in outcome.transitions}:
+            self.keeper.mark(home(code, self._count), block_of(code))
         return effects
 
     async def show(self, snapshot: Snapshot) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from alerts.desk import Desk, Notice
+from rules.backtest import replay
 from rules.calendar import parse_instant
 from rules.engine import Engine
 from rules.pack import PackText, compile_packs
@@ -175,6 +179,32 @@ def test_a_worker_that_is_replaced_goes_on_where_it_was() -> None:
     again.restore(engine.export([engine.row("I0")]))
     assert again.active() == engine.active()
     assert again.tick(102 * DAY).transitions == []
+
+
+def test_state_that_is_older_than_the_clock_is_put_right_by_the_next_tick() -> None:
+    """One block of institutions was written before the waiver's end, another one after it."""
+    engine = waived()
+    d(engine, 95, 1.5)
+    old = engine.export([engine.row("I0")])
+    (lapsed,) = engine.tick(101 * DAY).transitions
+    fresh = waived()
+    for blob in (engine.export([engine.row("I1")]), old):
+        fresh.restore(blob)
+    assert [t.id for t in fresh.tick(102 * DAY).transitions] == [lapsed.id]
+    assert fresh.active() == engine.active()
+
+
+def test_a_backtest_tells_of_waivers_that_end_on_the_way() -> None:
+    engine = waived()
+    filings = [replace(batch(engine, "d", [("I0", 95, (1.5,)), ("I1", 103, (0.0,))]), submitted_at=AT)]
+    said = [t for outcome in replay(engine, filings) for t in outcome.transitions]
+    assert [(t.subject, t.state, t.as_of[5:]) for t in said] == [
+        ("I0", "firing", "04-06"),
+        ("I0", "released", "04-11"),
+    ]
+
+
+AT = np.array([96, 104], np.int64) * DAY
 
 
 def test_nobody_is_told_of_what_is_silenced_and_a_released_alert_is_told_as_new() -> None:

@@ -12,7 +12,7 @@ from guanlan.commands.rules_ import app
 from rules.catalogue import load_catalogue
 from rules.lint import CHECKS, lint
 from rules.lint.registry import check
-from rules.pack import PackText
+from rules.pack import PackText, available
 from rules.problems import Problem
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -48,7 +48,7 @@ def test_a_report_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_packs_that_come_along_are_clean() -> None:
-    assert run("--strict") == (0, "7 packs: no problem found\n")
+    assert run("--strict") == (0, f"{len(available())} packs: no problem found\n")
 
 
 def test_a_warning_fails_only_when_strict(tmp_path: Path) -> None:
@@ -56,6 +56,22 @@ def test_a_warning_fails_only_when_strict(tmp_path: Path) -> None:
     path.write_text(pack("      watch: roa > 1%\n"), encoding="utf-8")
     assert run(str(path))[0] == 0
     assert run(str(path), "--strict")[0] == 1
+
+
+def test_a_date_that_is_none_is_said() -> None:
+    result = CliRunner().invoke(app, ["lint", "--today", "tomorrow"])
+    assert str(result.exception) == "--today can't be 'tomorrow': write a date as 2026-12-31"
+
+
+def test_history_is_read_and_looked_at(tmp_path: Path) -> None:
+    """Filings that a worker would reject are left out and counted; what has no value in the others is said."""
+    path, filings = tmp_path / "p.yaml", tmp_path / "filings.csv"
+    path.write_text(pack("      watch: lcr < 1 and hqla < 1bn\n"), encoding="utf-8")
+    filings.write_text("form,institution,as_of,lcr\ncn.liquidity.d,A,2026-01-05,1.2\ncn.liquidity.d,A,2026-01-06,x\n")
+    code, output = run(str(path), "--filings", str(filings))
+    assert "history: 1 filing that a worker would reject left out" in output
+    assert "'hqla' is blank in every filing of 'cn.liquidity.d' that the history has [nobody-files]" in output
+    assert code == 0
 
 
 def test_a_pack_that_does_not_compile_leaves_the_others_checked() -> None:

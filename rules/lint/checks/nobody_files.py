@@ -6,11 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rules.catalogue import SYSTEM
 from rules.lint.registry import Finding, check
 from rules.lint.subject import Subject, Written
 from rules.plan import walk
-from rules.registry import TEXT_ATTRIBUTES
 
 _MEASURES = "measures."
 
@@ -29,7 +27,7 @@ def nobody_files(subject: Subject) -> Iterator[Finding]:
 def _by_type(rule: Written, subject: Subject) -> Iterator[Finding]:
     facts = subject.facts(rule.rule)
     names_types = any(form.types for form in subject.catalogue.forms.values())
-    if facts is None or rule.rule.scope == SYSTEM.lower() or rule.rule.across:
+    if facts is None or rule.rule.scope == "system" or rule.rule.across:
         return
     for form_id in sorted(rule.rule.triggers | rule.rule.clocks):
         form = subject.catalogue.forms[form_id]
@@ -49,9 +47,7 @@ def _can_be(rule: Written, subject: Subject, types: tuple[str, ...]) -> bool:
     if rule.rule.where is None:
         return True
     facts = subject.facts(rule.rule)
-    attribute = next(
-        (n for n in walk(rule.rule.where) if n.op == "attribute" and n.params == (TEXT_ATTRIBUTES[1],)), None
-    )
+    attribute = next((n for n in walk(rule.rule.where) if n.op == "attribute" and n.params == ("type",)), None)
     return facts is not None and (attribute is None or not facts.texts(attribute).only(frozenset(types)).empty)
 
 

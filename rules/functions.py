@@ -94,7 +94,7 @@ def _lag(c: Compiler, call: Call, default: int | None = None) -> tuple[Node, Nod
 
 @function("lag(x, n)")
 def lag(c: Compiler, call: Call) -> Node:
-    """The value of x as it stood n filings of x's form earlier. Missing where fewer were filed."""
+    """The value of x as it stood n filings of x's form earlier; missing where fewer were filed, or that one has no x."""
     return _lag(c, call)[1]
 
 
@@ -107,7 +107,10 @@ def change(c: Compiler, call: Call) -> Node:
 
 @function("pct_change(x, n=1)")
 def pct_change(c: Compiler, call: Call) -> Node:
-    """The change of x over n filings, relative to the size of the earlier value, as a fraction."""
+    """The change of x over n filings, relative to the size of the earlier value, as a fraction.
+
+    Missing where either value is, or the earlier one is zero.
+    """
     now, then = _lag(c, call, 1)
     difference = c.graph.node("subtract", (now, then), unit=now.unit)
     size = c.graph.node("absolute", (then,), unit=now.unit)
@@ -126,7 +129,8 @@ def _reduce(c: Compiler, call: Call, op: str, unit_is_ratio: bool = False) -> No
 def mean(c: Compiler, call: Call) -> Node:
     """Mean of x over the window ('4 filings' or '90d'), this filing included.
 
-    Counted in filings it needs that many, at least half of them with a value; in days, at least one value.
+    Counted in filings it needs that many, at least half of them with a value; in days, at least one value; else it
+    is missing.
     """
     return _reduce(c, call, "mean")
 
@@ -145,13 +149,16 @@ def std(c: Compiler, call: Call) -> Node:
 
 @function("zscore(x, window)")
 def zscore(c: Compiler, call: Call) -> Node:
-    """How many standard deviations x is from its mean over the window, this filing included; ±0 spread is missing."""
+    """How many standard deviations x is from its mean over the window, this filing included.
+
+    Gaps as for mean, at least two values; missing where x is missing now, or all values are equal.
+    """
     return _reduce(c, call, "zscore", unit_is_ratio=True)
 
 
 @function("slope(x, window)")
 def slope(c: Compiler, call: Call) -> Node:
-    """Least-squares slope of x over the window, per year of event time; at least three values."""
+    """Least-squares slope of x over the window, per year of event time; gaps as for mean, at least three values."""
     return _reduce(c, call, "slope")
 
 
@@ -201,7 +208,7 @@ def forecast(c: Compiler, call: Call) -> Node:
     """x carried on along its trend for the time given ('365d'): value now plus slope times time.
 
     The slope is robust (Theil–Sen: the median of slopes between all pairs) over the last 8 filings; at least
-    four of them must have a value.
+    four of them must have a value, and this one; else it is missing.
     """
     _expect(call, 2, 2)
     x = c.number(call.args[0])
@@ -234,19 +241,19 @@ def _extreme(c: Compiler, call: Call, op: str) -> Node:
 
 @function("min(x, window)")
 def minimum(c: Compiler, call: Call) -> Node:
-    """Smallest value of x over the window, gaps as for mean; or min(a, b, …): the smallest of several values."""
+    """Smallest value of x over the window, gaps as for mean; or min(a, b, …) of several, missing where one is."""
     return _extreme(c, call, "min")
 
 
 @function("max(x, window)")
 def maximum(c: Compiler, call: Call) -> Node:
-    """Largest value of x over the window, gaps as for mean; or max(a, b, …): the largest of several values."""
+    """Largest value of x over the window, gaps as for mean; or max(a, b, …) of several, missing where one is."""
     return _extreme(c, call, "max")
 
 
 @function("abs(x)")
 def absolute(c: Compiler, call: Call) -> Node:
-    """Size of x without its sign."""
+    """Size of x without its sign; missing where x is."""
     _expect(call, 1, 1)
     x = c.number(call.args[0])
     return c.graph.node("absolute", (x,), unit=x.unit)
@@ -266,7 +273,10 @@ def streak(c: Compiler, call: Call) -> Node:
 
 @function("crossed(x, level)")
 def crossed(c: Compiler, call: Call) -> Node:
-    """Whether x has passed the level since the filing before, in either direction."""
+    """Whether x has passed the level since the filing before, in either direction.
+
+    Unknown where x is missing now or then: the first filing has crossed nothing that is known.
+    """
     _expect(call, 2, 2)
     x, level = c.number(call.args[0]), c.number(call.args[1])
     c.same_unit(x, level, call.args[1].at, "can't compare")
@@ -294,7 +304,10 @@ def exists(c: Compiler, call: Call) -> Node:
 
 @function("age(x)")
 def age(c: Compiler, call: Call) -> Node:
-    """Days between the date judged and the as-of date of the newest filing that x comes from; oldest part counts."""
+    """Days between the date judged and the as-of date of the newest filing that x comes from; oldest part counts.
+
+    A filing that is too old to be known, or left x out, has an age; where nothing was filed it is missing.
+    """
     _expect(call, 1, 1)
     x = c.number(call.args[0])
     forms = tuple(sorted(c.forms(x)))
@@ -339,19 +352,22 @@ def group_sum(c: Compiler, call: Call) -> Node:
 
 @function("group_mean(x, by=attribute)")
 def group_mean(c: Compiler, call: Call) -> Node:
-    """Mean of x over all institutions, or over those that share the attribute; coverage as for group_sum."""
+    """Mean of x over all institutions, or over those that share the attribute; gaps and coverage as for group_sum."""
     return _of_number(c, call)
 
 
 @function("weighted_mean(x, w, by=attribute)")
 def weighted_mean(c: Compiler, call: Call) -> Node:
-    """Mean of x weighted by w, over institutions where both are known; coverage as for group_sum."""
+    """Mean of x weighted by w; institutions where either is missing are left out; coverage as for group_sum."""
     return _across(c, call, 2, c.number(call.args[0]).unit if call.args else None)
 
 
 @function("hhi(x, by=attribute)")
 def hhi(c: Compiler, call: Call) -> Node:
-    """Herfindahl index of x over institutions: the sum of squared shares, from 1/n to 1; coverage as for group_sum."""
+    """Herfindahl index of x over institutions: the sum of squared shares, from 1/n to 1.
+
+    Gaps and coverage as for group_sum; missing where the sum of x is not above zero.
+    """
     return _of_number(c, call, keeps_unit=False)
 
 
@@ -365,7 +381,10 @@ def count(c: Compiler, call: Call) -> Node:
 
 @function("share_of(condition, w, by=attribute)")
 def share_of(c: Compiler, call: Call) -> Node:
-    """Share of w that belongs to institutions for which the condition holds, of all where both are known."""
+    """Share of w that belongs to institutions for which the condition holds, of all where both are known.
+
+    Coverage as for group_sum; missing where the sum of w is not above zero.
+    """
     if len(call.args) == 2:
         c.truth(call.args[0])
         c.number(call.args[1])
@@ -374,13 +393,13 @@ def share_of(c: Compiler, call: Call) -> Node:
 
 @function("share(x, by=attribute)")
 def share(c: Compiler, call: Call) -> Node:
-    """The institution's own share of the sum of x; coverage as for group_sum."""
+    """The institution's own share of the sum of x; missing where its own x is. Gaps and coverage as for group_sum."""
     return _of_number(c, call, keeps_unit=False)
 
 
 @function("peer_median(x, by=peer_group)")
 def peer_median(c: Compiler, call: Call) -> Node:
-    """Median of x in the institution's peer group, itself included; coverage as for group_sum.
+    """Median of x in the institution's peer group, itself included; gaps and coverage as for group_sum.
 
     As in the UBPR, institutions opened in the last five calendar years are compared with those of the same year
     only. Of fewer than ten peers the alert says so. Both hold for every peer function.
@@ -392,27 +411,36 @@ def peer_median(c: Compiler, call: Call) -> Node:
 def peer_mean(c: Compiler, call: Call) -> Node:
     """Mean of x in the peer group without what lies outside its 5 % and 95 % quantiles, as in the UBPR.
 
-    Of two peers, which both lie outside, it is the plain mean; coverage as for group_sum.
+    Of two peers, which both lie outside, it is the plain mean; gaps and coverage as for group_sum.
     """
     return _of_number(c, call, default_by="peer_group")
 
 
 @function("peer_percentile(x, by=peer_group)")
 def peer_percentile(c: Compiler, call: Call) -> Node:
-    """Percentile rank of x among its peers, 0 to 1; equal values share the middle of their ranks."""
+    """Percentile rank of x among its peers, 0 to 1; equal values share the middle of their ranks.
+
+    Missing where its own x is; peers without one are left out; coverage as for group_sum.
+    """
     return _of_number(c, call, keeps_unit=False, default_by="peer_group")
 
 
 @function("peer_rank(x, by=peer_group)")
 def peer_rank(c: Compiler, call: Call) -> Node:
-    """Rank of x among its peers: 1 for the largest; equal values share the better rank."""
+    """Rank of x among its peers: 1 for the largest; equal values share the better rank.
+
+    Missing where its own x is; peers without one are left out; coverage as for group_sum.
+    """
     node = _of_number(c, call, default_by="peer_group")
     return c.graph.node(node.op, node.args, node.params, unit=None)
 
 
 @function("peer_zscore(x, by=peer_group)")
 def peer_zscore(c: Compiler, call: Call) -> Node:
-    """Robust z-score among peers: distance from their median in units of 1.4826 median absolute deviations."""
+    """Robust z-score among peers: distance from their median in units of 1.4826 median absolute deviations.
+
+    Missing where its own x is, or that deviation is zero; peers without x are left out; coverage as for group_sum.
+    """
     return _of_number(c, call, keeps_unit=False, default_by="peer_group")
 
 
@@ -441,7 +469,10 @@ def firing(c: Compiler, call: Call) -> Node:
 
 @function("overdue(form)")
 def overdue(c: Compiler, call: Call) -> Node:
-    """Whether the form that was due last has not been filed although its deadline has passed."""
+    """Whether the form that was due last has not been filed although its deadline has passed; never unknown.
+
+    A late filing ends it; so does one of a later date. Who is not of the form's types is never overdue.
+    """
     _expect(call, 1, 1)
     arg = call.args[0]
     form = arg.value if isinstance(arg, Text) else arg.id if isinstance(arg, Name) else ""

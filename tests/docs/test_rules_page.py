@@ -44,3 +44,8 @@ def test_the_example_of_several_institutions_passes() -> None:
     cases, problems = read_tests(next(b for b in blocks() if "my-peers" in b), "docs/rules.md", program)
     assert problems == []
     assert [r.timeline() for r in (run_case(case, program) for case in cases) if not r.ok] == []
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_every_function_says_what_it_does_with_gaps(name: str) -> None:
+    assert re.search("[mM]issing|[uU]nknown|[gG]aps", FUNCTIONS[name].doc)

@@ -94,7 +94,7 @@ def _lag(c: Compiler, call: Call, default: int | None = None) -> tuple[Node, Nod
 
 @function("lag(x, n)")
 def lag(c: Compiler, call: Call) -> Node:
-    """The value of x as it stood n filings of x's form earlier; missing where fewer were filed, or it was missing then."""
+    """The value of x as it stood n filings of x's form earlier; missing where it was, or fewer were filed."""
     return _lag(c, call)[1]
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from rules.catalogue import Catalogue
 from rules.lint.facts import leaves, relation
 from rules.lint.subject import Subject, Written
 from rules.pack import Program
@@ -21,11 +19,12 @@ _KEEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """`value sign limit`, as in lcr < 1.2; the limit is NaN where it depends on parameters."""
+    """`value sign limit`, as in lcr < 1.2; with a `base` the limit is that parameter plus so much."""
 
     value: Node
     sign: str
     limit: float
+    base: str = ""
 
     @property
     def falls(self) -> bool:
@@ -39,23 +38,32 @@ def threshold(node: Node) -> Threshold | None:
     if sign not in _MIRRORED:
         return None
     left, right = node.args
-    low, high = _constant(left), _constant(right)
+    low, high = _limit(left), _limit(right)
     if high is not None and low is None:
-        return Threshold(left, sign, high)
+        return Threshold(left, sign, *high)
     if low is not None and high is None:
-        return Threshold(right, _MIRRORED[sign], low)
+        return Threshold(right, _MIRRORED[sign], *low)
     return None
 
 
-def _constant(node: Node) -> float | None:
-    """The number that a node always is, signs included; NaN where parameters make it, None where values do."""
-    if node.op == "negate":
-        inner = _constant(node.args[0])
-        return None if inner is None else -inner
+def _limit(node: Node) -> tuple[float, str] | None:
+    """What a node always is: a number, signs included, and the parameter it is on top of; None where values make it.
+
+    What parameters make otherwise than by adding a number is a base of its own.
+    """
     if node.op == "constant":
-        return float(node.params[0])  # type: ignore[arg-type]
-    leaves_ = {below.op for below in walk(node) if not below.args}
-    return math.nan if leaves_ <= {"constant", "parameter"} else None
+        return float(node.params[0]), ""  # type: ignore[arg-type]
+    if node.op == "parameter":
+        return 0.0, str(node.params[0])
+    if any(below.op not in ("constant", "parameter") for below in walk(node) if not below.args):
+        return None
+    first, *others = (_limit(arg) for arg in node.args)
+    if first is not None and node.op == "negate" and not first[1]:
+        return -first[0], ""
+    second = others[0] if others else None
+    if first is not None and second is not None and not second[1] and node.op in ("add", "subtract"):
+        return first[0] + (second[0] if node.op == "add" else -second[0]), first[1]
+    return 0.0, f"#{node.id}"
 
 
 def thresholds(node: Node) -> list[Threshold]:
@@ -65,11 +73,10 @@ def thresholds(node: Node) -> list[Threshold]:
 
 
 def plain_ladder(rule: Written) -> list[Threshold]:
-    """Return a threshold for each level when all compare one value in one direction with numbers, else nothing."""
+    """Return a threshold for each level when all compare one value in one direction, from one base; else nothing."""
     found = [one for level in rule.rule.levels if (one := threshold(level.condition)) is not None]
-    alike = {(one.value.id, one.falls) for one in found}
-    known = not any(math.isnan(one.limit) for one in found)
-    return found if known and len(found) == len(rule.rule.levels) and len(alike) == 1 else []
+    alike = {(one.value.id, one.falls, one.base) for one in found}
+    return found if len(found) == len(rule.rule.levels) and len(alike) == 1 else []
 
 
 def better(node: Node, program: Program) -> str:
@@ -96,6 +103,10 @@ def named(node: Node, subject: Subject) -> str:
     return renderer(subject.program)(node)
 
 
-def number(value: float, node: Node, catalogue: Catalogue) -> str:
-    """A limit as authors write it: percent for ratios."""
-    return f"{value * 100:.6g}%" if node.unit == () else f"{value:,.6g}"
+def told(one: Threshold) -> str:
+    """A limit as authors write it: percent for ratios, on top of its parameter."""
+    size = f"{abs(one.limit) * 100:.6g}%" if one.value.unit == () else f"{abs(one.limit):,.6g}"
+    sign = "-" if one.limit < 0 else "+"
+    if not one.base:
+        return f"-{size}" if one.limit < 0 else size
+    return f"{one.base} {sign} {size}" if one.limit else one.base

@@ -187,6 +187,21 @@ def test_a_limit_that_is_a_parameter_has_a_side_too() -> None:
     assert checks(pack("      watch: roe < cap\n      warning: roe < cap - 5%\n", above=head)) == []
 
 
+def test_a_ladder_on_a_parameter_has_an_order() -> None:
+    """Its limits are so much above or below the parameter, whatever that is."""
+    head = "parameters: {low: {unit: ratio, rows: [{value: 90%, author: a}]}}\n"
+
+    def summaries(*levels: str) -> list[str]:
+        names = ("watch", "warning", "critical")
+        lines = "".join(f"      {name}: {level}\n" for name, level in zip(names, levels, strict=False))
+        return [problem.summary for problem in found(pack(lines, above=head))]
+
+    assert summaries("lcr < low + 10%", "lcr < low + 5%", "lcr < low - 1%") == []
+    assert summaries("lcr < low", "lcr < low + 5%") == ["'warning' at low + 5% asks for no more than 'watch' at low"]
+    assert summaries("low > lcr", "lcr < low - 0%") == ["'warning' at low asks for no more than 'watch' at low"]
+    assert summaries("lcr < low * 1.1", "lcr < low") == []
+
+
 def test_the_only_division_is_pointed_at() -> None:
     (problem,) = found(pack("      watch: npl_ratio > 1% and npl_balance / total_loans > 5%\n"))
     assert (problem.check, problem.place.line, problem.place.column) == ("zero-division", 9, 45)

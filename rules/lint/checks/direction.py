@@ -31,11 +31,11 @@ def direction(subject: Subject) -> Iterator[Finding]:
 
 def _climbed(rule: Written) -> set[tuple[int, bool]]:
     """Values, and their side, that several levels compare with different limits."""
-    limits: dict[tuple[int, bool], set[float]] = {}
+    limits: dict[tuple[int, bool], set[tuple[str, float]]] = {}
     seen: Counter[tuple[int, bool]] = Counter()
     for level in rule.rule.levels:
         for one in thresholds(level.condition):
-            limits.setdefault(_key(one), set()).add(one.limit)
+            limits.setdefault(_key(one), set()).add((one.base, one.limit))
             seen[_key(one)] += 1
     return {key for key, found in limits.items() if len(found) > 1 and seen[key] == len(rule.rule.levels)}
 

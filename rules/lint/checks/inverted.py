@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from rules.lint.ladder import number, plain_ladder
+from rules.lint.ladder import plain_ladder, told
 from rules.lint.registry import Finding, check
 from rules.lint.subject import Subject
 
@@ -17,7 +17,6 @@ def inverted(subject: Subject) -> Iterator[Finding]:
         for (low, level), (high, higher) in pairwise(zip(rule.levels(), plain_ladder(rule), strict=False)):
             asks_more = higher.limit < level.limit if level.falls else higher.limit > level.limit
             if not asks_more and not (higher.limit == level.limit and len(higher.sign) < len(level.sign)):
-                limits = [number(x.limit, x.value, subject.catalogue) for x in (level, higher)]
-                summary = f"{high.key!r} at {limits[1]} asks for no more than {low.key!r} at {limits[0]}"
+                summary = f"{high.key!r} at {told(higher)} asks for no more than {low.key!r} at {told(level)}"
                 side = "lower" if level.falls else "higher"
                 yield Finding(high.place, summary, f"give {high.key!r} a {side} limit")

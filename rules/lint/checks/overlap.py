@@ -26,7 +26,7 @@ def overlap(subject: Subject) -> Iterator[Finding]:
 
 
 def _same_value(one: Threshold, other: Threshold) -> bool:
-    return one.value is other.value and one.falls == other.falls
+    return (one.value.id, one.falls, one.base) == (other.value.id, other.falls, other.base)
 
 
 def _overlap(left: list[Threshold], right: list[Threshold]) -> bool:

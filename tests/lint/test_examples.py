@@ -16,6 +16,7 @@ from rules.pack import PackText
 from rules.problems import Problem
 
 PAGE = (Path(__file__).parents[2] / "docs" / "lint.md").read_text(encoding="utf-8")
+BROKEN = Path(__file__).parents[1] / "rules" / "bad_packs"
 SECTIONS = dict(re.findall(r"^## ([\w-]+) · \w+\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
 CATALOGUE = load_catalogue(["cn"])
 TODAY = date(2026, 11, 26)
@@ -34,6 +35,14 @@ def test_the_page_has_every_check_with_its_severity_and_words() -> None:
     for check in CHECKS.values():
         assert f"## {check.name} · {check.severity}" in PAGE
         assert check.doc in words
+
+
+def test_the_page_has_every_name_that_broken_packs_bring_up() -> None:
+    """The corpus of broken packs knows them; a lint check is not called like an error of the compiler."""
+    said = "".join(path.read_text(encoding="utf-8") for path in BROKEN.glob("*.txt"))
+    names = set(re.findall(r"\[([a-z-]+)\]$", said, re.MULTILINE))
+    assert {name for name in names if f"`{name}`" not in PAGE} == set()
+    assert names & CHECKS.keys() == set()
 
 
 @pytest.mark.parametrize("name", CHECKS)

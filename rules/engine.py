@@ -16,6 +16,7 @@ from rules.context import Context, World
 from rules.evidence import transitions
 from rules.fold import Fold, Records
 from rules.judge import Event, Group, Judge, Said, differences, events, group_rules
+from rules.laps import Clock, Laps, no_clock
 from rules.muting import WAIVED, reasons
 from rules.operations import number
 from rules.pack import Program
@@ -74,6 +75,7 @@ class Outcome:
     transitions: in order of arrival of the filings that caused them. refused: (sequence, reason code,
     sentence) of filings that contradict what is known, in that order too. replayed: filings seen before by
     offset, ignored. beyond: filings older than all history kept. evaluated: rule × subject evaluations.
+    seconds: by stage (scatter, derive, rules, transitions), where the engine was given a clock.
     """
 
     transitions: list[Transition] = field(default_factory=list)
@@ -81,6 +83,7 @@ class Outcome:
     replayed: int = 0
     beyond: int = 0
     evaluated: int = 0
+    seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,9 @@ class Engine:
     institution's k-th filing.
     """
 
-    def __init__(self, program: Program, institutions: Iterable[Institution] = ()) -> None:
+    def __init__(self, program: Program, institutions: Iterable[Institution] = (), clock: Clock = no_clock) -> None:
         self.program = program
+        self.laps = Laps(clock)
         self.rules = tuple(r for r in program.rules if r.status != "retired")
         self._number = {rule.id: number for number, rule in enumerate(self.rules)}
         self._capacity = FIRST_ROWS
@@ -129,7 +133,7 @@ class Engine:
         self.world.settings = {name: Table(setting) for name, setting in program.settings.items()}
         self.fold = Fold(self.rules, FIRST_ROWS)
         self.world.level_at = self._level_at
-        self.judge = Judge(self.world, self.fold)
+        self.judge = Judge(self.world, self.fold, self.laps)
         self.groups = group_rules(self.rules, FIRST_ROWS)
         self._due: dict[str, int] = {}
         self._ticked = int(NEVER)
@@ -233,6 +237,7 @@ class Engine:
     def apply(self, batches: Sequence[FormBatch]) -> Outcome:
         """Apply filings and return what they changed."""
         outcome = Outcome()
+        self.laps.start()
         before = self.judge.tally.evaluated
         arrived: list[tuple[int, Transition]] = []
         self._touched.clear()
@@ -241,17 +246,23 @@ class Engine:
             # evidence is read at once: what comes next moves the history on
             for judge in (self._deadlines_before, self._apply_one_each):
                 found = [said for batch in step if len(batch.rows) for said in judge(batch, outcome)]
+                self.laps.lap("rules")
                 told = transitions(found, self.rules, self.world, self.institutions)
+                self.laps.lap("transitions")
                 arrived += zip((said.sequence for said in found), told, strict=True)
         if self._touched:
             last = max(int(batch.sequence.max()) for batch in batches if len(batch.rows))
-            told = transitions(self._judge_across(self._touched), self.rules, self.world, self.institutions)
+            found = self._judge_across(self._touched)
+            self.laps.lap("rules")
+            told = transitions(found, self.rules, self.world, self.institutions)
             arrived += ((last, transition) for transition in told)
         arrived.sort(key=lambda entry: entry[0])
         outcome.transitions = [transition for _, transition in arrived]
         outcome.refused.sort(key=lambda entry: entry[0])
         outcome.evaluated = self.judge.tally.evaluated - before
         self._compact()
+        self.laps.lap("transitions")
+        outcome.seconds = self.laps.take()
         return outcome
 
     def _unseen(self, batch: FormBatch, outcome: Outcome) -> FormBatch:
@@ -277,6 +288,7 @@ class Engine:
         reported = {name: i for i, name in enumerate(self.program.catalogue.reported(batch.form))}
         kept, last = ((values[reported[name]].take(order) for name in names) for names in (store.kept, store.last))
         placed = store.place(batch.rows, batch.as_of, batch.revision, batch.offset, kept, last)
+        self.laps.lap("scatter")
         self.applied[batch.rows] = np.maximum(self.applied[batch.rows], batch.offset)
         if placed.verdict.any():
             self._refuse(batch, placed.verdict, outcome)
@@ -483,6 +495,7 @@ class Engine:
         institution that was never judged starts with each form's latest deadline.
         """
         outcome = Outcome()
+        self.laps.start()
         before = self.judge.tally.evaluated
         rows = np.flatnonzero(self._active).astype(np.int32)
         groups = [group for group in self.groups if group.clocks and not group.across]
@@ -498,8 +511,11 @@ class Engine:
         self.world.now = max(self.world.now, now)
         if passed:
             found += [replace(said, cause="clock") for said in self._judge_across(passed)]
+        self.laps.lap("rules")
         outcome.transitions = transitions(found, self.rules, self.world, self.institutions)
         outcome.evaluated = self.judge.tally.evaluated - before
+        self.laps.lap("transitions")
+        outcome.seconds = self.laps.take()
         return outcome
 
     def _pass_deadlines(self, groups: Sequence[Group], rows: Ints, until: Longs, first: bool = False) -> list[Said]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rules.context import Context, World
 from rules.fold import Bytes, Fold, Records
 from rules.ladders import Ladders
+from rules.laps import Laps
 from rules.muting import can_be_muted, muted
 from rules.operations import blank, either, truth
 from rules.operations import number as number_at
@@ -76,6 +77,14 @@ class Group:
         self.columns = {
             form: [node for node in nodes if node.params[0] == form] for form in sorted(self.forms & self.triggers)
         }
+
+    def derive(self, context: Context) -> None:
+        """Read the columns of the group's rules, and compute what their ladders compare."""
+        for form, nodes in self.columns.items():
+            context.load(form, nodes)
+        for ladder in self.ladders.of:
+            if ladder is not None:
+                number_at(ladder.number, context)
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` institutions."""
@@ -150,14 +159,18 @@ def group_rules(rules: Sequence[Rule], rows: int) -> list[Group]:
 class Judge:
     """Runs groups over contexts and folds what they say. `system` marks rows that stand for the system."""
 
-    def __init__(self, world: World, fold: Fold) -> None:
+    def __init__(self, world: World, fold: Fold, laps: Laps) -> None:
         self.world = world
         self.fold = fold
+        self.laps = laps
         self.tally = Tally()
 
     def step(self, group: Group, rows: Ints, dates: Longs, system: Bools) -> tuple[Records, Records]:
         """Judge the rows at their dates, later than any before; return states before and after the fold."""
         context = Context(self.world, rows, dates)
+        self.laps.lap("rules")
+        group.derive(context)
+        self.laps.lap("derive")
         busy: Bools = np.empty((len(group.rules), len(rows)), np.bool_)
         verdicts = self._verdicts(group, context, system, busy)
         self.tally.evaluated += busy.size
@@ -193,6 +206,7 @@ class Judge:
 
     def held(self, group: Group, context: Context, system: Bools) -> Bytes:
         """Highest level that holds, [rules, n]: 0 none or out of scope, -1 unknown."""
+        group.derive(context)
         shape = len(group.rules), len(context)
         verdicts = self._verdicts(group, context, system, np.empty(shape, np.bool_))
         local, position = np.divmod(np.arange(shape[0] * shape[1]), max(1, shape[1]))
@@ -200,8 +214,6 @@ class Judge:
 
     def _verdicts(self, group: Group, context: Context, system: Bools, some: Bools) -> list[Verdict]:
         """Write into `some`, [rules, n], where any level holds; say where that is unknown or does not apply."""
-        for form, nodes in group.columns.items():
-            context.load(form, nodes)
         marked = system if system.any() else None
         return [self._verdict(group, i, context, marked, out) for i, out in enumerate(some)]
 

@@ -13,6 +13,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ from streams.measured import Measured, Network, measure
 from streams.place import Place
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
+from streams.stages import Stages, busy
 from streams.system import MEASURED, SystemSide
 from streams.topics import (
     ALERTS,
@@ -61,7 +63,8 @@ log = logging.getLogger("guanlan.worker")
 
 POLL_RECORDS = 4_000
 MERGED_RECORDS = 4_000
-BATCH_BYTES = 16 << 20
+MERGED_BYTES = 8 << 20  # about 20 ms of decoding: the event loop must not wait for long
+BATCH_BYTES = 8 << 20
 FETCH_BYTES = 4 << 20
 JOURNAL_BYTES = 256 << 20
 COMMIT_SECONDS = 1.0
@@ -100,6 +103,7 @@ class Worker:
         self._unsaved_bytes = 0
         self.exporter = Exporter(asyncio.get_running_loop(), self.snapshot)
         self.metrics = self.exporter.pipeline
+        self.stages = Stages(lambda stage, seconds: self.metrics.stages.labels(stage).observe(seconds))
         names = Names(*(place.topic(name) for name in (REJECTED, ALERTS, CROSS_SECTION, MEASURES)))
         system = program.at("system")
         self.watch = Watch(
@@ -160,6 +164,7 @@ class Worker:
             await self._open(side, partitions)
 
         side.keeper.table.recovered = recovered
+        side.keeper.spent = partial(self.stages.add, "checkpoint")
         for topic in sorted(side.topics):
             self.app.agent(batch_topic(self.app, topic), name=topic, concurrency=1)(self._agent(side))
 
@@ -169,7 +174,7 @@ class Worker:
             async for batch in stream:
                 gathered.append(batch)
                 await delivered()
-                if waiting(stream) and sum(len(b.records) for b in gathered) < MERGED_RECORDS:
+                if waiting(stream) and not _enough(gathered):
                     continue
                 batches, gathered = gathered, []
                 try:
@@ -292,7 +297,7 @@ class Worker:
             for batch in batches:
                 batch.applied = True
             side.journal += batches
-        self._unsaved_bytes += sum(len(r.value or b"") for r in records)
+        self._unsaved_bytes += sum(b.size for b in batches)
         self._observe(effects, records)
         while self._unsaved_bytes > JOURNAL_BYTES and self.consumer.flow_active:
             self.consumer.next_commit = 0.0
@@ -301,7 +306,9 @@ class Worker:
                 await asyncio.sleep(COMMIT_SECONDS)
 
     async def _emit(self, effects: Effects) -> None:
+        began = busy()
         await self.outbox.send(effects.posts)
+        self.stages.add("produce", busy() - began)
         for (state, severity), count in effects.transitions.items():
             self.metrics.transitions.labels(state, severity).inc(count)
         for reason, count in effects.rejected.items():
@@ -318,7 +325,7 @@ class Worker:
         for form, count in effects.accepted.items():
             m.accepted.labels(form).inc(count)
         for stage, seconds in effects.seconds.items():
-            m.stages.labels(stage).observe(seconds)
+            self.stages.add(stage, seconds)
         if effects.accepted:
             arrived = np.fromiter((r.timestamp for r in records), np.float64, len(records)) / 1000
             m.latency.observe(np.maximum(0.0, time.time() - arrived))
@@ -371,6 +378,7 @@ class Worker:
             await asyncio.sleep(TICK_SECONDS)
             if all(side.partitions is None for side in self.sides):
                 continue
+            self.stages.rest(self.consumer.fetching_seconds())
             now, epoch = int(time.time()), self.consumer.epoch
             try:
                 ends = await self.consumer.ends()
@@ -433,6 +441,10 @@ class Worker:
             if side.partitions is not None:
                 await side.show(shown)
         return shown
+
+
+def _enough(batches: Sequence[RecordBatch]) -> bool:
+    return sum(len(b.records) for b in batches) >= MERGED_RECORDS or sum(b.size for b in batches) >= MERGED_BYTES
 
 
 def _die() -> None:

@@ -27,6 +27,7 @@ from faust.types import TP
 
 from streams.columnar import ColumnarApp, StateTable, yield_to_loop
 from streams.partitions import home
+from streams.stages import busy
 
 log = logging.getLogger("guanlan.worker")
 
@@ -195,16 +196,22 @@ def block_of(code: str) -> str:
     return f"{zlib.crc32(code.encode()) % BLOCKS:02x}"
 
 
+def _untold(_: float) -> None:
+    """Do nothing: nobody asked."""
+
+
 @dataclass
 class Keeper:
     """Keeps one agent's state in a table: knows which blocks changed, copies, writes and loads them.
 
-    `topics` are the topics whose offsets the state contains; `export` returns the state of one block.
+    `topics` are the topics whose offsets the state contains; `export` returns the state of one block. `spent` is told
+    the processor seconds that copying and writing take.
     """
 
     table: StateTable
     topics: frozenset[str]
     export: Callable[[int, str], bytes]
+    spent: Callable[[float], None] = _untold
     dirty: dict[int, set[str]] = field(default_factory=dict)
     contains: dict[int, dict[str, Offsets]] = field(default_factory=dict)
     applied: dict[int, Offsets] = field(default_factory=dict)
@@ -233,7 +240,9 @@ class Keeper:
                 continue
             copied = {}
             for name in sorted(changed):
+                began = busy()
                 copied[name] = Block(offsets, self.export(partition, name))
+                self.spent(busy() - began)
                 await yield_to_loop()
             held = self.contains.setdefault(partition, {})
             held.update(dict.fromkeys(copied, offsets))
@@ -245,11 +254,13 @@ class Keeper:
         """Write a copy, each partition's record after its blocks; return the bytes written."""
         written = 0
         sent: list[Awaitable[Any]] = []
+        began = busy()
         for partition, blocks in copy.blocks.items():
             for name, block in blocks.items():
                 value = msgspec.msgpack.encode(block)
                 written += len(value)
                 sent.append(self.table.put(partition, _key(partition, name), value))
+        self.spent(busy() - began)
         await asyncio.gather(*sent)
         records = {p: msgspec.msgpack.encode(r) for p, r in copy.records.items()}
         await asyncio.gather(*(self.table.put(p, _key(p, APPLIED.decode()), r) for p, r in records.items()))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,12 +92,14 @@ class RecordBatch:
 
     `epoch` counts the assignments of partitions to this worker; a batch of an earlier one must not be applied.
     The agent sets `applied` once the effect of every record is in memory; until then no offset passes it.
+    `size` is its keys' and values' bytes.
     """
 
     tp: TP
     records: Sequence[ConsumerRecord]
     epoch: int = 0
     applied: bool = False
+    size: int = 0
 
     @property
     def first(self) -> int:
@@ -157,7 +160,10 @@ class BatchSchema(Schema[Any, Any]):
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Waits less on the broker: one fetch may hold back the partitions that are not in it."""
 
+    clock: int | None = None
+
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
+        self.clock = time.pthread_getcpuclockid(threading.get_ident())  # this runs in the thread itself
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
@@ -178,7 +184,13 @@ class ColumnarConsumer(driver.Consumer):
         self.committed: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        self._fetching = ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        return self._fetching
+
+    def fetching_seconds(self) -> float:
+        """Return the processor seconds that the thread which fetches has used."""
+        clock = self._fetching.clock
+        return 0.0 if clock is None else time.clock_gettime(clock)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Any]]:
         fetched = await super()._getmany(active_partitions, timeout)
@@ -193,10 +205,10 @@ class ColumnarConsumer(driver.Consumer):
         for i, record in enumerate(records):
             length = len(record.value or b"") + len(record.key or b"")
             if i > begin and size + length > self.app.batch_bytes:
-                yield RecordBatch(TP(*tp), records[begin:i])
+                yield RecordBatch(TP(*tp), records[begin:i], size=size)
                 begin, size = i, 0
             size += length
-        yield RecordBatch(TP(*tp), records[begin:])
+        yield RecordBatch(TP(*tp), records[begin:], size=size)
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
         if not isinstance(record, RecordBatch):

@@ -55,13 +55,22 @@ class Decoder:
         in a partition where its institution's other filings are not. `headers` (the Kafka headers) tell each
         record's encoding; without them all are JSON by name.
         """
+        return self.sort(records, keys, headers).finish()
+
+    def sort(
+        self,
+        records: Sequence[bytes | None],
+        keys: Sequence[bytes | None] | None = None,
+        headers: Sequence[Headers] | None = None,
+    ) -> Sorting:
+        """Do the first half of `decode`: read the records. `finish` then checks ranges and dates."""
         batch = Sorting(len(records), keys)
         if headers is None or not any(headers):
             self._reader(Encoding.JSON).read(range(len(records)), records, batch)
-            return batch.finish()
+            return batch
         for encoding, indices in _by_encoding(headers, batch).items():
             self._reader(encoding).read(indices, records, batch)
-        return batch.finish()
+        return batch
 
     def classify(self, record: bytes | None, headers: Headers = ()) -> Rejection | None:
         """Return why one record is refused, or None when it is a good filing."""

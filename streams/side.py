@@ -54,7 +54,7 @@ class Effects:
     reports: int = 0
     replayed: int = 0
     evaluated: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: Counter[str] = field(default_factory=Counter)
 
     def reject(self, topic: str, record: ConsumerRecord, rejection: Rejection) -> None:
         """Send a record's original bytes to the topic for rejected ones, with the reason."""
@@ -80,8 +80,7 @@ class Effects:
         self.reports += other.reports
         self.replayed += other.replayed
         self.evaluated += other.evaluated
-        for stage, seconds in other.seconds.items():
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        self.seconds.update(other.seconds)
 
 
 class Side(ABC, Generic[Read]):

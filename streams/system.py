@@ -6,7 +6,6 @@ filed into its engine under the forms of the catalogue `measures`, so rules read
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +33,7 @@ from streams.measured import Lack, Measured, Network
 from streams.place import STATE_OF_SYSTEM
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
+from streams.stages import busy
 from streams.watch import show_alerts
 from streams.wire import ExposureReport, Reason, Rejection, to_seconds
 
@@ -134,7 +134,7 @@ class SystemSide(Side[Crossing]):
 
     def read(self, records: Sequence[ConsumerRecord]) -> Crossing:
         """Decode slices and exposure reports."""
-        began = time.perf_counter()
+        began = busy()
         slices: list[Slice] = []
         positions: list[int] = []
         for position, record in enumerate(records):
@@ -148,7 +148,7 @@ class SystemSide(Side[Crossing]):
             slices,
             [(positions[i], report) for i, report in reports],
             [Refused(positions[r.position], r.reason, r.detail) for r in rejected],
-            time.perf_counter() - began,
+            busy() - began,
         )
 
     def strangers(self, read: Crossing) -> bool:
@@ -159,7 +159,7 @@ class SystemSide(Side[Crossing]):
 
     def apply(self, read: Crossing) -> Effects:
         """Take columns into the cross-section and reports into the book; dates they touch become due."""
-        began = time.perf_counter()
+        began = busy()
         effects = Effects()
         for refused in read.rejected:
             rejection = Rejection(refused.reason, refused.detail)
@@ -170,7 +170,7 @@ class SystemSide(Side[Crossing]):
             self._take_report(read.records[position], report, effects)
         if read.reports or self.book.version != version:
             self.keeper.mark(PARTITION, BOOK)
-        effects.seconds = {"system_decode": read.seconds, "system_judge": time.perf_counter() - began}
+        effects.seconds.update({"system_decode": read.seconds, "system_judge": busy() - began})
         return effects
 
     def _take_slices(self, slices: Sequence[Slice], effects: Effects) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rules.catalogue import Catalogue
 from rules.engine import Engine, FormBatch
+from rules.laps import Laps
 from rules.pack import Program
 from rules.problems import nearest
 from rules.registry import Institution
@@ -25,6 +26,7 @@ from streams.partitions import home
 from streams.place import STATE_OF_FILINGS
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
+from streams.stages import busy
 from streams.wire import Reason, Rejection
 
 GUESSES = 5
@@ -36,7 +38,7 @@ class Filings:
 
     records: Sequence[ConsumerRecord]
     decoded: Decoded
-    seconds: float
+    seconds: dict[str, float]
 
 
 class Watch(Side[Filings]):
@@ -69,7 +71,7 @@ class Watch(Side[Filings]):
 
     def reset(self, partitions: frozenset[int]) -> None:
         """Begin with a new engine over the institutions of these partitions."""
-        self.engine = Engine(self._program)
+        self.engine = Engine(self._program, clock=busy)
         self._ours = partitions
         self._home: NDArray[np.int32] = np.full(64, -1, np.int32)
         self._block: NDArray[np.int32] = np.zeros(64, np.int32)
@@ -120,11 +122,13 @@ class Watch(Side[Filings]):
 
     def read(self, records: Sequence[ConsumerRecord]) -> Filings:
         """Decode filings into columns."""
-        began = time.perf_counter()
-        decoded = self._decoder.decode(
-            [r.value for r in records], [r.key for r in records], [r.headers for r in records]
-        )
-        return Filings(records, decoded, time.perf_counter() - began)
+        laps = Laps(busy)
+        laps.start()
+        found = self._decoder.sort([r.value for r in records], [r.key for r in records], [r.headers for r in records])
+        laps.lap("decode")
+        decoded = found.finish()
+        laps.lap("validate")
+        return Filings(records, decoded, laps.take())
 
     def strangers(self, read: Filings) -> bool:
         """Say whether a filing is of an institution that is not in the registry."""
@@ -133,15 +137,18 @@ class Watch(Side[Filings]):
 
     def apply(self, read: Filings) -> Effects:
         """Judge filings; reject those that are bad, not ours, or contradict what is known."""
-        began = time.perf_counter()
-        effects = Effects()
+        laps = Laps(busy)
+        laps.start()
+        effects = Effects(seconds=Counter(read.seconds))
         records = read.records
         for refused in read.decoded.rejected:
             effects.reject(self.names.rejected, records[refused.position], Rejection(refused.reason, refused.detail))
         batches = self._batches(read, effects)
         replayed = [batch.offset <= self.engine.applied[batch.rows] for batch in batches]
+        laps.lap("validate")
         outcome = self.engine.apply(batches)
-        judged = time.perf_counter()
+        effects.seconds.update(outcome.seconds)
+        laps.start()
         for sequence, reason, detail in outcome.refused:
             effects.reject(self.names.rejected, records[sequence], Rejection(Reason(reason), detail))
         effects.tell(self.names.alerts, outcome.transitions)
@@ -152,11 +159,8 @@ class Watch(Side[Filings]):
                 self._account(batch if good.all() else batch.take(np.flatnonzero(good)), effects)
         effects.replayed += outcome.replayed
         effects.evaluated += outcome.evaluated
-        effects.seconds = {
-            "decode": read.seconds,
-            "judge": judged - began,
-            "encode": time.perf_counter() - judged,
-        }
+        laps.lap("produce")
+        effects.seconds.update(laps.take())
         return effects
 
     def _batches(self, read: Filings, effects: Effects) -> list[FormBatch]:
@@ -228,6 +232,7 @@ class Watch(Side[Filings]):
         """Judge rules on what is overdue."""
         effects = Effects()
         outcome = self.engine.tick(now)
+        effects.seconds.update(outcome.seconds)
         effects.tell(self.names.alerts, outcome.transitions)
         effects.evaluated += outcome.evaluated
         everyone = [institution.code for institution in self.engine.institutions]

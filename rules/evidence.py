@@ -169,13 +169,13 @@ def _transition(
         route=rule.route,
         tags=list(rule.tags),
         labels={"type": institution.type, "region": institution.region, "peer_group": institution.peer_group},
-        suppressed_by=reasons(rule, event.muted),
+        suppressed_by=reasons(rule, event.muted) if event.muted else [],
         waiver=_waived(rule, subject, event.date) if event.muted & WAIVED else None,
         parameters=dict(applied),
         plan=list(rule.plan),
         due=_due(rule, said, world),
         coverage=dict(covered),
-        notes=_notes(covered),
+        notes=_notes(covered) if covered else [],
     )
 
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite, isnan
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,12 +45,14 @@ def evaluate(node: Node, context: Context) -> Column:
 
 def number(node: Node, context: Context) -> Floats:
     """Evaluate a number node."""
-    return cast(Floats, evaluate(node, context))
+    found: Any = evaluate(node, context)
+    return found  # type: ignore[no-any-return]
 
 
 def truth(node: Node, context: Context) -> Truth:
     """Evaluate a truth node."""
-    return cast(Truth, evaluate(node, context))
+    found: Any = evaluate(node, context)
+    return found  # type: ignore[no-any-return]
 
 
 def blank(node: Node, context: Context) -> Bools | None:

@@ -142,7 +142,7 @@ def test_bytes_at_the_peak() -> None:
 
 @pytest.mark.parametrize("institutions", [20, 200])
 def test_state_is_copied_and_restored_by_the_block(institutions: int) -> None:
-    """Neither export nor restore goes through records one by one: ten times the state, the same calls but two a code."""
+    """Neither export nor restore goes through records one by one: ten times the state, few calls more."""
     sector = Sector(institutions, LOUD).after(6)
     rows = list(range(institutions))
     blobs = [sector.engine.export([0])]  # the first imports modules

@@ -39,13 +39,13 @@ def muted(rule: Rule, context: Context, chosen: NDArray[np.intp]) -> Ints:
 
 
 def _waive(rule: Rule, world: World, rows: Ints, at: Longs, found: Ints) -> None:
-    codes = [world.codes.get(waiver.institution, -1) for waiver in rule.waivers]
+    granted: dict[int, list[Waiver]] = {}
+    for waiver in rule.waivers:
+        if waiver.until > world.clock and waiver.institution in world.codes:
+            granted.setdefault(world.codes[waiver.institution], []).append(waiver)
     own = world.texts["code"][rows]
-    for i in np.flatnonzero(np.isin(own, codes)):
-        if any(
-            codes[k] == own[i] and w.since <= at[i] < w.until and w.until > world.clock
-            for k, w in enumerate(rule.waivers)
-        ):
+    for i in np.flatnonzero(np.isin(own, list(granted))):
+        if any(w.since <= at[i] < w.until for w in granted[int(own[i])]):
             found[i] |= WAIVED
 
 

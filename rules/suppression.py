@@ -113,17 +113,19 @@ def waived(rules: Sequence[Rule], waivers: Sequence[Waiver], problems: list[Prob
     """Return the rules with their waivers; one of a rule that is not there, or a second at one date, is a problem."""
     names = {name: rule.id for rule in rules for name in (rule.id, *rule.renamed_from)}
     found: dict[str, list[Waiver]] = {}
+    known: dict[tuple[str, str], list[Waiver]] = {}
     for waiver in waivers:
         if waiver.rule not in names:
             fix = nearest(waiver.rule, names)
             problems.append(Problem(waiver.place, "unknown-rule", f"there is no rule {short(waiver.rule)}", fix))
             continue
-        mine = found.setdefault(names[waiver.rule], [])
+        ident = names[waiver.rule]
+        mine = known.setdefault((ident, waiver.institution), [])
         for other in mine:
-            meet = waiver.since < other.until and other.since < waiver.until
-            if meet and other.institution == waiver.institution:
+            if waiver.since < other.until and other.since < waiver.until:
                 summary = f"a waiver for {waiver.institution!r} at the same dates stands at {other.place}"
                 problems.append(Problem(waiver.place, "twice", summary, "one of them is enough"))
                 break
         mine.append(waiver)
+        found.setdefault(ident, []).append(waiver)
     return [replace(rule, waivers=tuple(found[rule.id])) if rule.id in found else rule for rule in rules]

@@ -14,6 +14,8 @@ from rules.engine import Engine
 from rules.pack import PackText, compile_packs
 from rules.problems import PackError
 from rules.transitions import Transition
+from streams.exporter import Snapshot
+from streams.watch import show_alerts
 from tests.rules.worlds import DAY, batch, catalogue, institutions, program
 
 CAUSE = "  - {id: cause, levels: {watch: z > 1, critical: z > 2}}\n"
@@ -222,6 +224,13 @@ def test_nobody_is_told_of_what_is_silenced_and_a_released_alert_is_told_as_new(
     assert hears(d(engine, 92, 2.5)) == [("suppressed", "critical")]
     assert not desk.open
     assert hears(q(engine, 181, 5.0)) == [], "resolved while nobody listened"
+
+
+def test_a_silenced_alert_has_a_state_of_its_own_in_the_metrics() -> None:
+    engine, snapshot = waived(), Snapshot()
+    engine.apply([batch(engine, "d", [("I0", 90, (1.5,)), ("I1", 90, (1.5,))])])
+    show_alerts(engine, snapshot)
+    assert snapshot.alerts == {("effect", "watch", "suppressed"): 1, ("effect", "watch", "firing"): 1}
 
 
 def test_the_notice_that_ends_it_says_how_it_was_before() -> None:

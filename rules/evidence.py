@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from math import isnan
 
 import numpy as np
 
-from rules.aggregates import coverages
-from rules.calendar import DAY, act_by, format_instant
+from rules.calendar import format_instant
 from rules.catalogue import Catalogue
 from rules.context import Context, Truth, World
 from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RELEASED, RESOLVED, SUPPRESSED, Said
-from rules.muting import WAIVED, reasons, waiver_at
+from rules.muting import WAIVED, reasons
 from rules.operations import evaluate, number
-from rules.peers import FEW_PEERS
 from rules.plan import Node, Piece, Rule
-from rules.reading import parse_deadline
+from rules.provenance import act_until, covered_by, in_force, notes, waived
 from rules.registry import Institution
 from rules.rendering import render as render_value
-from rules.spans import EVER
 from rules.store import NEVER, Indices, Ints
-from rules.transitions import SEVERITIES, Applied, Covered, Reading, State, Transition, Waived, alert_id, transition_id
+from rules.transitions import SEVERITIES, Applied, Covered, Reading, State, Transition, alert_id, transition_id
 
 STATES: dict[int, State] = {
     PENDING: "pending",
@@ -57,8 +54,8 @@ def transitions(
         at = places[positions]
         readings = _readings(rule, sources, at)
         revisions = sources.revisions(rule, at)
-        applied = _applied(rule, context, at)
-        covered = _covered(rule, context, at)
+        applied = in_force(rule, context, at)
+        covered = covered_by(rule, context, at)
         subjects = [institutions[said[position].event.row] for position in positions]
         messages = {
             language: render(pieces, context, at, subjects, [said[p] for p in positions], rule, language)
@@ -170,71 +167,13 @@ def _transition(
         tags=list(rule.tags),
         labels={"type": institution.type, "region": institution.region, "peer_group": institution.peer_group},
         suppressed_by=reasons(rule, event.muted) if event.muted else [],
-        waiver=_waived(rule, subject, event.date) if event.muted & WAIVED else None,
+        waiver=waived(rule, subject, event.date) if event.muted & WAIVED else None,
         parameters=dict(applied),
         plan=list(rule.plan),
-        due=_due(rule, said, world),
+        due=act_until(rule, said, world),
         coverage=dict(covered),
-        notes=_notes(covered) if covered else [],
+        notes=notes(covered) if covered else [],
     )
-
-
-def _due(rule: Rule, said: Said, world: World) -> str:
-    """Until when to act; counted anew whenever people are told of something graver than before."""
-    deadline = parse_deadline(rule.deadline)
-    if deadline is None or said.event.muted or said.event.kind not in (FIRING, ESCALATED, RELEASED):
-        return ""
-    return act_by(deadline, said.seen_at, world.country, world.catalogue.timezone)
-
-
-def _waived(rule: Rule, institution: str, at: int) -> Waived | None:
-    found = waiver_at(rule, institution, at)
-    return None if found is None else Waived(found.reason, found.document, found.approver, last_day(found.until))
-
-
-def _covered(rule: Rule, context: Context, at: Indices) -> list[dict[str, Covered]]:
-    out: list[dict[str, Covered]] = [{} for _ in at]
-    if rule.across:
-        context = Context(context.world, context.rows[at], context.at[at])
-    for node in rule.across:
-        for found, c in zip(out, coverages(node, context), strict=True):
-            if c is not None:
-                found[render_value(node)] = Covered(c.expected, c.filed, c.values, c.share, c.by)
-    return out
-
-
-def _notes(covered: Mapping[str, Covered]) -> list[dict[str, str]]:
-    """What a reader must know to weigh the alert: values among fewer than ten peers."""
-    few = [(name, c.values) for name, c in covered.items() if name.startswith("peer_") and c.values < FEW_PEERS]
-    return [
-        {
-            "en": f"{name}: only {n} peer{'s' if n != 1 else ''}, an outlier among them weighs heavily",
-            "zh": f"{name}：可比机构仅{n}家，易受个别极端值影响",
-        }
-        for name, n in few
-    ]
-
-
-def last_day(until: int) -> str:
-    """Return the ISO date of the last day before `until`; empty where there is no end."""
-    return "" if until == EVER else format_instant(until - DAY)
-
-
-def _applied(rule: Rule, context: Context, at: Indices) -> list[dict[str, Applied]]:
-    out: list[dict[str, Applied]] = [{} for _ in at]
-    for name in rule.settings:
-        table = context.world.settings[name]
-        currency = context.world.catalogue.currency
-        unit = currency if table.setting.unit == "currency" and currency else table.setting.unit
-        rows = table.index(context.world, context.rows[at], context.at[at]).tolist()
-        for applied, chosen in zip(out, rows, strict=True):
-            if chosen < 0:
-                applied[name] = Applied(None, unit)
-                continue
-            row = table.setting.rows[chosen]
-            since = "" if row.since == NEVER else format_instant(row.since)
-            applied[name] = Applied(row.value, unit, row.whom, row.basis, row.author, since, last_day(row.until))
-    return out
 
 
 instant = lru_cache(maxsize=65_536)(format_instant)

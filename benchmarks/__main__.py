@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -42,6 +43,7 @@ def main(
     failed: dict[str, str] = {}
     took: dict[str, float] = {}
     began = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load": load_average()}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that brokers and workers are ended
     with Setting(quick, 1 if quick else runs) as setting:
         for name in chosen:
             console.print(f"{name}: {known[name]} …", style="dim")

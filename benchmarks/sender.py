@@ -68,7 +68,8 @@ def main(order: Order) -> None:
     gc.freeze()
     gc.disable()
     print("ready", flush=True)
-    sys.stdin.readline()
+    if not sys.stdin.readline():
+        raise SystemExit("nobody gave the word")
     used = time.process_time()
     sent = on_time(producer, order, records) if order.rate else at_once(producer, order, records)
     if len(producer):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import time
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +12,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks.machine import load_average, machine
+from benchmarks.found import Found
+from benchmarks.machine import load_average
 from benchmarks.parts import EXTRA, PARTS
 from benchmarks.report import table
 from benchmarks.rows import Row
@@ -31,6 +30,7 @@ def main(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A fifth of the size, one run: does it work?")] = False,
     runs: Annotated[int, typer.Option(help="Runs of each thing.")] = 3,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep what the file has of other parts.")] = False,
     out: Annotated[Path, typer.Option(help="File for the numbers.")] = Path("build/benchmarks.json"),
 ) -> None:
     """Measure what the README claims."""
@@ -39,43 +39,28 @@ def main(
     known = PARTS | EXTRA
     if unknown := [name for name in chosen if name not in known]:
         raise typer.BadParameter(f"there is no part {unknown[0]!r}; there are: {', '.join(known)}")
-    rows: list[Row] = []
-    failed: dict[str, str] = {}
-    took: dict[str, float] = {}
-    began = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load": load_average()}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that brokers and workers are ended
-    with Setting(quick, 1 if quick else runs) as setting:
+    found = Found(quick, 1 if quick else runs)
+    if keep and out.exists():
+        found.keep(out, chosen)
+    with Setting(quick, found.runs) as setting:
         for name in chosen:
             console.print(f"{name}: {known[name]} …", style="dim")
-            start = time.perf_counter()
+            start, load = time.perf_counter(), load_average()
+            rows: list[Row] = []
+            why = ""
             try:
-                rows += import_module(f"benchmarks.parts.{name}").measure(setting)
+                rows.extend(import_module(f"benchmarks.parts.{name}").measure(setting))
             except Exception as err:  # one part that fails must not lose what the others measured
-                failed[name] = f"{type(err).__name__}: {err}"
-                console.print(f"  {failed[name]}", style="red", markup=False)
-            took[name] = round(time.perf_counter() - start, 1)
-        brokers = {kind: description for kind, (_, description) in setting.brokers.items()}
-    places = {part: place for place, part in enumerate(dict.fromkeys(row.part for row in rows))}
-    rows.sort(key=lambda row: places[row.part])
-    told = machine()
-    console.print(table(rows))
-    caption = f"{told['processor']}, {told['cores']} cores, {told['memory_gib']} GiB; Python {told['python']}; "
-    console.print(caption + "; ".join(brokers.values()), style="dim", markup=False)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    measured = {
-        **began,
-        "load_at_end": load_average(),
-        "quick": quick,
-        "runs": 1 if quick else runs,
-        "machine": told,
-        "brokers": brokers,
-        "seconds": took,
-        "failed": failed,
-        "rows": [row.as_dict() for row in rows],
-    }
-    out.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+                why = f"{type(err).__name__}: {err}"
+                console.print(f"  {why}", style="red", markup=False)
+            found.add(name, rows, why, time.perf_counter() - start, load)
+            found.brokers |= {kind: description for kind, (_, description) in setting.brokers.items()}
+            found.write(out)
+    console.print(table(found.rows))
+    console.print(found.said, style="dim", markup=False)
     console.print(f"written to {out}", style="dim")
-    if failed:
+    if found.failed:
         raise typer.Exit(1)
 
 

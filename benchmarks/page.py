@@ -44,11 +44,14 @@ def said(run: Mapping[str, Any]) -> str:
     """Say which run it was, and on what."""
     told, brokers = run["machine"], "; ".join(run["brokers"].values())
     versions = ", ".join(f"{name} {version}" for name, version in told["packages"].items() if name != "guanlan")
-    disturbed = f"load average {run['load']} before and {run['load_at_end']} after"
-    kind = "a quick run: one run of a fifth of the size" if run["quick"] else f"{run['runs']} runs of each"
+    parts = run["parts"].values()
+    first, last = min(part["at"] for part in parts), max(part["at"] for part in parts)
+    loads = sorted(part["load"] for part in parts)
+    kinds = {"a fifth of the size, once" if part["quick"] else f"{part['runs']} runs of each" for part in parts}
     return (
-        f"Run of {run['at']}, {kind}, {disturbed}. {told['processor']}, {told['cores']} cores,"
-        f" {told['memory_gib']} GiB; {told['system']}; {brokers}; Python {told['python']}; {versions}."
+        f"Run of {first} to {last}; {' / '.join(sorted(kinds))}; load average {loads[0]:g} to {loads[-1]:g}."
+        f" {told['processor']}, {told['cores']} cores, {told['memory_gib']} GiB; {told['system']}; {brokers};"
+        f" Python {told['python']}; {versions}."
     )
 
 
@@ -65,7 +68,8 @@ def table(run: Mapping[str, Any]) -> str:
             numbers = " | ".join(figure(row[name]) for name in ("min", "median", "max"))
             note = f" ({row['note']})" if row["note"] else ""
             lines.append(f"| {row['name']}{note} | {numbers} | {row['unit']} | {cpu} | {reach} | {mark} |")
-    lines += [f"\n{part} was not measured: {why.splitlines()[0]}" for part, why in run["failed"].items()]
+    failed = {name: part["failed"] for name, part in run["parts"].items() if part["failed"]}
+    lines += [f"\n{part} was not measured: {why.splitlines()[0]}" for part, why in failed.items()]
     return "\n".join(lines)
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.rows import Row
-
 SCALES = ((1e9, " G"), (1e6, " M"), (1e3, " k"))
 
 
-def table(rows: Sequence[Row]) -> RenderableType:
+def table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Return one table, a section a part."""
     made = Table(pad_edge=False, title="Guanlan, measured", title_justify="left")
     made.add_column("what")
@@ -23,7 +22,7 @@ def table(rows: Sequence[Row]) -> RenderableType:
     made.add_column("unit", no_wrap=True)
     made.add_column("CPU s", justify="right", no_wrap=True)
     made.add_column("reach", justify="right", no_wrap=True)
-    for part, found in groupby(rows, key=lambda row: row.part):
+    for part, found in groupby(rows, key=lambda row: row["part"]):
         made.add_section()
         made.add_row(Text(part, style="bold"))
         for row in found:
@@ -31,20 +30,20 @@ def table(rows: Sequence[Row]) -> RenderableType:
     return Group(made)
 
 
-def _cells(row: Row) -> Iterable[str | Text]:
-    name = Text(f"  {row.name}")
-    if row.note:
-        name.append(f"  {row.note}", style="dim")
+def _cells(row: Mapping[str, Any]) -> Iterable[str | Text]:
+    name = Text(f"  {row['name']}")
+    if row["note"]:
+        name.append(f"  {row['note']}", style="dim")
     yield name
-    for number in (min(row.value), row.median, max(row.value)):
-        yield figure(number)
-    yield row.unit
-    yield figure(sorted(row.cpu)[len(row.cpu) // 2]) if row.cpu else ""
-    if row.reach is None:
+    for column in ("min", "median", "max"):
+        yield figure(row[column])
+    yield row["unit"]
+    yield figure(sorted(row["cpu"])[len(row["cpu"]) // 2]) if row["cpu"] else ""
+    if row["reach"] is None:
         yield ""
     else:
-        sign = "≥" if row.better == "more" else "≤"
-        yield Text(f"{sign} {figure(row.reach)} {'✓' if row.reached else '✗'}", style="green" if row.reached else "red")
+        sign, mark = "≥" if row["better"] == "more" else "≤", "✓" if row["reached"] else "✗"
+        yield Text(f"{sign} {figure(row['reach'])} {mark}", style="green" if row["reached"] else "red")
 
 
 def figure(number: float) -> str:

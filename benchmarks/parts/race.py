@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from benchmarks.jobs import Job
@@ -38,8 +39,17 @@ def run(here: Stage, ways: Sequence[str], runs: int, part: str, expected: set[Ch
                 odd = sorted(changes ^ expected)[:3]
                 raise DifferentAlerts(f"{WAYS[way]}: {len(changes)} changes of alerts, not {len(expected)}: {odd}")
             measured[way].append(one)
+            print(f"  {here.job.name}, {WAYS[way]}: {one.seconds:.2f} s, {one.cpu:.2f} CPU s", file=sys.stderr)
     found = expected or set()
-    return Race([row(part, WAYS[way], here.job, measured[way], len(found)) for way in ways], found)
+    rows = [row(part, WAYS[way], here.job, measured[way], len(found)) for way in ways]
+    return Race([*rows, *stages(part, measured.get("guanlan", []))], found)
+
+
+def stages(part: str, runs: Sequence[Measured]) -> Iterator[Row]:
+    """Yield processor seconds of each stage of the worker."""
+    for stage in sorted({stage for one in runs for stage in one.stages}):
+        spent = [one.stages.get(stage, 0.0) for one in runs]
+        yield Row(part, f"worker, stage {stage}", "CPU s", spent, "less")
 
 
 def row(part: str, name: str, job: Job, runs: Sequence[Measured], changes: int | None = None) -> Row:

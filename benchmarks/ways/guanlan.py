@@ -60,14 +60,7 @@ def _reached(offsets: Any, task: Task) -> int:
 
 
 def stages(worker: Worker) -> dict[str, float]:
-    """Return seconds by stage of a batch, and of checkpoints, as the worker's own metrics count them."""
-    found: dict[str, float] = {}
-    for family in worker.exporter.pipeline.stages.collect():
-        for sample in family.samples:
-            if sample.name.endswith("_sum"):
-                found[sample.labels["stage"]] = sample.value
-    for family in worker.exporter.pipeline.checkpoints.collect():
-        for sample in family.samples:
-            if sample.name.endswith("_sum"):
-                found.setdefault("checkpoint", sample.value)
-    return found
+    """Return processor seconds by stage, as the worker's own metrics count them."""
+    worker.stages.rest(worker.consumer.fetching_seconds())
+    samples = (s for family in worker.exporter.pipeline.stages.collect() for s in family.samples)
+    return {s.labels["stage"]: s.value for s in samples if s.name.endswith("_sum")}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rules.fold import Records
 from rules.registry import Institution
-from rules.store import NEVER, FormStore, Ints
+from rules.store import NEVER, FormStore, Ints, Picker
 
 if TYPE_CHECKING:
     from rules.engine import Engine
@@ -63,6 +63,7 @@ def _unpack(array: _Array) -> NDArray[Any]:
 def export(engine: Engine, rows: Sequence[int]) -> bytes:
     """Return history, fold and offsets of the rows. Institutions are named by code and rules by id."""
     index = np.asarray(rows, np.int32)
+    pick = Picker(index)
     records = engine.fold.chain(index)
     place = np.full(int(index.max(initial=0)) + 1, -1, np.int32)
     place[index] = np.arange(len(index), dtype=np.int32)
@@ -72,7 +73,7 @@ def export(engine: Engine, rows: Sequence[int]) -> bytes:
         VERSION,
         [engine.institutions[row].code for row in rows],
         _pack(engine.applied[index]),
-        {name: _form(store, index) for name, store in engine.world.stores.items() if _filed(store, index)},
+        {name: _form(store, pick) for name, store in engine.world.stores.items() if _filed(store, pick)},
         [rule.id for rule in engine.rules],
         {name: _pack(column) for name, column in columns.items()},
         {rule.id: _pack(group.judged[index]) for group in engine.groups for rule in group.rules[:1]},
@@ -82,20 +83,24 @@ def export(engine: Engine, rows: Sequence[int]) -> bytes:
     return msgspec.msgpack.encode(state)
 
 
-def _filed(store: FormStore, index: Ints) -> bool:
-    return bool((store.offset[:, index] >= 0).any() or (store.as_of[:, index] > -(2**61)).any())
+def _filed(store: FormStore, pick: Picker) -> bool:
+    return bool((pick(store.as_of) != NEVER).any())
 
 
-def _form(store: FormStore, index: Ints) -> _Form:
+def _form(store: FormStore, pick: Picker) -> _Form:
+    """Copy the slots in which any of the rows has a filing; `order` counts among those."""
+    as_of = pick(store.as_of)
+    used = np.flatnonzero((as_of != NEVER).any(axis=1))
+    as_of = as_of[used]
     return _Form(
         store.kept,
         store.last,
-        _pack(store.as_of[:, index]),
-        _pack(store.revision[:, index]),
-        _pack(store.offset[:, index]),
-        _pack(store.order[:, index]),
-        _pack(store.values[:, :, index]),
-        _pack(store.latest[:, index]),
+        _pack(as_of),
+        _pack(pick(store.revision)[used]),
+        _pack(pick(store.offset)[used]),
+        _pack(np.argsort(-as_of, axis=0, kind="stable").astype(np.int16)),
+        _pack(pick(store.values)[:, used]),
+        _pack(pick(store.latest)),
     )
 
 
@@ -131,23 +136,26 @@ def restore(engine: Engine, blob: bytes) -> list[str]:
 def _restore_form(store: FormStore, form: _Form, rows: Ints) -> None:
     order = _unpack(form.order).astype(np.intp)
     depth = min(store.depth, len(order))
-    columns = np.arange(order.shape[1])
     slots = order[:depth]
-    store.order[:, rows] = np.arange(store.depth, dtype=np.int16)[:, None]
+    columns = np.arange(order.shape[1])
+    where = Picker(rows).rows or rows
+    store.order[:, where] = np.arange(store.depth, dtype=np.int16)[:, None]
     for name in ("as_of", "revision", "offset"):
-        getattr(store, name)[:depth, rows] = _unpack(getattr(form, name))[slots, columns]
-    values = _unpack(form.values)
-    for i, indicator in enumerate(form.kept):
+        getattr(store, name)[:depth, where] = _unpack(getattr(form, name))[slots, columns]
+    values, latest = _unpack(form.values)[:, slots, columns], _unpack(form.latest)
+    if (form.kept, form.last) == (store.kept, store.last):
+        store.values[:, :depth, where], store.latest[:, where] = values, latest
+        return
+    for indicator, planes in zip(form.kept, values, strict=True):
         if indicator in store.column:
-            store.values[store.column[indicator]][:depth, rows] = values[i][slots, columns]
+            store.values[store.column[indicator]][:depth, where] = planes
         elif indicator in store.last_column:
-            store.latest[store.last_column[indicator], rows] = values[i][slots[0], columns]
-    latest = _unpack(form.latest)
-    for i, indicator in enumerate(form.last):
+            store.latest[store.last_column[indicator], where] = planes[0]
+    for indicator, plane in zip(form.last, latest, strict=True):
         if indicator in store.last_column:
-            store.latest[store.last_column[indicator], rows] = latest[i]
+            store.latest[store.last_column[indicator], where] = plane
         elif indicator in store.column:
-            store.values[store.column[indicator]][0, rows] = latest[i]
+            store.values[store.column[indicator], 0, where] = plane
 
 
 def _restore_records(engine: Engine, state: _State, rows: Ints) -> None:

@@ -75,14 +75,15 @@ class ByName:
     def _in_order(self, record: bytes) -> _Read:
         """Read by the form's struct. The filing is gone when this returns: its memory serves the next."""
         text = without_nulls(record)
-        if text is not record:
-            try:
-                filing = self._parse(text)
-                if STAND_IN_TEXT not in filing.institution:
-                    reader = self._readers[type(filing)]
-                    return reader.plan, _head(filing), reader.pack(*astuple(filing.values))
-            except Exception:  # a null that is no value, perhaps: the record as it is will tell
-                pass
+        try:
+            filing = self._parse(text)
+            if text is not record and STAND_IN_TEXT in filing.institution:
+                raise ValueError
+            reader = self._readers[type(filing)]
+            return reader.plan, _head(filing), reader.pack(*astuple(filing.values))
+        except Exception:  # a null that is no value, perhaps: the record as it is will tell
+            if text is record:
+                raise
         filing = self._parse(record)
         reader = self._readers[type(filing)]
         return reader.plan, _head(filing), reader.pack(*_numbers(astuple(filing.values)))

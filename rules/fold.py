@@ -152,9 +152,13 @@ class Fold:
         if muted is not None:
             after.muted = np.where(after.level > 0, muted, 0).astype(np.int32)
         after.previous = index
-        keep = ~after.quiet | (index >= 0)
+        quiet = after.quiet
+        if quiet.any():
+            # quiet pairs are not stepped, so their `clear` would not be counted on: it is counted from the start
+            after.clear_run[quiet], after.clear_since[quiet] = 0, NEVER
+        keep = ~quiet | (index >= 0)
         self._append(after.take(keep), rule[keep], row[keep])
-        self.awake[rule, row] = ~after.quiet
+        self.awake[rule, row] = ~quiet
         return before, after
 
     def _advance(self, before: Records, date: Longs, held: Bytes, clear: Bools) -> Records:

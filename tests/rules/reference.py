@@ -378,6 +378,8 @@ class _Subject:
         elif held is not None and held < level and free_to_fall:
             level = held
             started = started if level else None
+        if not level and not holding[1]:
+            clearing.clear()
         return State(level, started, level == 0 and bool(holding[1]), held)
 
     def silenced(self, rule: PlainRule, at: float) -> tuple[str, ...]:

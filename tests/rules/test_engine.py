@@ -415,3 +415,16 @@ def test_packs_are_compiled_together() -> None:
         PackText(f"pack: p{n}\nrules:\n  - {{id: r{n}, levels: {{watch: x < {n}}}}}", f"p{n}.yaml") for n in (1, 2)
     ]
     assert [rule.id for rule in compile_packs(texts, catalogue()).rules] == ["r1", "r2"]
+
+
+def test_clear_is_not_counted_while_nothing_is_remembered() -> None:
+    """It holds all the time; a first pending lapses in between, and what it had counted is forgotten with it."""
+    engine = one("levels: {watch: x < 2}, for: 2 filings, clear: y > 0 for 4 filings")
+    told = story(quarters(engine, [1, 3, 1, 1, 3, 3]))
+    assert told == [
+        (90, "pending", "watch"),
+        (180, "resolved", "none"),
+        (270, "pending", "watch"),
+        (360, "firing", "watch"),
+        (540, "resolved", "none"),
+    ]

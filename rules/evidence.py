@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from functools import lru_cache
 from math import isnan
@@ -85,7 +86,7 @@ class _Sources:
         self.context = context
         self.system = context.pick(context.world.system)
         self._told: dict[str, list[tuple[str, int, int | None] | None]] = {}
-        self._exact: dict[str, Ints] = {}
+        self._exact: dict[str, Ints | None] = {}
 
     def of(self, form: str) -> list[tuple[str, int, int | None] | None]:
         """As-of date, revision and offset of each row's filing; None where there is none."""
@@ -101,19 +102,20 @@ class _Sources:
 
     def revisions(self, rule: Rule, at: Indices) -> list[int]:
         """Highest revision among the filings whose as-of date is the date judged."""
-        found = np.zeros(len(at), np.int32)
-        for form in rule.triggers:
-            found = np.maximum(found, self._revision(form)[at])
-        revisions: list[int] = found.tolist()
+        revised = [exact for form in rule.triggers if (exact := self._revision(form)) is not None]
+        if not revised:
+            return [0] * len(at)
+        revisions: list[int] = functools.reduce(np.maximum, revised)[at].tolist()
         return revisions
 
-    def _revision(self, form: str) -> Ints:
-        exact = self._exact.get(form)
-        if exact is None:
+    def _revision(self, form: str) -> Ints | None:
+        """Revisions of filings for the dates judged, else 0; None where all are 0."""
+        if form not in self._exact:
             filed = self.context.filed(form)
             revision = filed.read(self.context.world.stores[form].revision)
-            exact = self._exact[form] = np.where(filed.as_of == self.context.at, revision, 0)
-        return exact
+            exact = np.where(filed.as_of == self.context.at, revision, 0)
+            self._exact[form] = exact if exact.any() else None
+        return self._exact[form]
 
 
 def _transition(
@@ -190,18 +192,16 @@ def _readings(rule: Rule, sources: _Sources, at: Indices) -> list[dict[str, Read
     out: list[dict[str, Reading]] = [{} for _ in range(len(at))]
     context = sources.context
     catalogue = context.world.catalogue
-    # the system as a whole has no values of its own beside those across institutions
-    own = [
-        pair
-        for pair, system in zip(zip(out, at.tolist(), strict=True), sources.system[at], strict=True)
-        if not (system and rule.across)
-    ]
-    places = [place for _, place in own]
+    own, where = out, at
+    if rule.across:  # the system as a whole has no values of its own beside those across institutions
+        institutions = np.flatnonzero(~sources.system[at])
+        own, where = [out[i] for i in institutions.tolist()], at[institutions]
+    places = where.tolist()
     for name in rule.reads:
         form = catalogue.indicators[name].form
         unit, filings = unit_name(catalogue, name), sources.of(form)
-        values = context.column(form, name)[places].tolist()
-        for (readings, place), value in zip(own, values, strict=True):
+        values = context.column(form, name)[where].tolist()
+        for readings, place, value in zip(own, places, values, strict=True):
             filing = filings[place]
             if filing is None:
                 readings[name] = Reading(None, unit)
@@ -213,8 +213,8 @@ def _readings(rule: Rule, sources: _Sources, at: Indices) -> list[dict[str, Read
             readings[name] = Reading(None if isnan(value) else value)
     for name in rule.derives:
         unit = unit_name(catalogue, name)
-        values = number(context.world.derived[name], context)[places].tolist()
-        for (readings, _), value in zip(own, values, strict=True):
+        values = number(context.world.derived[name], context)[where].tolist()
+        for readings, value in zip(own, values, strict=True):
             readings[name] = Reading(None if isnan(value) else value, unit)
     return out
 

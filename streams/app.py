@@ -63,7 +63,7 @@ log = logging.getLogger("guanlan.worker")
 
 POLL_RECORDS = 4_000
 MERGED_RECORDS = 4_000
-MERGED_BYTES = 8 << 20  # about 20 ms of decoding: the event loop must not wait for long
+MERGED_BYTES = 16 << 20  # about 50 ms of decoding: the event loop must not wait for long
 BATCH_BYTES = 8 << 20
 FETCH_BYTES = 4 << 20
 JOURNAL_BYTES = 256 << 20

@@ -110,7 +110,7 @@ class Pipeline:
         self.evaluations = Counter("guanlan_rule_evaluations", "Rules judged, by rule and subject", registry=r)
         self.batch = Histogram("guanlan_batch_records", "Records judged in one go", buckets=BATCH_BUCKETS, registry=r)
         self.stages = Histogram(
-            "guanlan_stage_seconds", "Time by stage of a batch", ["stage"], buckets=STAGE_BUCKETS, registry=r
+            "guanlan_stage_seconds", "Processor time by stage of the work", ["stage"], buckets=STAGE_BUCKETS, registry=r
         )
         self.checkpoints = Histogram(
             "guanlan_checkpoint_seconds", "Time of a checkpoint", buckets=STAGE_BUCKETS, registry=r

@@ -99,7 +99,8 @@ class Layout:
 
     def _missing(self, whole: Bytes, values: Floats, good: Bools) -> tuple[Ints, Ints]:
         """Return rows and columns of nulls, and let rows be good only if all else is finite."""
-        finite = np.isfinite(values.sum(axis=1))
+        with np.errstate(invalid="ignore", over="ignore"):  # infinities, under nulls or to be refused
+            finite = np.isfinite(values.sum(axis=1))
         if self.nulls is None or self.validity is None:
             good &= finite
             return _NOTHING, _NOTHING

@@ -6,6 +6,7 @@ import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +39,7 @@ class Inputs:
     settings: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Where a rule is unknown, and where it does not apply (out of its scope); None for nowhere."""
 
     unknown: Bools | None
@@ -176,7 +176,7 @@ class Judge:
         self.tally.evaluated += busy.size
         for rule, inputs, verdict in zip(group.rules, group.inputs, verdicts, strict=True):
             if verdict.unknown is not None:
-                self._count_unknown(rule, inputs, context, verdict.unknown.nonzero()[0])
+                self._count_unknown(rule, inputs, context, verdict.unknown)
         self.fold.add_awake(group.index, context.pick, busy)
         local, position = np.divmod(np.flatnonzero(busy), max(1, len(rows)))
         parts = _parts(local, len(group.rules))
@@ -272,12 +272,18 @@ class Judge:
             found[at] = next((reason for reason, mask in causes if mask is not None and mask[at]), last)
         return found
 
-    def _count_unknown(self, rule: Rule, inputs: Inputs, context: Context, at: Indices) -> None:
-        if not len(at):
+    def _count_unknown(self, rule: Rule, inputs: Inputs, context: Context, unknown: Bools) -> None:
+        count = int(np.count_nonzero(unknown))
+        if not count:
             return
         if rule.across:
-            self.tally.unknown[rule.id, "coverage too low"] += len(at)
+            self.tally.unknown[rule.id, "coverage too low"] += count
             return
+        only = inputs.columns[0] if len(inputs.columns) == 1 else None
+        if only is not None and unknown is context.blanks.get(only.id) and context.fresh(inputs.forms[0]) is None:
+            self.tally.unknown[rule.id, "not reported"] += count  # all have filed, so it is the value itself
+            return
+        at = unknown.nonzero()[0]
         for reason, mask in _reasons(inputs, context):
             if mask is None:
                 continue

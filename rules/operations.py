@@ -261,7 +261,7 @@ class _Window:
     def total(self, columns: Sequence[Floats]) -> Floats:
         """Sum of the columns, missing values left out."""
         if not self.whole:
-            columns = [np.nan_to_num(column, nan=0.0, posinf=np.inf, neginf=-np.inf) for column in columns]
+            columns = [np.where(np.isnan(column), 0.0, column) for column in columns]
         found = columns[0].copy()
         for column in columns[1:]:
             found += column

@@ -22,6 +22,7 @@ COMMANDS: tuple[str, ...] = (
     "forms",
     "import",
     "institutions",
+    "quotes",
     "rules",
     "submit",
     "systemic",

@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     metrics_port: int = Field(9464, ge=0, le=65535)
     max_record_bytes: int = Field(8_000_000, ge=1_000)
     series_budget: int = Field(200_000, ge=100)
+    market_seconds: float = Field(10.0, ge=0)
     clock: Literal["wall", "data"] = "wall"
     alertmanager_url: str = ""
     notify: Annotated[list[str], NoDecode] = []

@@ -24,7 +24,6 @@ from faust.exceptions import ProducerSendError
 from faust.types import TP
 
 from guanlan.settings import Settings
-from rules.calendar import format_instant
 from rules.pack import Program
 from rules.registry import Institution
 from streams.checkpoint import Outbox, Undelivered
@@ -41,7 +40,7 @@ from streams.columnar import (
 )
 from streams.cross_section import forwarded
 from streams.exporter import Exporter, Snapshot, check_budget
-from streams.measured import Measured, Network, measure
+from streams.measured import Measured
 from streams.place import Place
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
@@ -55,9 +54,11 @@ from streams.topics import (
     INSTITUTIONS,
     LARGEST_RECORD,
     MEASURES,
+    QUOTES,
     REJECTED,
 )
 from streams.watch import Watch
+from streams.work import Job
 
 log = logging.getLogger("guanlan.worker")
 
@@ -122,8 +123,10 @@ class Worker:
             state_table(self.app, SystemSide.name, place.changelog(SystemSide.name), 1),
             place.topic(EXPOSURES),
             place.topic(CROSS_SECTION),
+            place.topic(QUOTES),
             names,
             settings.max_record_bytes,
+            settings.market_seconds,
         )
         self.sides: tuple[Side[Any], ...] = (self.watch, self.system)
         for side in self.sides:
@@ -133,7 +136,7 @@ class Worker:
         settings, place = self.settings, self.place
         return ColumnarApp(
             place.group,
-            columnar_topics=frozenset(place.topic(name) for name in (FILINGS, EXPOSURES, CROSS_SECTION)),
+            columnar_topics=frozenset(place.topic(name) for name in (FILINGS, EXPOSURES, CROSS_SECTION, QUOTES)),
             batch_bytes=BATCH_BYTES,
             broker=";".join(f"kafka://{host.strip()}" for host in place.bootstrap.split(",")),
             datadir=str(folder),
@@ -321,6 +324,7 @@ class Worker:
         m.progress.set_to_current_time()
         m.values.inc(effects.values)
         m.reports.inc(effects.reports)
+        m.quotes.inc(effects.quotes)
         m.replayed.inc(effects.replayed)
         for form, count in effects.accepted.items():
             m.accepted.labels(form).inc(count)
@@ -409,29 +413,31 @@ class Worker:
                         await self._emit(side.tick(then))
 
     async def _measure(self) -> None:
-        """Compute, in a thread, the measures of dates whose exposures or equity changed; then file them."""
+        """Compute, in a thread, the measures of dates that what arrived has changed; then file them."""
         while True:
             await asyncio.sleep(MEASURE_SECONDS)
-            network, epoch = self.system.due(), self.consumer.epoch
-            if network is None:
+            job, epoch = self.system.due(), self.consumer.epoch
+            if job is None:
                 continue
+            began = time.perf_counter()
             try:
-                measured = await asyncio.to_thread(measure, network)
+                measured = await asyncio.to_thread(job.compute)
             except Exception:
-                log.exception("measures of %s can't be computed", format_instant(network.as_of))
-                self.system.give_up(network)
+                log.exception("%s measures can't be computed", job.kind)
+                self.system.planner.give_up(job)
                 continue
+            self.metrics.stages.labels(f"measure_{job.kind}").observe(time.perf_counter() - began)
             async with self.quiet:
                 if self.system.partitions and self.consumer.epoch == epoch:
-                    await self._file(network, measured)
+                    await self._file(job, measured)
 
-    async def _file(self, network: Network, measured: Measured) -> None:
+    async def _file(self, job: Job, measured: Sequence[Measured]) -> None:
         try:
-            effects = self.system.file(measured)
+            effects = self.system.file(job, measured)
         except Exception:
-            log.exception("measures of %s can't be filed", format_instant(network.as_of))
+            log.exception("%s measures can't be filed", job.kind)
             effects = await self.system.recompute()
-            self.system.give_up(network)
+            self.system.planner.give_up(job)
         await self._emit(effects)
 
     async def snapshot(self) -> Snapshot:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cache
 from typing import Literal, TypeVar
 
 import msgspec
 
-from streams.measured import Lack, Network
+from streams.measured import Lack
+from streams.networks import Network
 
 DATES = 8
 VALID_SECONDS = 184 * 86_400
+MARGIN_VALID = 62 * 86_400
 
 Verdict = Literal["accepted", "replayed", "duplicate", "revision_backwards", "beyond"]
 
@@ -23,6 +27,7 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
     """One institution's claims as of a date: amounts by counterparty.
 
     `owed` are its debts by lender, `services` the shares of its services by provider; None where not told.
+    `totals` are what it has lent and borrowed, where it could not say to and from whom; `claims` are then empty.
     """
 
     as_of: int
@@ -30,6 +35,16 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
     claims: dict[str, float]
     owed: dict[str, float] | None = None
     services: dict[str, float] | None = None
+    totals: tuple[float, float] | None = None
+
+
+class Margin(msgspec.Struct, frozen=True, array_like=True):
+    """One institution's interbank assets and liabilities by its balance sheet; None where not told."""
+
+    as_of: int
+    revision: int
+    lent: float | None
+    borrowed: float | None
 
 
 class Level(msgspec.Struct, frozen=True, array_like=True):
@@ -41,7 +56,34 @@ class Level(msgspec.Struct, frozen=True, array_like=True):
     assets: float | None = None
 
 
-Entry = TypeVar("Entry", Report, Level)
+Entry = TypeVar("Entry", Report, Level, Margin)
+
+
+class Margins(msgspec.Struct):
+    """Margins by institution, newest first: the newest of each of the last `DATES` months.
+
+    They are filed daily and the network is measured quarterly: a margin makes nothing due by itself.
+    """
+
+    held: dict[str, list[Margin]] = {}
+
+    def put(self, code: str, margin: Margin) -> None:
+        """Take in what an institution has lent and borrowed in total."""
+        held = self.held.setdefault(code, [])
+        month = _month(margin.as_of)
+        for position, old in enumerate(held):
+            if _month(old.as_of) == month:
+                if (margin.as_of, margin.revision) > (old.as_of, old.revision):
+                    held[position] = margin
+                return
+        _place(held, margin)
+
+    def at(self, code: str, date: int) -> tuple[float, float] | None:
+        """Return what was lent and borrowed as of a date, None where it is not known or older than two months."""
+        found = _latest(self.held.get(code, ()), date)
+        if found is None or found.lent is None or found.borrowed is None or date - found.as_of > MARGIN_VALID:
+            return None
+        return found.lent, found.borrowed
 
 
 class Book(msgspec.Struct):
@@ -81,8 +123,11 @@ class Book(msgspec.Struct):
         return verdict
 
     def dates(self) -> list[int]:
-        """Return the newest reporting dates, oldest first."""
-        return sorted({r.as_of for held in self.reports.values() for r in held})[-DATES:]
+        """Return the newest reporting dates, oldest first; those of balance sheets where nobody reports exposures."""
+        reported = {r.as_of for held in self.reports.values() for r in held}
+        if not reported:
+            reported = {level.as_of for held in self.equity.values() for level in held}
+        return sorted(reported)[-DATES:]
 
     def mark(self, since: int) -> None:
         """What is known changed from `since` on: the measures of those dates are due."""
@@ -96,7 +141,7 @@ class Book(msgspec.Struct):
         kept = set(self.dates())
         self.lacking = {day: lacking for day, lacking in self.lacking.items() if day in kept}
 
-    def network(self, date: int, expected: Collection[str]) -> Network:
+    def network(self, date: int, expected: Collection[str], margins: Margins | None = None) -> Network:
         """Return what is known for a date of the institutions that are expected in the network.
 
         Values hold for half a year: reports and equity are quarterly, and one may be late.
@@ -112,11 +157,17 @@ class Book(msgspec.Struct):
             report = _latest(self.reports.get(code, ()), date)
             if report is not None:
                 network.reported_at[code] = report.as_of
-                network.claims[code] = report.claims
+                if report.totals is None:
+                    network.claims[code] = report.claims
+                else:
+                    network.totals[code] = report.totals
                 if report.owed is not None:
                     network.owed[code] = report.owed
                 if report.services is not None:
                     network.services[code] = report.services
+            totals = margins.at(code, date) if margins is not None and code not in network.totals else None
+            if totals is not None:
+                network.totals[code] = totals
         return network
 
 
@@ -133,6 +184,12 @@ def _place(held: list[Entry], new: Entry) -> Verdict:
     insort(held, new, key=lambda entry: -entry.as_of)
     del held[DATES:]
     return "accepted"
+
+
+@cache
+def _month(seconds: int) -> tuple[int, int]:
+    day = datetime.fromtimestamp(seconds, UTC)
+    return day.year, day.month
 
 
 def _latest(held: Iterable[Entry], date: int) -> Entry | None:

@@ -20,11 +20,13 @@ EXPOSURE_FIELDS = (
     "submitted_at",
     "exposures",
     "borrowings",
+    "totals",
     "services",
     "revision",
     "meta",
 )
-OPTIONAL_FIELDS = ("borrowings", "services", "revision", "meta")
+QUOTE_FIELDS = ("series", "as_of", "submitted_at", "value", "market_cap", "revision", "meta")
+OPTIONAL_FIELDS = ("exposures", "borrowings", "services", "totals", "market_cap", "revision", "meta")
 
 _KINDS = {bool: "true or false", str: "a text", int: "a number", float: "a number", list: "a list"}
 _LONGEST_GUESS = 80
@@ -75,8 +77,12 @@ def diagnose_exposures(record: bytes | None, max_bytes: int, error: str = "") ->
         data = _object(_parse(_sized(record, max_bytes, "exposure report")), "exposure report")
         _fields(data, EXPOSURE_FIELDS, "exposure report")
         _head(data)
+        if data.get("exposures") is None and data.get("totals") is None:
+            _stop(Reason.WRONG_SHAPE, "the exposure report has no 'exposures', nor 'totals' in their place")
+        if data.get("totals") is not None:
+            _totals(data["totals"])
         for name, check in (("exposures", _exposure), ("borrowings", _exposure), ("services", _service)):
-            if name != "exposures" and data.get(name) is None:
+            if data.get(name) is None:
                 continue
             if not isinstance(data[name], list):
                 _stop(Reason.WRONG_SHAPE, f"{name!r} must be a list, not {_kind(data[name])}")
@@ -85,6 +91,25 @@ def diagnose_exposures(record: bytes | None, max_bytes: int, error: str = "") ->
     except _Found as found:
         return found.rejection
     return Rejection(Reason.WRONG_SHAPE, error or "the exposure report does not have the documented shape")
+
+
+def diagnose_quote(record: bytes | None, max_bytes: int, error: str = "") -> Rejection:
+    """Return why `record` is no quote."""
+    try:
+        data = _object(record, max_bytes, "quote")
+        _fields(data, QUOTE_FIELDS, "quote")
+        _head(data, "series")
+        for name in ("value", "market_cap"):
+            value = data.get(name)
+            if name == "market_cap" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                _stop(Reason.WRONG_SHAPE, f"{name!r} must be a number, not {_kind(value)}")
+        if data.get("market_cap") is not None and data["market_cap"] <= 0:
+            _stop(Reason.OUT_OF_RANGE, f"'market_cap' is {data['market_cap']:g}; it must be above 0")
+    except _Found as found:
+        return found.rejection
+    return Rejection(Reason.WRONG_SHAPE, error or "the quote does not have the documented shape")
 
 
 def out_of_range(indicator: Indicator, value: float) -> Rejection:
@@ -184,8 +209,8 @@ def _fields(data: dict[str, Any], known: tuple[str, ...], what: str) -> None:
             _stop(Reason.WRONG_SHAPE, f"the {what} has an unknown field {_quote(name)}{_guess(name, known)}")
 
 
-def _head(data: dict[str, Any]) -> None:
-    _code(data["institution"], "institution")
+def _head(data: dict[str, Any], who: str = "institution") -> None:
+    _code(data[who], who)
     for name in ("as_of", "submitted_at"):
         if not isinstance(data[name], str):
             _stop(Reason.WRONG_SHAPE, f"{name!r} must be a text, not {_kind(data[name])}")
@@ -263,6 +288,17 @@ def _exposure(exposure: Any, path: str) -> None:
     amount = _entry(exposure, path, "counterparty", "amount", "instrument")
     if amount < 0:
         _stop(Reason.OUT_OF_RANGE, f"{path}.amount is {amount:g}; an exposure can't be negative")
+
+
+def _totals(totals: Any) -> None:
+    if not isinstance(totals, dict):
+        _stop(Reason.WRONG_SHAPE, f"'totals' must be an object, not {_kind(totals)}")
+    _fields(totals, ("lent", "borrowed"), "totals")
+    for name, value in totals.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            _stop(Reason.WRONG_SHAPE, f"totals.{name} must be a number, not {_kind(value)}")
+        if value < 0:
+            _stop(Reason.OUT_OF_RANGE, f"totals.{name} is {value:g}; a total can't be negative")
 
 
 def _service(service: Any, path: str) -> None:

@@ -34,11 +34,13 @@ from prometheus_client.registry import Collector
 from rules.catalogue import Catalogue, Indicator
 from rules.problems import ConfigError
 from rules.registry import Institution
+from streams.measured import LISTED, MARKET_FORM, SYSTEM_FORMS
 
 log = logging.getLogger("guanlan.worker")
 
 SUBJECT_LABELS = ("institution", "type", "region", "peer_group")
 INFO_LABELS = ("institution", "name", "name_zh", "type", "region", "peer_group", "lei", "dsib_bucket")
+PART_LABELS = ("measure", "part")
 AS_OF = "_as_of_timestamp_seconds"
 SNAPSHOT_SECONDS = 8.0
 
@@ -69,6 +71,8 @@ class Snapshot:
     alerts: Tally[tuple[str, str, str]] = field(default_factory=Tally)
     unknown: dict[tuple[str, str], int] = field(default_factory=dict)
     unavailable: dict[tuple[str, str], int] = field(default_factory=dict)
+    parts: dict[tuple[str, str], float] = field(default_factory=dict)
+    moves: dict[tuple[str, str], float] = field(default_factory=dict)
     lag: dict[tuple[str, int], int] = field(default_factory=dict)
 
 
@@ -104,6 +108,7 @@ class Pipeline:
         )
         self.replayed = Counter("guanlan_filings_replayed", "Filings read again that were applied already", registry=r)
         self.reports = Counter("guanlan_exposure_reports_accepted", "Exposure reports applied", registry=r)
+        self.quotes = Counter("guanlan_quotes_accepted", "Quotes put on the tape", registry=r)
         self.transitions = Counter(
             "guanlan_transitions", "Transitions put on the topic for alerts", ["state", "severity"], registry=r
         )
@@ -164,6 +169,10 @@ class Exporter(Collector):
             "Measures of the system that have no value for the newest date, by reason",
             ("measure", "reason"),
             shown.unavailable,
+        )
+        yield _family("guanlan_measure_part", "What a measure of the system is the sum of", PART_LABELS, shown.parts)
+        yield _family(
+            "guanlan_measure_move", "What moved a measure since the date before, by part", PART_LABELS, shown.moves
         )
         lag = {(topic, str(partition)): n for (topic, partition), n in shown.lag.items()}
         yield _family(
@@ -257,8 +266,8 @@ def exported(catalogue: Catalogue) -> list[Indicator]:
 def check_budget(catalogue: Catalogue, institutions: Sequence[Institution], budget: int) -> int:
     """Return how many series the indicators of these institutions make at most; raise ConfigError over `budget`.
 
-    An indicator of a form that only some types file is counted for institutions of those types. Each has
-    two series: the value and its as-of date.
+    An indicator of a form that only some types file is counted for institutions of those types, a measure of
+    the system once, a market measure for as many as are measured. Each has two series: the value and its as-of date.
     """
     of_type = Tally(i.type for i in institutions)
     everyone = len(institutions)
@@ -266,6 +275,10 @@ def check_budget(catalogue: Catalogue, institutions: Sequence[Institution], budg
     for indicator in exported(catalogue):
         form = catalogue.forms.get(indicator.form)
         subjects = sum(of_type[t] for t in form.types) if form is not None and form.types else everyone
+        if indicator.form in SYSTEM_FORMS:
+            subjects = 1
+        elif indicator.form == MARKET_FORM:
+            subjects = min(subjects, LISTED)
         count += 2 * subjects
     if count > budget:
         raise ConfigError(

@@ -40,10 +40,12 @@ def _decode_one(record: bytes | None, max_bytes: int) -> ExposureReport | Reject
         as_of, submitted_at = to_seconds(report.as_of), to_seconds(report.submitted_at)
     except Exception as err:  # no record whatever may stop the stream
         return diagnose_exposures(record, max_bytes, str(err)[:200])
+    if report.exposures is None and report.totals is None:
+        return diagnose_exposures(record, max_bytes)
     if as_of > submitted_at + DAY:
         detail = f"'as_of' is {report.as_of}, more than a day after 'submitted_at', {report.submitted_at}"
         return Rejection(Reason.AS_OF_IN_FUTURE, detail)
-    for name, entries in (("exposures", report.exposures), ("borrowings", report.borrowings or ())):
+    for name, entries in (("exposures", report.exposures or ()), ("borrowings", report.borrowings or ())):
         for position, exposure in enumerate(entries):
             if exposure.counterparty == report.institution:
                 detail = f"{name}[{position}].counterparty is the reporter itself, {report.institution!r}"

@@ -12,7 +12,7 @@ from typing import IO
 from guanlan.settings import Settings
 from rules.problems import ConfigError
 from streams.clients import admin_client
-from streams.topics import CROSS_SECTION, EXPOSURES, FILINGS, LARGEST_RECORD, Topic, create_topics, topic_table
+from streams.topics import CROSS_SECTION, EXPOSURES, FILINGS, LARGEST_RECORD, QUOTES, Topic, create_topics, topic_table
 
 STATE_OF_FILINGS = "filings"
 STATE_OF_SYSTEM = "system"
@@ -62,7 +62,7 @@ def find_place(settings: Settings) -> Place:
         settings.group,
         there[settings.topic_prefix + FILINGS],
     )
-    single = [place.topic(name) for name in (EXPOSURES, CROSS_SECTION) if there[place.topic(name)] != 1]
+    single = [place.topic(name) for name in (EXPOSURES, CROSS_SECTION, QUOTES) if there[place.topic(name)] != 1]
     if single:
         raise ConfigError(f"the topic {single[0]} must have one partition; it has {there[single[0]]}")
     changelogs = [

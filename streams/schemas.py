@@ -12,13 +12,14 @@ from typing import Any
 
 import msgspec
 
-from streams.wire import ExposureReport, Filing, OrderedFiling
+from streams.wire import ExposureReport, Filing, OrderedFiling, Quote
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PUBLISHED: dict[str, type[msgspec.Struct]] = {
     "filing.json": Filing,
     "filing-array.json": OrderedFiling,
     "exposure.json": ExposureReport,
+    "quote.json": Quote,
 }
 
 

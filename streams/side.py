@@ -52,6 +52,7 @@ class Effects:
     transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
     values: int = 0
     reports: int = 0
+    quotes: int = 0
     replayed: int = 0
     evaluated: int = 0
     seconds: Counter[str] = field(default_factory=Counter)
@@ -78,6 +79,7 @@ class Effects:
         self.transitions += other.transitions
         self.values += other.values
         self.reports += other.reports
+        self.quotes += other.quotes
         self.replayed += other.replayed
         self.evaluated += other.evaluated
         self.seconds.update(other.seconds)

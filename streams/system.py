@@ -1,56 +1,60 @@
-"""The system side: the cross-section of all partitions, the book of exposures, and the measures made of them.
+"""The system side: the cross-section of all partitions, exposures and quotes, and the measures made of them.
 
-It runs on the one worker that holds the single partition of `exposures` and `cross-section`. Measures are
-filed into its engine under the forms of the catalogue `measures`, so rules read them like any indicator.
+It runs on the one worker that holds the single partition of `exposures`, `cross-section` and `market.quotes`.
+Measures are filed into its engine under the forms of the catalogue `measures` (`streams.filer`), so rules read
+them like any indicator. What is computed when is `streams.work`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 from aiokafka import ConsumerRecord
-from numpy.typing import NDArray
 
 from rules.aggregates import is_aggregate
-from rules.calendar import format_instant
-from rules.catalogue import SYSTEM
+from rules.catalogue import MEASURES, SYSTEM
 from rules.engine import Engine, FormBatch
 from rules.pack import Program, rule_nodes
 from rules.plan import walk
 from rules.problems import nearest
 from rules.registry import Institution
-from streams.book import Book, Level, Report, joined
-from streams.checkpoint import Post, block_of
+from streams.book import Book, Level, Margin, Margins, Report, joined
+from streams.checkpoint import block_of
 from streams.columnar import StateTable, yield_to_loop
 from streams.columns import Refused
 from streams.cross_section import Slice, decode_slice
 from streams.exporter import Column, Snapshot, exported, subject_labels
 from streams.exposures import decode_exposures
-from streams.measured import Lack, Measured, Network
+from streams.filer import Filer
+from streams.measured import SYSTEM_FORMS, Lack, Measured
 from streams.place import STATE_OF_SYSTEM
+from streams.quotes import decode_quotes, is_traded, judge_quote
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
 from streams.stages import busy
+from streams.stress import StressBook, StressState, pieces
+from streams.tape import OWN_SERIES, Due, Line, Tape
 from streams.watch import show_alerts
-from streams.wire import ExposureReport, Reason, Rejection, to_seconds
+from streams.wire import ExposureReport, Quote, Reason, Rejection, to_seconds
+from streams.work import Job, Planner
 
-MEASURED = ("equity", "total_assets")
-OF_INSTITUTION = "measures.institution"
-OF_SYSTEM = "measures.system"
-BOOK = "book"
+MEASURED = ("equity", "total_assets", "interbank_assets", "interbank_liabilities")
+BOOK, MARGINS, STRESS, TAPE = "book", "margins", "stress", "tape"
+LINE = "tape/"
 PARTITION = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Records of both topics, decoded: slices in order, and exposure reports with their positions."""
+    """Records of all topics, decoded: slices in order, exposure reports and quotes with their positions."""
 
     records: Sequence[ConsumerRecord]
     slices: list[Slice]
     reports: list[tuple[int, ExposureReport]]
+    quotes: list[tuple[int, Quote]]
     rejected: list[Refused]
     seconds: float
 
@@ -67,28 +71,38 @@ class SystemSide(Side[Crossing]):
         table: StateTable,
         exposures: str,
         cross_section: str,
+        quotes: str,
         names: Names,
         max_bytes: int,
+        market_seconds: float = 0.0,
     ) -> None:
         self._program = program
         self._roster = roster
         self._exposures = exposures
+        self._quotes = quotes
         self._max_bytes = max_bytes
-        self._shown = [i for i in exported(program.catalogue) if i.form in (OF_INSTITUTION, OF_SYSTEM)]
+        self._market_seconds = market_seconds
+        self._shown = [i for i in exported(program.catalogue) if i.form.startswith(f"{MEASURES}.")]
+        self._series = frozenset(OWN_SERIES) | (program.catalogue.stress.series if program.catalogue.stress else set())
         form = program.catalogue.indicators[MEASURED[0]].form if MEASURED[0] in program.catalogue.indicators else ""
         self._types = frozenset(program.catalogue.forms[form].types) if form else frozenset()
-        tops = [top for rule in program.rules for top in rule_nodes(rule)]
+        tops = [top for rule in program.rules if rule.scope != "system" for top in rule_nodes(rule)]
         self._entangled = any(is_aggregate(node) for top in tops for node in walk(top))
-        self._spread = reads_system_as_own(program)
-        super().__init__(table, frozenset({exposures, cross_section}), names)
+        self.filer = Filer(program, names.measures)
+        super().__init__(table, frozenset({exposures, cross_section, quotes}), names)
         self.reset(frozenset())
 
     def reset(self, partitions: frozenset[int]) -> None:
         """Begin with a new engine and an empty book."""
         self.engine = Engine(self._program)
         self.book = Book()
-        self._filed: dict[tuple[str, int, str], bytes] = {}
-        self._failed: dict[int, int] = {}
+        self.margins = Margins()
+        self.tape = Tape()
+        self.stress = StressBook(self._program.catalogue, self._program.rules)
+        self.planner = Planner(self._market_seconds)
+        self._parts: dict[str, Measured] = {}
+        self._lacking: dict[str, Measured] = {}
+        self.filer.forget()
         self._members: dict[str, dict[str, None]] = {}
         self._ours = partitions
         for institution in (Institution(SYSTEM), *self._roster.institutions.values()):
@@ -111,9 +125,17 @@ class SystemSide(Side[Crossing]):
         return effects
 
     def export(self, partition: int, block: str) -> bytes:
-        """Return the book, or the state of the block's institutions."""
+        """Return the book, the tape or a line of it, the stress indicators, or the block's institutions."""
         if block == BOOK:
             return msgspec.msgpack.encode(self.book)
+        if block == MARGINS:
+            return msgspec.msgpack.encode(self.margins)
+        if block == STRESS:
+            return msgspec.msgpack.encode(self.stress.state)
+        if block == TAPE:
+            return msgspec.msgpack.encode(self.tape.state)
+        if block.startswith(LINE):
+            return msgspec.msgpack.encode(self.tape.lines[block.removeprefix(LINE)])
         rows = (self.engine.row(code) for code in self._members.get(block, ()))
         return self.engine.export([row for row in rows if row >= 0])
 
@@ -122,9 +144,18 @@ class SystemSide(Side[Crossing]):
         return [(code, row) for code in dict.fromkeys(codes) if (row := self.engine.row(code)) >= 0]
 
     def restore(self, partition: int, block: str, state: bytes) -> None:
-        """Take in the book or a block."""
+        """Take in what `export` gave."""
         if block == BOOK:
             self.book = msgspec.msgpack.decode(state, type=Book)
+        elif block == MARGINS:
+            self.margins = msgspec.msgpack.decode(state, type=Margins)
+        elif block == STRESS:
+            self.stress.state = msgspec.msgpack.decode(state, type=StressState)
+        elif block == TAPE:
+            self.tape.state = msgspec.msgpack.decode(state, type=Due)
+        elif block.startswith(LINE):
+            series = block.removeprefix(LINE)
+            self.tape.load(series, msgspec.msgpack.decode(state, type=Line), is_traded(series, self._series))
         else:
             self._members.setdefault(block, {}).update(dict.fromkeys(self.engine.restore(state)))
 
@@ -133,32 +164,40 @@ class SystemSide(Side[Crossing]):
         return [code for code, _ in self._rows() if code != SYSTEM and code not in self._roster]
 
     def read(self, records: Sequence[ConsumerRecord]) -> Crossing:
-        """Decode slices and exposure reports."""
+        """Decode slices, exposure reports and quotes."""
         began = busy()
         slices: list[Slice] = []
         positions: list[int] = []
+        quoted: list[int] = []
         for position, record in enumerate(records):
             if record.topic == self._exposures:
                 positions.append(position)
+            elif record.topic == self._quotes:
+                quoted.append(position)
             elif (found := decode_slice(record.value)) is not None:
                 slices.append(found)
         reports, rejected = decode_exposures([records[p].value for p in positions], self._max_bytes)
+        quotes, bad = decode_quotes([records[p].value for p in quoted], self._max_bytes)
+        refused = [Refused(positions[r.position], r.reason, r.detail) for r in rejected]
         return Crossing(
             records,
             slices,
             [(positions[i], report) for i, report in reports],
-            [Refused(positions[r.position], r.reason, r.detail) for r in rejected],
+            [(quoted[i], quote) for i, quote in quotes],
+            refused + [Refused(quoted[r.position], r.reason, r.detail) for r in bad],
             busy() - began,
         )
 
     def strangers(self, read: Crossing) -> bool:
-        """Say whether a report or a slice is of an institution that is not in the registry."""
+        """Say whether a report, a slice or a quote is of somebody who is not in the registry."""
+        if any(q.series not in self._roster and q.series not in self._series for _, q in read.quotes):
+            return True
         if any(report.institution not in self._roster for _, report in read.reports):
             return True
         return any(code not in self._roster for part in read.slices for code in part.codes)
 
     def apply(self, read: Crossing) -> Effects:
-        """Take columns into the cross-section and reports into the book; dates they touch become due."""
+        """Take columns into the cross-section, reports into the book, quotes to the tape; dates touched become due."""
         began = busy()
         effects = Effects()
         for refused in read.rejected:
@@ -168,41 +207,63 @@ class SystemSide(Side[Crossing]):
         self._take_slices(read.slices, effects)
         for position, report in read.reports:
             self._take_report(read.records[position], report, effects)
+        for position, quote in read.quotes:
+            self._take_quote(read.records[position], quote, effects)
         if read.reports or self.book.version != version:
             self.keeper.mark(PARTITION, BOOK)
         effects.seconds.update({"system_decode": read.seconds, "system_judge": busy() - began})
         return effects
 
     def _take_slices(self, slices: Sequence[Slice], effects: Effects) -> None:
-        batches: list[FormBatch] = []
         sequence = 0
+        batches: list[FormBatch] = []
         for part in slices:
             if part.form not in self._program.catalogue.forms:
                 continue
             batch = part.batch(self._program.catalogue.reported(part.form), self.engine.rows(part.codes), sequence)
             sequence += len(part.codes)
-            batches.append(batch)
-            self._take_equity(part, batch)
+            self._take_balances(part, batch)
             self._mark(part.codes)
-        if batches:
-            outcome = self.engine.apply(batches)
-            effects.tell(self.names.alerts, outcome.transitions)
-            effects.evaluated += outcome.evaluated
+            if batch.form in self.stress.forms:
+                # the engine keeps few dates: what came at once for many is read before it moves on
+                for piece in pieces(batch):
+                    self._judge([*batches, piece], effects)
+                    batches = []
+            else:
+                batches.append(batch)
+        self._judge(batches, effects)
+
+    def _judge(self, batches: Sequence[FormBatch], effects: Effects) -> None:
+        """Apply batches to the engine, and read what the stress index is made of at the dates they touch."""
+        if not batches:
+            return
+        outcome = self.engine.apply(batches)
+        effects.tell(self.names.alerts, outcome.transitions)
+        effects.evaluated += outcome.evaluated
+        for batch in batches:
+            dates = np.unique(batch.as_of).tolist()
+            if dates and self.stress.read(self.engine, batch.form, dates, int(batch.submitted_at.max())):
+                self.keeper.mark(PARTITION, STRESS)
 
     def _mark(self, codes: Iterable[str]) -> None:
-        """Note whose state changes: with rules across institutions a filing of one changes all."""
-        for code in (code for code, _ in self._rows()) if self._entangled else codes:
+        """Note whose state changes: the system's; with rules that see peers, a filing of one changes all."""
+        for code in (code for code, _ in self._rows()) if self._entangled else (SYSTEM, *codes):
             self.keeper.mark(PARTITION, block_of(code))
 
-    def _take_equity(self, part: Slice, batch: FormBatch) -> None:
-        if MEASURED[0] not in part.indicators:
-            return
+    def _take_balances(self, part: Slice, batch: FormBatch) -> None:
+        """Put equity and total assets, and what is lent and borrowed in all, into the book."""
         reported = self._program.catalogue.reported(part.form)
         nothing = np.full(len(part.codes), np.nan)
-        equity, assets = (batch.values[reported.index(name)] if name in reported else nothing for name in MEASURED)
-        columns = (batch.as_of, batch.revision, equity, assets, batch.submitted_at)
-        for code, as_of, revision, own, total, at in zip(part.codes, *(c.tolist() for c in columns), strict=True):
-            self.book.level(code, Level(as_of, revision, _known(own), _known(total)), at)
+        found = [batch.values[reported.index(name)] if name in reported else nothing for name in MEASURED]
+        columns = [c.tolist() for c in (batch.as_of, batch.revision, batch.submitted_at, *found)]
+        equity, lent = MEASURED[0] in part.indicators, MEASURED[2] in part.indicators
+        for code, as_of, revision, at, own, total, given, taken in zip(part.codes, *columns, strict=True):
+            if equity:
+                self.book.level(code, Level(as_of, revision, _known(own), _known(total)), at)
+            if lent:
+                self.margins.put(code, Margin(as_of, revision, _known(given), _known(taken)))
+        if lent:
+            self.keeper.mark(PARTITION, MARGINS)
 
     def _take_report(self, record: ConsumerRecord, report: ExposureReport, effects: Effects) -> None:
         code = report.institution
@@ -225,15 +286,45 @@ class SystemSide(Side[Crossing]):
         if rejection is not None:
             effects.reject(self.names.rejected, record, rejection)
 
+    def _take_quote(self, record: ConsumerRecord, quote: Quote, effects: Effects) -> None:
+        rejection = judge_quote(quote, self._series, self._roster.institutions)
+        if rejection is None:
+            day, at = to_seconds(quote.as_of), to_seconds(quote.submitted_at)
+            verdict = self.tape.put(
+                quote.series, day, quote.value, quote.market_cap, quote.revision, record.offset, at,
+                is_traded(quote.series, self._series),
+            )  # fmt: skip
+            what = f"revision {quote.revision} of {quote.series} of {quote.as_of}"
+            if verdict == "duplicate":
+                rejection = Rejection(Reason.DUPLICATE, f"{what} was quoted before")
+            elif verdict == "revision_backwards":
+                rejection = Rejection(Reason.REVISION_BACKWARDS, f"{what} is older than the revision that is known")
+            elif verdict == "replayed":
+                effects.replayed += 1
+            else:
+                effects.quotes += 1
+                self.keeper.mark(PARTITION, LINE + quote.series)
+                self.keeper.mark(PARTITION, TAPE)
+                if self._program.catalogue.stress and quote.series in self._program.catalogue.stress.series:
+                    self.stress.mark(day, self.tape.dates())
+                    self.stress.state.seen = max(self.stress.state.seen, at)
+                    self.keeper.mark(PARTITION, STRESS)
+        if rejection is not None:
+            effects.reject(self.names.rejected, record, rejection)
+
     def save(self, read: Crossing) -> bytes:
-        """Copy everything: the book, and all institutions."""
+        """Copy everything: book, tape and stress indicators, and all institutions."""
         rows = [row for _, row in self._rows()]
-        return msgspec.msgpack.encode((msgspec.msgpack.encode(self.book), self.engine.export(rows)))
+        blocks = (BOOK, MARGINS, STRESS, TAPE, *(LINE + series for series in self.tape.lines))
+        kept = {block: self.export(PARTITION, block) for block in blocks}
+        return msgspec.msgpack.encode((kept, self.engine.export(rows)))
 
     def load(self, saved: bytes) -> None:
         """Put that back."""
-        book, engine = msgspec.msgpack.decode(saved, type=tuple[bytes, bytes])
-        self.book = msgspec.msgpack.decode(book, type=Book)
+        kept, engine = msgspec.msgpack.decode(saved, type=tuple[dict[str, bytes], bytes])
+        self.tape = Tape()
+        for block, state in kept.items():
+            self.restore(PARTITION, block, state)
         self.engine.restore(engine)
 
     def tick(self, now: int) -> Effects:
@@ -248,102 +339,55 @@ class SystemSide(Side[Crossing]):
             self._mark({transition.subject for transition in outcome.transitions})
         return effects
 
-    def due(self) -> Network | None:
-        """Return what is known for the oldest date whose measures are to be computed; None when there is none."""
-        kept = set(self.book.dates())
-        self.book.due = {date: version for date, version in self.book.due.items() if date in kept}
-        dates = [date for date, version in self.book.due.items() if self._failed.get(date) != version]
-        if not self.partitions or not dates:
+    def due(self) -> Job | None:
+        """Return what is to be computed next; None when there is nothing."""
+        if not self.partitions:
             return None
         institutions = self._roster.institutions.values()
         expected = [i.code for i in institutions if not self._types or i.type in self._types]
-        return self.book.network(min(dates), expected)
+        return self.planner.next(self.book, self.margins, self.tape, self.stress, expected, self._roster.institutions)
 
-    def give_up(self, network: Network) -> None:
-        """The measures of a date can't be had from what is known now: wait until it changes."""
-        self._failed[network.as_of] = network.version
-
-    def file(self, measured: Measured) -> Effects:
+    def file(self, job: Job, measured: Sequence[Measured]) -> Effects:
         """Publish measures and judge the rules that read them. Only what changed is filed, as a new revision."""
         effects = Effects()
-        batches = list(self._batches(measured))
-        for batch in batches:
-            names = self._program.catalogue.reported(batch.form)
-            codes = [self.engine.institutions[row].code for row in batch.rows.tolist()]
-            self._mark(codes)
-            for i, code in enumerate(codes):
-                if batch.form == OF_SYSTEM and code != SYSTEM:
-                    continue
-                for name, value in zip(names, batch.values[:, i].tolist(), strict=True):
-                    if not np.isnan(value):
-                        effects.posts.append(self._post(name, code, measured, value))
-        if batches:
-            outcome = self.engine.apply(batches)
-            effects.tell(self.names.alerts, outcome.transitions)
-            effects.evaluated += outcome.evaluated
-        said = self.book.lacking.get(measured.as_of, {})
-        for name, lack in measured.lacking.items():
-            if said.get(name) != lack:
-                effects.posts.append(self._post(name, SYSTEM, measured, None, lack))
-        self.book.lacking[measured.as_of] = measured.lacking
-        self.book.done(measured.as_of, measured.version)
-        self.keeper.mark(PARTITION, BOOK)
+        for one in measured:
+            self._file(one, job.seen, effects)
+        if job.kind == "network":
+            self.book.lacking |= {one.as_of: one.lacking for one in measured}
+            for one in measured:
+                self.book.done(one.as_of, one.version)
+            self.keeper.mark(PARTITION, BOOK)
+        elif job.kind == "market":
+            for one in measured:
+                self.tape.done(one.as_of, one.version)
+            self.keeper.mark(PARTITION, TAPE)
+        else:
+            self.stress.done(job.dates)
+            self.keeper.mark(PARTITION, STRESS)
         return effects
 
-    def _batches(self, measured: Measured) -> Iterator[FormBatch]:
-        catalogue = self._program.catalogue
-        sequence = 0
-        everyone = (SYSTEM, *sorted(self._roster.institutions)) if self._spread else (SYSTEM,)
-        for form, codes, columns in (
-            (OF_INSTITUTION, measured.codes, measured.institutions),
-            (OF_SYSTEM, everyone, {n: np.full(len(everyone), value) for n, value in measured.system.items()}),
-        ):
-            names = catalogue.reported(form)
-            values = np.array([columns.get(name, np.full(len(codes), np.nan)) for name in names])
-            rows = self.engine.rows(codes)
-            known = [i for i in range(len(codes)) if rows[i] >= 0]
-            fresh = [i for i in known if self._changed(form, measured.as_of, codes[i], values[:, i])]
-            if fresh:
-                chosen = rows[fresh]
-                n = len(fresh)
-                yield FormBatch(
-                    form,
-                    chosen,
-                    np.full(n, measured.as_of, np.int64),
-                    np.full(n, self.book.seen, np.int64),
-                    self._revisions(form, chosen, measured.as_of),
-                    np.full(n, -1, np.int64),
-                    np.arange(sequence, sequence + n, dtype=np.int64),
-                    values[:, fresh],
-                )
-                sequence += n
+    def _file(self, measured: Measured, seen: int, effects: Effects) -> None:
+        batches = list(self.filer.batches(measured, self.engine, sorted(self._roster.institutions), seen))
+        for batch in batches:
+            codes = [self.engine.institutions[row].code for row in batch.rows.tolist()]
+            self._mark(codes)
+            effects.posts += self.filer.posts(measured, batch, codes)
+        self._judge(batches, effects)
+        form = measured.forms[1]
+        said = self._said(measured)
+        for name, lack in measured.lacking.items():
+            if said.get(name) != lack:
+                effects.posts.append(self.filer.lack(name, measured, lack))
+        for kept in (self._lacking, self._parts) if measured.parts else (self._lacking,):
+            if form not in kept or kept[form].as_of <= measured.as_of:
+                kept[form] = measured
 
-    def _changed(self, form: str, as_of: int, code: str, values: NDArray[np.float64]) -> bool:
-        key, new = (form, as_of, code), values.tobytes()
-        if self._filed.get(key) == new:
-            return False
-        self._filed[key] = new
-        return True
-
-    def _revisions(self, form: str, rows: NDArray[np.int32], as_of: int) -> NDArray[np.int32]:
-        """Return the revision after the one the engine holds of this date, 0 where it holds none."""
-        store = self.engine.world.stores[form]
-        same = store.as_of[:, rows] == as_of
-        held = store.revision[same.argmax(axis=0), rows]
-        return np.where(same.any(axis=0), held + 1, 0).astype(np.int32)
-
-    def _post(self, name: str, code: str, measured: Measured, value: float | None, lack: Lack | None = None) -> Post:
-        body = {
-            "measure": name,
-            "subject": code,
-            "as_of": format_instant(measured.as_of),
-            "value": value,
-            "unit": self._program.catalogue.indicators[name].unit,
-            "coverage": measured.covered(name),
-        }
-        if lack is not None:
-            body |= {"reason": lack.reason, "detail": lack.detail}
-        return Post(self.names.measures, code.encode(), msgspec.json.encode(body))
+    def _said(self, measured: Measured) -> dict[str, Lack]:
+        """Return what was said of this date before, of what can't be computed."""
+        if measured.forms[1] == SYSTEM_FORMS[0]:
+            return self.book.lacking.get(measured.as_of, {})
+        before = self._lacking.get(measured.forms[1])
+        return before.lacking if before is not None and before.as_of == measured.as_of else {}
 
     async def show(self, snapshot: Snapshot) -> None:
         """Add measures, why others have no value, and the alerts and unknowns of system rules."""
@@ -351,26 +395,21 @@ class SystemSide(Side[Crossing]):
         labels = [() if i.code == SYSTEM else subject_labels(i) for i in engine.institutions]
         for indicator in self._shown:
             rows, values, as_of = engine.latest(indicator.id)
-            if indicator.form == OF_SYSTEM:
+            if indicator.form in SYSTEM_FORMS:
                 own = rows == engine.row(SYSTEM)
                 rows, values, as_of = rows[own], values[own], as_of[own]
             snapshot.columns.append(Column(indicator, [labels[row] for row in rows.tolist()], values, as_of))
             await yield_to_loop()
-        if self.book.lacking:
-            newest = self.book.lacking[max(self.book.lacking)]
-            snapshot.unavailable = {(name, lack.reason): 1 for name, lack in newest.items()}
+        newest = [one.lacking for one in self._lacking.values()]
+        if self.book.lacking and SYSTEM_FORMS[0] not in self._lacking:
+            newest.append(self.book.lacking[max(self.book.lacking)])
+        snapshot.unavailable = {(name, lack.reason): 1 for lacking in newest for name, lack in lacking.items()}
+        for one in self._parts.values():
+            for name, parts in one.parts.items():
+                snapshot.parts |= {(name, part): value for part, value in parts.items()}
+            for name, moves in one.moves.items():
+                snapshot.moves |= {(name, part): after - before for part, (before, after) in moves.items()}
         show_alerts(engine, snapshot)
-
-
-def reads_system_as_own(program: Program) -> bool:
-    """Whether a rule on institutions reads a measure of the system, which is then filed for each of them too."""
-    return any(
-        node.op == "column" and node.params[0] == OF_SYSTEM
-        for rule in program.rules
-        if rule.scope == "institution"
-        for top in rule_nodes(rule)
-        for node in walk(top)
-    )
 
 
 def _entry(report: ExposureReport) -> Report:
@@ -378,9 +417,10 @@ def _entry(report: ExposureReport) -> Report:
     return Report(
         to_seconds(report.as_of),
         report.revision,
-        joined([(e.counterparty, e.amount) for e in report.exposures]),
+        joined([(e.counterparty, e.amount) for e in report.exposures or ()]),
         None if report.borrowings is None else joined([(e.counterparty, e.amount) for e in report.borrowings]),
         None if report.services is None else joined([(s.provider, s.share) for s in report.services]),
+        (report.totals.lent, report.totals.borrowed) if report.totals and report.exposures is None else None,
     )
 
 

@@ -21,6 +21,7 @@ RULES = "rules"
 CROSS_SECTION = "cross-section"
 ALERTS = "alerts"
 MEASURES = "measures"
+QUOTES = "market.quotes"
 
 LARGEST_RECORD = 64 * 1024 * 1024
 """Bytes that the topics of filings take: well above what a worker accepts, so that a filing that is far too
@@ -69,6 +70,7 @@ def topic_table(prefix: str = "", partitions: int = 8, replication: int = 1) -> 
         (FILINGS, partitions, filing, "filings of institutions, keyed by institution"),
         (REJECTED, partitions, rejected, "refused filings, original bytes, the reason in the headers"),
         (EXPOSURES, 1, filing, "bilateral exposures, keyed by the reporting institution"),
+        (QUOTES, 1, _FOR_EVER, "prices and market series, keyed by series; optional"),
         (INSTITUTIONS, 1, _LATEST, "registry of institutions, keyed by code"),
         (RULES, 1, _LATEST, "rule packs in force, keyed by pack"),
         (CROSS_SECTION, 1, _MONTH, "columns of all partitions for the system agent"),

@@ -1,4 +1,4 @@
-"""What travels on the topics that institutions write to: filings, exposure reports, and how one is refused.
+"""What travels on the topics that others write to: filings, exposure reports, quotes, and how one is refused.
 
 `docs/filings.md` explains them for people who send them; `docs/schemas/` holds the JSON Schemas made from the
 structs here.
@@ -93,21 +93,60 @@ class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     kind: Annotated[str, Meta(max_length=64, description="For example cloud, core_banking or data.")] = ""
 
 
+class Totals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the reporter has lent and borrowed inside the network, where it can't say to and from whom."""
+
+    lent: Annotated[float, Meta(ge=0, description="In units of the base currency.")]
+    borrowed: Annotated[float, Meta(ge=0, description="In units of the base currency.")]
+
+
 class ExposureReport(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """One institution's bilateral exposures as of a date: one record on topic `exposures`."""
 
     institution: Code
     as_of: Time
     submitted_at: Time
-    exposures: list[Exposure]
+    exposures: Annotated[
+        list[Exposure] | None, Meta(description="All of them; left out only where `totals` stand in their place.")
+    ] = None
     borrowings: Annotated[
         list[Exposure] | None,
         Meta(description="What the reporter owes, by its own books; compared with what its lenders report."),
     ] = None
+    totals: Annotated[Totals | None, Meta(description="In place of exposures; the network is then reconstructed.")] = (
+        None
+    )
     services: Annotated[list[Service] | None, Meta(description="Outside providers the reporter depends on.")] = None
     revision: Revision = 0
     meta: Annotated[
         dict[str, Any] | None, Meta(description="Anything the sender wants to keep with the report; ignored.")
+    ] = None
+
+
+class Quote(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One closing price, or one value of a market series, of one day: one record on topic `market.quotes`."""
+
+    series: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=64,
+            description="Code of a registered institution, MARKET (the market index), or a series of the catalogue.",
+        ),
+    ]
+    as_of: Time
+    submitted_at: Time
+    value: Annotated[
+        float,
+        Meta(description="Price adjusted for splits and dividends, above 0; of another series its level."),
+    ]
+    market_cap: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="Market value of an institution's equity, in the base currency."),
+    ] = None
+    revision: Revision = 0
+    meta: Annotated[
+        dict[str, Any] | None, Meta(description="Anything the sender wants to keep with the quote; ignored.")
     ] = None
 
 
@@ -122,6 +161,7 @@ class Reason(StrEnum):
     UNKNOWN_INSTITUTION = "unknown_institution"
     UNKNOWN_FORM = "unknown_form"
     WRONG_VERSION = "wrong_version"
+    UNKNOWN_SERIES = "unknown_series"
     UNKNOWN_INDICATOR = "unknown_indicator"
     OUT_OF_RANGE = "out_of_range"
     DUPLICATE = "duplicate"
@@ -171,7 +211,7 @@ def from_seconds(seconds: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def encode(record: Filing | OrderedFiling | ExposureReport) -> bytes:
+def encode(record: Filing | OrderedFiling | ExposureReport | Quote) -> bytes:
     """Return the record's bytes on the wire; the same record gives the same bytes.
 
     msgspec writes NaN and infinities as null, which readers take for missing: `record` must not hold any.

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rules.problems import NOWHERE, CatalogueError, ConfigError, Place, Problem, nearest, short
 from rules.source import Reader, SourceProblem, Value, parse_yaml
+from rules.stress import FORM as STRESS_FORM
+from rules.stress import Stress, read_stress
 
 HERE = Path(__file__).parent
 MEASURES = "measures"
@@ -101,7 +103,8 @@ class Catalogue:
 
     `country` (ISO 3166 code) chooses the holiday calendar of deadlines. `size` is the reported indicator that says
     how large an institution is: coverage of groups is counted by it. `timezone` (IANA name) is that of times of
-    day, and of the days on which deadlines of alerts end.
+    day, and of the days on which deadlines of alerts end. `stress` says what the stress index is
+    made of; None where no catalogue tells.
     """
 
     names: tuple[str, ...]
@@ -112,6 +115,7 @@ class Catalogue:
     country: str = ""
     size: str = ""
     timezone: str = "UTC"
+    stress: Stress | None = None
 
     def reported(self, form: str) -> tuple[str, ...]:
         """Indicators that are filed with `form`, in the form's order."""
@@ -151,7 +155,28 @@ def parse_catalogues(texts: Iterable[tuple[str, str]]) -> Catalogue:
         joined = _join(joined, _read(root, problems), problems, file)
     if problems:
         raise CatalogueError(problems)
-    return joined
+    return _with_stress(joined)
+
+
+def _with_stress(catalogue: Catalogue) -> Catalogue:
+    """Add what each part contributes to the stress index as an indicator, `stress_<part>`, so that rules name it."""
+    if catalogue.stress is None or STRESS_FORM not in catalogue.forms:
+        return catalogue
+    added = {
+        f"stress_{part.id}": Indicator(
+            f"stress_{part.id}", part.title, "ratio", STRESS_FORM, "lower", 0.0, 1.0, place=part.place
+        )
+        for part in catalogue.stress.parts
+    }
+    taken = [added[name] for name in sorted(added.keys() & catalogue.indicators.keys())]
+    if taken:
+        raise CatalogueError(
+            [Problem(i.place, "twice", f"the indicator {i.id!r} of a stress part is defined already") for i in taken]
+        )
+    form = catalogue.forms[STRESS_FORM]
+    form = replace(form, indicators=(*form.indicators, *added))
+    forms, indicators = catalogue.forms | {STRESS_FORM: form}, catalogue.indicators | added
+    return replace(catalogue, forms=forms, indicators=indicators)
 
 
 def _join(a: Catalogue, b: Catalogue, problems: list[Problem], file: str) -> Catalogue:
@@ -163,6 +188,8 @@ def _join(a: Catalogue, b: Catalogue, problems: list[Problem], file: str) -> Cat
     for key in a.sets.keys() & b.sets.keys():
         if a.sets[key] != b.sets[key]:
             problems.append(Problem(Place(file), "twice", f"the set {key!r} is defined otherwise in another catalogue"))
+    if a.stress and b.stress:
+        problems.append(Problem(Place(file), "twice", "another catalogue says what the stress index is made of too"))
     return Catalogue(
         names=a.names + b.names,
         forms=a.forms | b.forms,
@@ -172,12 +199,14 @@ def _join(a: Catalogue, b: Catalogue, problems: list[Problem], file: str) -> Cat
         country=a.country or b.country,
         size=a.size or b.size,
         timezone=a.timezone if a.timezone != "UTC" else b.timezone,
+        stress=a.stress or b.stress,
     )
 
 
 def _read(root: Value, problems: list[Problem]) -> Catalogue:
     top = Reader(root, problems, "a catalogue")
-    top.only(("catalogue", "title", "currency", "country", "timezone", "size", "sets", "forms", "indicators"))
+    known = ("catalogue", "title", "currency", "country", "timezone", "size", "sets", "forms", "indicators", "stress")
+    top.only(known)
     name = top.text("catalogue")
     currency = top.text("currency", "")
     sets = {}
@@ -209,7 +238,8 @@ def _read(root: Value, problems: list[Problem]) -> Catalogue:
             top.place("size"), "unknown-name", f"there is no reported indicator {size!r}", nearest(size, reported)
         )
         size = ""
-    return Catalogue((name,), forms, indicators, sets, currency, top.text("country", ""), size, zone)
+    stress = read_stress(top.data["stress"], problems) if "stress" in top.data else None
+    return Catalogue((name,), forms, indicators, sets, currency, top.text("country", ""), size, zone, stress)
 
 
 def _timezone(top: Reader) -> str:

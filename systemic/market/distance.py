@@ -153,6 +153,21 @@ def kmv(
     return Merton(value, swing, float(growth[known][-1]), away, ndtr(-away), count, converged)
 
 
+def distance_error(away: ArrayLike, volatility: ArrayLike, returns: int, horizon: float = 1.0) -> Vector:
+    """Return the standard error of a distance to default, from that of its volatility: σ / √(2 (N − 1)).
+
+    `returns` is N, the returns that σ was estimated from. By ∂DD/∂σ = −(DD / σ + √T), assets held fixed: the
+    sampling error of the volatility of normal returns only, not that of the debt or of the model.
+
+    >>> float(distance_error(3.0, 0.1, 201))
+    0.155
+    """
+    if returns < 2:
+        raise ValueError(f"{returns} returns are too few for a standard error")
+    width = np.asarray(volatility, dtype=np.float64) * np.sqrt(horizon)
+    return np.asarray(np.abs(np.asarray(away) + width) / np.sqrt(2 * (returns - 1)), dtype=np.float64)
+
+
 @measure(
     "distance_to_default",
     title={"en": "Distance to default", "zh": "违约距离"},

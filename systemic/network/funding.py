@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 
 from systemic.arrays import Indices, Mask, Vector
 from systemic.checks import as_network, as_vector
 from systemic.registry import measure
 
+BATCH = 256
 ESPINOSA = (
     "Espinosa-Vega, Solé (2010), Cross-Border Financial Surveillance: A Network Perspective, IMF Working Paper 10/105"
 )
@@ -95,11 +97,39 @@ def funding_cascade(
 )
 def funding_defaults(exposures: Any, buffer: ArrayLike) -> Vector:
     """How many others default when each institution alone fails, by lost claims and withdrawn funding."""
+    return single_failures(exposures, buffer)
+
+
+def single_failures(
+    exposures: Any,
+    buffer: ArrayLike,
+    loss_given_default: float = 1.0,
+    not_replaced: float = 0.35,
+    sale_loss: float = 1.0,
+) -> Vector:
+    """Return how many others default after each institution's own failure: `funding_cascade` n times (float64[n]).
+
+    A round only follows those that fell in the round before, for many failures at once, so the work is the sum of
+    the links of all that fall: seconds for thousands of institutions. Arguments as in `funding_cascade`.
+    """
     claims = as_network(exposures)
     n = claims.shape[0]
+    capital = as_vector("buffer", buffer, n) * (1 - 1e-12)
+    losses = (loss_given_default * claims + sale_loss * not_replaced * claims.T).tocsr()
     found = np.zeros(n)
-    for j in range(n):
-        start = np.zeros(n, np.bool_)
-        start[j] = True
-        found[j] = funding_cascade(claims, buffer, start).additional_defaults
+    for start in range(0, n, BATCH):
+        width = min(BATCH, n - start)
+        lost = np.zeros((n, width))
+        failed = np.zeros((n, width), np.bool_)
+        rows, columns = np.arange(start, start + width), np.arange(width)
+        while rows.size:
+            failed[rows, columns] = True
+            fresh = sparse.csr_array((np.ones(rows.size), (rows, columns)), shape=(n, width))
+            reached = (losses @ fresh).tocoo()
+            rows, columns = reached.row, reached.col
+            lost[rows, columns] += reached.data
+            total = lost[rows, columns]
+            falls = ~failed[rows, columns] & (total > 0) & (total >= capital[rows])
+            rows, columns = rows[falls], columns[falls]
+        found[start : start + width] = failed.sum(axis=0) - 1
     return found

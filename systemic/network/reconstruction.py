@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 
-from systemic.arrays import Matrix, Vector
-from systemic.checks import as_vector
+from systemic.arrays import Matrix, Sparse, Vector
+from systemic.checks import as_network, as_vector
 
 MARGIN = 1e-8
 SWEEPS = 200_000
@@ -119,6 +121,35 @@ def _star(lent: Vector, owed: Vector, total: float) -> Matrix | None:
     network[:, centre[0]] = lent
     network[centre[0], centre[0]] = 0.0
     return network
+
+
+def fill_in(claims: Any, known: ArrayLike, lent: ArrayLike, owed: ArrayLike, seed: int | None = None) -> Sparse:
+    """Return the network `claims` with the rows that are not `known` reconstructed from totals (CSR, n × n).
+
+    `claims` (n × n; [i, j] lent by i to j) holds what the `known` (bool[n]) have lent to whom. `lent` (n) is the
+    total of each other one, `owed` (n) the total that each has borrowed, of which the known have lent a part; one
+    currency. By maximum entropy without a `seed`, else one draw of minimum density. Totals of both sides rarely
+    agree: somebody outside, whose claims and debts are then dropped, takes the difference, and what no network
+    with a zero diagonal could hold.
+    """
+    network = as_network(claims)
+    told = np.asarray(known, dtype=np.bool_)
+    assets = np.where(told, 0.0, as_vector("lent", lent, network.shape[0]))
+    debts = np.maximum(0.0, as_vector("owed", owed, network.shape[0]) - np.asarray(network.sum(axis=0)))
+    chosen = np.flatnonzero((assets > 0) | (debts > 0))
+    if not assets.any() or not debts.any():
+        return network
+    own, due = assets[chosen], debts[chosen]
+    larger = max(own.sum(), due.sum())
+    beside = max(0.0, float((own + due).max()) - larger)
+    own = np.append(own, larger - own.sum() + beside)
+    due = np.append(due, larger - due.sum() + beside)
+    due *= own.sum() / due.sum()
+    filled = max_entropy(own, due) if seed is None else min_density(own, due, seed)
+    inner = sparse.coo_array(filled[:-1, :-1])
+    where = (chosen[inner.row], chosen[inner.col])
+    added = sparse.csr_array((inner.data, where), shape=network.shape)
+    return as_network(network + added)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import linalg, sparse
 
 from systemic.arrays import Indices, Matrix, Sparse, Vector
-from systemic.checks import as_network, as_vector
+from systemic.checks import as_network, as_vector, as_weights
 from systemic.network.contagion import Network, prepare
 from systemic.network.debtrank import Impacts, impact_vulnerability
 from systemic.network.linear import inverse
@@ -74,6 +74,14 @@ class RunningImpacts:
         if not self.incremental or bare or self._updates >= RENEWED or not self._shift(institution, before, had):
             self._renew()
         return self.impacts()
+
+    def reweigh(self, weight: ArrayLike | None) -> None:
+        """Take new economic weights (float64[n]; equal ones when None)."""
+        self._weight = None if weight is None else as_vector("weight", weight, self._buffer.size).copy()
+        self._normal = as_weights(self._weight, self._buffer.size)
+        if self.incremental:
+            left = self._normal @ self._left[:, : self._rank]
+            self._weighted = self._normal @ self._inverse + self._right[:, : self._rank] @ left
 
     def impacts(self) -> Impacts:
         """Return impact and vulnerability of all, as of the last update."""

@@ -14,6 +14,7 @@ from streams.decode import Decoder
 from streams.encodings import Encoding
 from streams.exposures import decode_exposures
 from streams.mapping import UNITS, parse_mapping
+from streams.quotes import decode_quotes
 from streams.registry import read_seed
 from streams.schemas import schemas
 from streams.wire import Reason
@@ -28,10 +29,12 @@ def blocks(language: str) -> list[str]:
 
 def test_the_example_records_are_good() -> None:
     """The JSON examples are accepted and fit the published schemas; those of filings say the same in any encoding."""
-    filing, array, exposures = blocks("json")
+    filing, array, exposures, quote = blocks("json")
     (program,) = blocks("python")
     made: dict[str, bytes] = {}
     exec(program, made)
+    jsonschema.validate(json.loads(quote), schemas()["quote.json"])
+    assert decode_quotes([quote.encode()])[1] == []
     jsonschema.validate(json.loads(filing), schemas()["filing.json"])
     jsonschema.validate(json.loads(array), schemas()["filing-array.json"])
     records = [filing.encode(), array.encode(), made["record"]]

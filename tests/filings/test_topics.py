@@ -20,6 +20,7 @@ def test_the_table_has_the_documented_topics() -> None:
         "x.filings": 8,
         "x.filings.rejected": 8,
         "x.exposures": 1,
+        "x.market.quotes": 1,
         "x.institutions": 1,
         "x.rules": 1,
         "x.cross-section": 1,
@@ -28,7 +29,7 @@ def test_the_table_has_the_documented_topics() -> None:
     }
     compacted = {name for name, topic in table.items() if topic.settings["cleanup.policy"] == "compact"}
     assert compacted == {"x.institutions", "x.rules"}
-    for name in ("x.filings", "x.filings.rejected", "x.exposures", "x.alerts"):
+    for name in ("x.filings", "x.filings.rejected", "x.exposures", "x.market.quotes", "x.alerts"):
         assert table[name].settings["retention.ms"] == "-1"
     assert all(topic.settings["min.insync.replicas"] == "2" for topic in table.values())
     limits = [int(table[name].settings["max.message.bytes"]) for name in ("x.filings", "x.filings.rejected")]

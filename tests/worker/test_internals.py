@@ -53,11 +53,12 @@ def test_the_code_relied_on_is_unchanged(place: str, digest: str) -> None:
 def test_topics_of_equal_partition_count_are_assigned_together() -> None:
     """Faust's assignor puts partition n of all topics with the same count on one member.
 
-    So the changelog of a table is where its source is, and the system side gets both of its topics.
+    So the changelog of a table is where its source is, and the system side gets all of its topics.
     """
     from faust.assignor.partition_assignor import PartitionAssignor
 
-    counts = {"filings": 8, "filings.changelog": 8, "exposures": 1, "cross-section": 1, "system.changelog": 1}
+    counts = {"filings": 8, "filings.changelog": 8, "exposures": 1, "cross-section": 1, "market.quotes": 1}
+    counts["system.changelog"] = 1
 
     class Cluster:
         def partitions_for_topic(self, topic: str) -> set[int]:
@@ -70,4 +71,5 @@ def test_topics_of_equal_partition_count_are_assigned_together() -> None:
         {"one": sorted(topics), "two": sorted(topics)},
     )
     found = {count: [set(group) for group in together] for count, together in groups.items()}
-    assert found == {8: [{"filings", "filings.changelog"}], 1: [{"exposures", "cross-section", "system.changelog"}]}
+    single = {"exposures", "cross-section", "market.quotes", "system.changelog"}
+    assert found == {8: [{"filings", "filings.changelog"}], 1: [single]}

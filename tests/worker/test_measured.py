@@ -7,12 +7,15 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from rules.catalogue import load_catalogue
 from streams.book import Book, Level, Report
-from streams.measured import PROVIDERS, Measured, Network, measure
+from streams.measured import PROVIDERS, Measured, measure
+from streams.networks import Network, Running
 from streams.wire import DAY
 from systemic.network.clearing import clear
+from systemic.network.debtrank import impact_vulnerability
 from systemic.network.funding import funding_defaults
 
 CODES = ("A", "B", "C")
@@ -121,7 +124,8 @@ def test_every_measure_has_a_value_or_a_reason_and_is_in_the_catalogue() -> None
     catalogue = load_catalogue(["cn"])
     for known in (network(), network(services={key: {"P": 0.1} for key in CODES}, owed={"B": {"A": 10.0}})):
         found = measure(known)
-        assert set(found.system) | set(found.lacking) == set(catalogue.reported("measures.system"))
+        points = {name for name in catalogue.reported("measures.system") if not name.endswith(("_low", "_high"))}
+        assert set(found.system) | set(found.lacking) == points
         assert not set(found.system) & set(found.lacking)
         assert set(found.institutions) <= set(catalogue.reported("measures.institution"))
     assert set(measure(network()).lacking) == {"exposure_mismatch_share", *PROVIDERS}
@@ -159,3 +163,66 @@ def test_recomputing_only_what_is_due_equals_recomputing_everything(seed: int) -
             book.done(due, version)
         assert [d for d in book.dates() if not same(standing[d], measure(book.network(d, codes)))] == []
     assert len(standing) > 1
+
+
+def test_totals_stand_in_for_what_somebody_has_lent_to_whom() -> None:
+    """C says that it has lent 5, A that it has borrowed 5 in all: nobody else can owe C, so all is as if C had told."""
+    told = {code: CLAIMS[code] for code in ("A", "B")}
+    totals = {"A": (10.0, 5.0), "B": (20.0, 10.0), "C": (5.0, 20.0)}
+    found, whole = measure(network(claims=told, totals=totals)), measure(network())
+    assert found.system["exposure_reconstructed"] == pytest.approx(5 / 35)
+    assert found.system["exposure_coverage"] == pytest.approx(2 / 3)
+    for name in set(whole.system) - {"exposure_coverage", "exposure_reconstructed"}:
+        assert found.system[name] == pytest.approx(whole.system[name]), name
+    for name in ("debtrank_system", "clearing_shortfall_stressed", "funding_defaults_largest"):
+        assert found.system[f"{name}_low"] == pytest.approx(found.system[f"{name}_high"])
+
+
+def test_without_bilateral_reports_every_network_measure_carries_its_range() -> None:
+    """From margins alone many networks fit; the median lies in the range, and ranks say how little is sure."""
+    rng = np.random.default_rng(5)
+    codes = [f"I{number:02}" for number in range(12)]
+    lent = rng.lognormal(1, 1, 12)
+    totals = dict(zip(codes, zip(lent.tolist(), rng.permutation(lent).tolist(), strict=True), strict=True))
+    equity = dict(zip(codes, (0.6 * lent).tolist(), strict=True))
+    assets = {code: 30 * own for code, own in equity.items()}
+    known = Network(0, 1, 12, equity=equity, assets=assets, totals=totals)
+    found = measure(known)
+    assert (found.system["exposure_coverage"], found.system["exposure_reconstructed"]) == (0.0, 1.0)
+    ranged = [name for name in found.system if f"{name}_low" in found.system]
+    assert {"debtrank_system", "debtrank_largest", "funding_defaults_largest", "clearing_shortfall"} <= set(ranged)
+    for name in ranged:
+        assert found.system[f"{name}_low"] <= found.system[name] <= found.system[f"{name}_high"]
+    assert found.system["debtrank_system_low"] < found.system["debtrank_system_high"]
+    low, high = column(found, "debtrank_impact_rank_low"), column(found, "debtrank_impact_rank_high")
+    assert all(1 <= low[code] <= high[code] <= 12 for code in codes)
+    assert any(low[code] < high[code] for code in codes)
+
+
+def test_who_agrees_on_importance_is_told() -> None:
+    """Kendall's concordance of DebtRank impact and of defaults by funding: both rank by who is owed to."""
+    found = measure(network(equity={"A": 8.0, "B": 15.0, "C": 400.0}))
+    assert 0 <= found.system["contagion_concordance"] <= 1
+    alone = measure(Network(0, 1, 1, equity={"A": 8.0}, claims={"A": {}}, reported_at={"A": 0}))
+    assert alone.lacking["contagion_concordance"].reason == "nobody_told_apart"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_keeping_debtrank_up_to_date_equals_computing_it_anew(seed: int) -> None:
+    """Whoever changes, one or many, with new equity or without, impacts and vulnerabilities are those of the whole."""
+    rng = np.random.default_rng(seed)
+    size = 60
+    claims = rng.lognormal(0, 1, (size, size)) * (rng.random((size, size)) < 0.1)
+    np.fill_diagonal(claims, 0.0)
+    equity = claims.sum(axis=1) * rng.uniform(0.8, 3, size) + 0.5
+    running = Running()
+    for step in range(100):
+        for row in rng.choice(size, 1 + (step % 10 == 9) * 40, replace=False):
+            claims[row] *= rng.uniform(0.5, 1.5)
+            equity[row] *= rng.uniform(0.9, 1.1)
+        found = running.impacts(sparse.csr_array(claims), equity.copy(), equity)
+        anew = impact_vulnerability(claims, equity, equity)
+        assert found.impact == pytest.approx(anew.impact, abs=1e-9)
+        assert found.vulnerability == pytest.approx(anew.vulnerability, abs=1e-9)
+    assert running.incremental > 50
+    assert running.difference < 1e-9

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from systemic.network.reconstruction import max_entropy, min_density, spread
+from systemic.network.reconstruction import fill_in, max_entropy, min_density, spread
 
 
 def margins(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -85,3 +85,29 @@ def test_the_spread_holds_the_values_of_all_reconstructions() -> None:
     found = spread(lambda x: float((x > 0).sum()), lent, owed, seeds=range(5))
     assert found.values.size == 6
     assert found.low <= found.median <= found.high == found.values[0]
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([None, 0, 1]))
+def test_what_is_filled_in_keeps_what_is_known_and_the_totals(seed: int, draw: int | None) -> None:
+    """Known rows stay; unknown ones lend no more than their totals, all of it where the others' debts allow."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 9))
+    truth = rng.lognormal(0, 1, (n, n)) * (rng.random((n, n)) < 0.6)
+    np.fill_diagonal(truth, 0.0)
+    known = rng.random(n) < 0.5
+    lent, owed = truth.sum(axis=1), truth.sum(axis=0)
+    found = fill_in(truth * known[:, None], known, lent, owed, draw).toarray()
+    assert found[known] == pytest.approx(truth[known])
+    assert np.diag(found).tolist() == [0.0] * n
+    slack = 1e-6 * max(1.0, lent.sum())
+    assert (found.sum(axis=1) <= lent + slack).all()
+    assert (found.sum(axis=0) <= owed + slack).all()
+    assert found.sum() == pytest.approx(truth.sum(), abs=1e-6 * max(1.0, truth.sum()))
+
+
+def test_totals_that_do_not_match_are_taken_by_somebody_outside() -> None:
+    """A lends 10 in all and nobody owes more than 4: the other 6 are outside, and so are debts nobody has lent."""
+    found = fill_in(np.zeros((3, 3)), [False, True, True], [10, 0, 0], [3, 4, 0]).toarray()
+    assert found == pytest.approx(np.array([[0, 4, 0], [0, 0, 0], [0, 0, 0]]), abs=1e-5)
+    lonely = fill_in(np.zeros((2, 2)), [False, True], [10, 0], [10, 0], 0)
+    assert lonely.nnz == 0

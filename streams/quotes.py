@@ -1,0 +1,66 @@
+"""Quotes from the wire: prices of institutions' shares, the market index, and market series."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from rules.problems import nearest
+from streams.decode import MAX_BYTES, Refused
+from streams.diagnose import diagnose_quote
+from streams.tape import MARKET
+from streams.wire import DAY, Quote, Reason, Rejection, to_seconds
+
+_parse = msgspec.json.Decoder(Quote).decode
+
+
+def decode_quotes(
+    records: Sequence[bytes | None], max_bytes: int = MAX_BYTES
+) -> tuple[list[tuple[int, Quote]], list[Refused]]:
+    """Return the good quotes with their positions, and the refused records; nothing is raised.
+
+    Whether anybody knows the series is for the reader of the registry to say.
+    """
+    accepted: list[tuple[int, Quote]] = []
+    rejected: list[Refused] = []
+    for position, record in enumerate(records):
+        quote = _decode_one(record, max_bytes)
+        if isinstance(quote, Rejection):
+            rejected.append(Refused(position, *quote))
+        else:
+            accepted.append((position, quote))
+    return accepted, rejected
+
+
+def judge_quote(quote: Quote, series: Collection[str], institutions: Collection[str]) -> Rejection | None:
+    """Return why a quote of the right shape is refused: nobody knows the series, or a price is none; else None.
+
+    `series` are MARKET, CREDIT_TO_GDP and those of the catalogue; what institutions and MARKET have are prices.
+    """
+    if quote.series not in series and quote.series not in institutions:
+        hint = nearest(quote.series, [*series, *institutions])
+        detail = f"no institution and no series of the catalogue is called {quote.series!r}"
+        return Rejection(Reason.UNKNOWN_SERIES, detail + (f": {hint}" if hint else ""))
+    if is_traded(quote.series, series) and not quote.value > 0:
+        return Rejection(Reason.OUT_OF_RANGE, f"'value' of {quote.series} is {quote.value:g}; a price is above 0")
+    return None
+
+
+def is_traded(series: str, declared: Collection[str]) -> bool:
+    """Whether the series has prices: the market index and institutions have."""
+    return series == MARKET or series not in declared
+
+
+def _decode_one(record: bytes | None, max_bytes: int) -> Quote | Rejection:
+    try:
+        if record is None or len(record) > max_bytes:
+            raise ValueError
+        quote = _parse(record)
+        as_of, submitted_at = to_seconds(quote.as_of), to_seconds(quote.submitted_at)
+    except Exception as err:  # no record whatever may stop the stream
+        return diagnose_quote(record, max_bytes, str(err)[:200])
+    if as_of > submitted_at + DAY:
+        detail = f"'as_of' is {quote.as_of}, more than a day after 'submitted_at', {quote.submitted_at}"
+        return Rejection(Reason.AS_OF_IN_FUTURE, detail)
+    return quote

@@ -96,7 +96,7 @@ def diagnose_exposures(record: bytes | None, max_bytes: int, error: str = "") ->
 def diagnose_quote(record: bytes | None, max_bytes: int, error: str = "") -> Rejection:
     """Return why `record` is no quote."""
     try:
-        data = _object(record, max_bytes, "quote")
+        data = _object(_parse(_sized(record, max_bytes, "quote")), "quote")
         _fields(data, QUOTE_FIELDS, "quote")
         _head(data, "series")
         for name in ("value", "market_cap"):

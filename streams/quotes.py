@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from rules.problems import nearest
-from streams.decode import MAX_BYTES, Refused
+from streams.columns import Refused
+from streams.decode import MAX_BYTES
 from streams.diagnose import diagnose_quote
 from streams.tape import MARKET
 from streams.wire import DAY, Quote, Reason, Rejection, to_seconds

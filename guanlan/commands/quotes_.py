@@ -13,7 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from guanlan.quote_rows import Row
-    from streams.decode import Refused
+    from streams.columns import Refused
     from streams.wire import Quote
 
 PIECE = 5_000
@@ -90,7 +90,7 @@ def _judge(
     good: list[tuple[int, Quote]], series: set[str], institutions: set[str]
 ) -> tuple[list[tuple[int, Quote]], list[Refused]]:
     """Part the quotes into those that the worker will take and the others."""
-    from streams.decode import Refused
+    from streams.columns import Refused
     from streams.quotes import judge_quote
 
     told = [(position, quote, judge_quote(quote, series, institutions)) for position, quote in good]

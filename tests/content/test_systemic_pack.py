@@ -7,15 +7,27 @@ import pytest
 from guanlan import packs
 from rules.catalogue import load_catalogue
 from rules.pack import compile_packs, load_packs
-from rules.plan import Rule
+from rules.plan import Rule, walk
 from rules.testing import coverage, read_tests, run_case
 
 PACK = "systemic-risk"
 PROGRAM = compile_packs(load_packs([PACK]), load_catalogue(["cn"]))
 UNREAD = {
-    "clearing_defaults": "told in the message on the shortfall",
-    "provider_coverage": "told in the message on concentration",
+    "buffer_guide",
+    "clearing_defaults",
+    "debtrank_impact_rank",
+    "delta_covar",
+    "delta_covar_rank",
+    "distance_to_default",
+    "lrmes",
+    "market_beta",
+    "mes",
+    "mes_rank",
+    "provider_coverage",
+    "srisk_rank",
+    "stress_coverage",
 }
+"""Measures that no level reads; a message tells each."""
 
 
 def test_there_are_rules_enough_of_both_scopes() -> None:
@@ -37,11 +49,25 @@ def test_a_rule_is_whole(rule: Rule) -> None:
 
 
 def test_every_measure_is_judged_by_a_rule() -> None:
-    """What is computed and published but judged by no level is in a message at least."""
+    """What is computed and published but judged by no level is in a message at least; so are bounds, where they help."""
     catalogue = load_catalogue(["cn"])
-    measures = {*catalogue.reported("measures.system"), *catalogue.reported("measures.institution")}
-    read = {name for rule in PROGRAM.rules for name in rule.reads}
-    assert {name for name in measures - read if name not in UNREAD} == set()
+    forms = [form for form in catalogue.forms if form.startswith("measures.")]
+    parts = {f"stress_{part.id}" for part in (catalogue.stress.parts if catalogue.stress else ())}
+    measures = {name for form in forms for name in catalogue.reported(form)} - parts
+    points = {name for name in measures if not name.endswith(("_low", "_high"))}
+    bounds = {name.rpartition("_")[0] for name in measures - points}
+    judged = {name for rule in PROGRAM.rules for name in rule.reads}
+    told = {
+        str(node.params[1])
+        for rule in PROGRAM.rules
+        for piece in rule.message["en"]
+        if piece.node
+        for node in walk(piece.node)
+        if node.op == "column"
+    }
+    assert bounds <= points
+    assert {name for name in points if name not in judged} <= UNREAD
+    assert UNREAD <= told
 
 
 def test_the_tables_beside_the_pack_hold_and_reach_every_level() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from rules.catalogue import load_catalogue
+from rules.catalogue import load_catalogue, parse_catalogues
+from streams.stress import stress_packs
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "systemic.md").read_text(encoding="utf-8").partition("# In the stream")[2]
@@ -17,10 +18,29 @@ def named() -> set[str]:
     return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
 
 
+MODULES = ("measured", "market", "stress")
+
+
 def test_every_measure_and_every_reason_stands_on_the_page() -> None:
-    """And nothing else does."""
+    """And nothing else does; bounds, and parts of the stress index, are explained once for all."""
     catalogue = load_catalogue(["cn"])
-    measures = {*catalogue.reported("measures.system"), *catalogue.reported("measures.institution")}
-    code = (ROOT / "streams" / "measured.py").read_text(encoding="utf-8")
-    reasons = set(re.findall(r'"((?:too|no|nothing)_\w+)"', code))
-    assert named() == measures | reasons
+    assert catalogue.stress is not None
+    parts = {f"stress_{part.id}" for part in catalogue.stress.parts}
+    forms = [form for form in catalogue.forms if form.startswith("measures.")]
+    measures = {name for form in forms for name in catalogue.reported(form)} - parts
+    points = {name for name in measures if not name.endswith(("_low", "_high"))}
+    code = "".join((ROOT / "streams" / f"{module}.py").read_text(encoding="utf-8") for module in MODULES)
+    reasons = set(re.findall(r'"((?:too|no|nothing|nobody|history|cannot)_\w+)"', code))
+    assert named() == points | reasons
+
+
+def test_the_example_of_a_stress_index_is_one() -> None:
+    """It compiles with the catalogue of China's indicators in place of that catalogue's own."""
+    (example,) = re.findall(r"```yaml\n(stress:.*?)```", PAGE, re.DOTALL)
+    here = ROOT / "rules" / "catalogue"
+    text = (here / "cn.yaml").read_text(encoding="utf-8").partition("\nstress:")[0] + "\n" + example
+    measures = (here / "measures.yaml").read_text(encoding="utf-8")
+    catalogue = parse_catalogues([(text, "cn.yaml"), (measures, "measures.yaml")])
+    assert catalogue.stress is not None
+    assert stress_packs(catalogue)
+    assert catalogue.stress.series == {"MARKET", "bond_spread"}

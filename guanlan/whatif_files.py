@@ -148,7 +148,7 @@ class _Scenario:
 
     def _model(self, classes: Sequence[str]) -> tuple[Model, float]:
         r = self._section("model")
-        r.only(("minimum_ratio", "recall", "price_impact", "external", "alpha", "beta", "outage_cost"))
+        r.only(("minimum_ratio", "recall", "price_impact", "external", "alpha", "beta", "distress", "outage_cost"))
         impact = np.zeros(len(classes))
         if "price_impact" in r.data and not isinstance(r.data["price_impact"].data, dict):
             impact[:] = self._share(r.data["price_impact"])
@@ -162,6 +162,7 @@ class _Scenario:
             "senior" if external == "senior" else "pari-passu",
             self._option(r, "alpha", 1.0),
             self._option(r, "beta", 1.0),
+            self._option(r, "distress", 0.0),
         )
         return model, self._option(r, "outage_cost", 0.0)
 

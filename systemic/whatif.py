@@ -1,4 +1,4 @@
-"""What if: a shock runs through clearing, fire sales and recalled funding until nothing changes."""
+"""What if: a shock runs through clearing, distress, fire sales and recalled funding until nothing changes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike
 from systemic.arrays import Indices, Mask, Matrix, Sparse, Vector
 from systemic.checks import as_network, as_vector
 from systemic.network.clearing import Seniority, clear
+from systemic.network.distress import distress
 
-CHANNELS = ("direct", "credit", "fire sale")
+CHANNELS = ("direct", "credit", "distress", "fire sale")
+DIRECT, CREDIT, DISTRESS, FIRE_SALE = range(4)
 ROUNDS = 1_000
 SETTLED = 1e-10
 
@@ -106,6 +108,9 @@ class Model:
     at it (0: nobody does), and recalls the share `recall` of what it has lent, once. `price_impact` (k): fall
     of a class's price if all of what the sector holds of it were sold; part of it falls by 1 − (1 − impact)^part
     (the exponential demand of Cifuentes, Ferrucci & Shin 2005). Clearing as in `systemic.network.clearing`.
+    `distress`: share of a claim that is written off when its borrower has lost all its equity, and of less in
+    proportion, before anybody defaults: linear DebtRank with a recovery of 1 − distress (0: claims stand until
+    default).
     """
 
     minimum_ratio: float = 0.0
@@ -114,11 +119,12 @@ class Model:
     external: Seniority = "pari-passu"
     alpha: float = 1.0
     beta: float = 1.0
+    distress: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round added: losses by channel (float64[3, n], see CHANNELS), defaults, sales, prices after it."""
+    """What one round added: losses by channel (float64[4, n], see CHANNELS), defaults, sales, prices after it."""
 
     losses: Matrix
     defaults: Indices
@@ -129,7 +135,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of a scenario; `losses` (float64[3, n]) sums all rounds and is equity before less equity after.
+    """The end of a scenario; `losses` (float64[4, n]) sums all rounds and is equity before less equity after.
 
     `assets` are at the prices and recoveries of the end, `liabilities` what is owed by name, in and outside.
     """
@@ -160,7 +166,9 @@ def run(before: Sector, shock: Shock, model: Model) -> Outcome:
     whose own losses exceed their equity. Each further round clears all debts
     (claims on defaulters are worth what the greatest clearing vector pays), lets institutions below
     `minimum_ratio` sell and recall, and moves prices. Each asset sold is sold at the price after the round's
-    sales. Losses are changes of equity, so the channels add up to equity before less equity after; nothing
+    sales. With `distress`, claims on the weakened are written down, as far as clearing does not already, until
+    that has worked itself out; what a later default makes of such a claim moves from distress to credit.
+    Losses are changes of equity, so the channels add up to equity before less equity after; nothing
     sold is bought back, so it ends. ValueError for inputs of the wrong shape or range.
     """
     _check(before, shock, model)
@@ -169,7 +177,7 @@ def run(before: Sector, shock: Shock, model: Model) -> Outcome:
     scale = SETTLED * max(float(before.assets.sum()), 1e-300)
     while len(rounds) < ROUNDS:
         found = state.step()
-        if found.losses.sum() <= scale and not found.defaults.size and found.sold.sum() <= scale:
+        if np.abs(found.losses).sum() <= scale and not found.defaults.size and found.sold.sum() <= scale:
             break
         rounds.append(found)
     else:
@@ -201,7 +209,11 @@ def _check(before: Sector, shock: Shock, model: Model) -> None:
     as_vector("returns", shock.returns, classes, low=-1.0)
     if (model.price_impact >= 1.0).any():
         raise ValueError("price_impact must be below 1: selling everything leaves some price")
-    for name, share in (("minimum_ratio", model.minimum_ratio), ("recall", model.recall)):
+    for name, share in (
+        ("minimum_ratio", model.minimum_ratio),
+        ("recall", model.recall),
+        ("distress", model.distress),
+    ):
         if not 0.0 <= share <= 1.0:
             raise ValueError(f"{name} must be between 0 and 1, not {share}")
 
@@ -227,6 +239,9 @@ class _State:
         self.illiquid = np.zeros(before.size, dtype=bool)
         self.recalled = np.zeros(before.size, dtype=bool)
         self.equity = before.equity
+        self.before = before.equity
+        self.marks = np.zeros(before.size)
+        self.distress = np.zeros(before.size)
         self._short = np.zeros(before.size)
         total = before.holdings.sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -237,19 +252,24 @@ class _State:
     @property
     def assets(self) -> Vector:
         """Total assets at the prices and recoveries of now."""
-        return np.asarray(self.cash + self.units @ self.prices + self.exposures @ self.share)
+        return np.asarray(self.cash + self.units @ self.prices + self.exposures @ self.worth)
+
+    @property
+    def worth(self) -> Vector:
+        """Share of each institution's debts inside that lenders still have on their books (float64[n])."""
+        return np.minimum(self.share, 1.0 - self.marks)
 
     def strike(self, shock: Shock) -> Round:
         """Apply the shock, and pay what is withdrawn."""
         losses = np.zeros((len(CHANNELS), self.cash.size))
-        losses[0] = self._losses0 - self.units @ shock.returns + self._outage
+        losses[DIRECT] = self._losses0 - self.units @ shock.returns + self._outage
         self.prices = 1.0 + shock.returns
         paid = np.minimum(self._outage, self.cash)
         self.cash -= paid
         self.debts += self._outage - paid
         call = shock.withdrawn * self.debts
         self.debts -= call
-        sold, losses[2] = self._raise(call)
+        sold, losses[FIRE_SALE] = self._raise(call)
         self.debts += self._short
         self.equity = self.equity - losses.sum(axis=0)
         self.default = self.equity < -SETTLED * self.assets
@@ -258,12 +278,18 @@ class _State:
     def step(self) -> Round:
         """Clear, sell, recall; return what that added."""
         losses = np.zeros((len(CHANNELS), self.cash.size))
-        fresh, losses[1] = self._clear()
-        self.equity = self.equity - losses[1]
+        fresh, losses[CREDIT] = self._clear()
+        self.equity = self.equity - losses[CREDIT]
+        losses[DISTRESS] = self._write_down()
+        self.equity = self.equity - losses[DISTRESS]
         calls, recalled = self._recall()
-        sold, losses[2] = self._raise(calls, self._excess())
+        at_par = np.asarray(self.exposures @ (self.share - self.worth)) - self.distress
+        self.distress = self.distress + at_par
+        losses[DISTRESS] += at_par
+        self.equity = self.equity - at_par
+        sold, losses[FIRE_SALE] = self._raise(calls, self._excess())
         self.debts += self._short
-        self.equity = self.equity - losses[2]
+        self.equity = self.equity - losses[FIRE_SALE]
         return Round(losses, fresh, sold, recalled, self.prices.copy())
 
     def _clear(self) -> tuple[Indices, Vector]:
@@ -278,6 +304,18 @@ class _State:
         fresh = np.flatnonzero(found.default & ~self.default)
         self.share, self.default = share, self.default | found.default
         return fresh, np.asarray(loss)
+
+    def _write_down(self) -> Vector:
+        """Mark claims on the weakened down; return what that adds to losses beside those of unpaid claims."""
+        if self.model.distress == 0.0:
+            return np.zeros(self.cash.size)
+        own = self.before - (self.equity + self.distress)
+        stress = distress(self.exposures, self.before, own, 1.0 - self.share, self.model.distress)
+        self.marks = self.model.distress * stress
+        level = np.asarray(self.exposures @ (self.share - self.worth))
+        added = level - self.distress
+        self.distress = level
+        return added
 
     def _weak(self) -> Mask:
         needed = self.model.minimum_ratio * self.risk * self.assets

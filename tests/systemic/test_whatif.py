@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
 from systemic.arrays import Vector
 from systemic.network.clearing import clear
-from systemic.whatif import Model, Outcome, Sector, Shock, run, sector
+from systemic.network.debtrank import linear_debtrank
+from systemic.network.distress import distress
+from systemic.whatif import DISTRESS, FIRE_SALE, Model, Outcome, Sector, Shock, run, sector
 from tests.systemic.network.worlds import World, sectors
 
 NO_IMPACT = Model(price_impact=np.zeros(1))
@@ -62,7 +67,7 @@ def test_a_fire_sale_hits_who_holds_the_same() -> None:
     before = sector(np.zeros((2, 2)), [100, 100], [90, 50])
     end = run(before, shock(2, withdrawn=[1.0, 0.0]), Model(price_impact=np.array([0.19])))
     assert end.prices == pytest.approx([0.9])
-    assert end.losses[2] == pytest.approx([10, 10])
+    assert end.losses[FIRE_SALE] == pytest.approx([10, 10])
     assert not end.illiquid.any()
 
 
@@ -125,7 +130,8 @@ def scenario(world: World, seed: int) -> tuple[Sector, Shock, Model]:
         generator.random(size) * 0.02,
     )
     ratio, recall = generator.choice([0.0, 0.05]), generator.choice([0.0, 0.5])
-    return before, event, Model(float(ratio), float(recall), np.array([0.1, 0.4]), "senior", 0.8, 0.9)
+    written_off = float(generator.choice([0.0, 0.3, 1.0]))
+    return before, event, Model(float(ratio), float(recall), np.array([0.1, 0.4]), "senior", 0.8, 0.9, written_off)
 
 
 def held_together(before: Sector, end: Outcome) -> None:
@@ -180,3 +186,53 @@ def test_clearing_alone_is_one_clearing(world: World, seed: int) -> None:
     alone = Sector(before.exposures, before.holdings[:, :1], before.cash * 0, before.debts, before.risk)
     end = run(alone, shock(world.size, losses=event.losses), Model(price_impact=np.zeros(1)))
     assert end.losses[1] == pytest.approx(clearing_after(alone, event.losses), abs=1e-9)
+
+
+def test_distress_by_hand() -> None:
+    """B (equity 5) loses 2, two fifths of it: A writes off two fifths of half of the 4 it has lent to it, no more."""
+    before = sector([[0, 4], [0, 0]], [10, 10], [8, 1])
+    end = run(before, shock(2, losses=[0, 0.2]), Model(price_impact=np.zeros(1), distress=0.5))
+    assert end.losses[DISTRESS] == pytest.approx([0.5 * 0.4 * 4, 0])
+    assert not end.default.any()
+
+
+@given(sectors(most=7), st.integers(0, 2**32 - 1), st.sampled_from([1.0, 0.6]))
+def test_without_defaults_distress_is_linear_debtrank(world: World, seed: int, written_off: float) -> None:
+    """Nobody owes more than it has, so clearing loses nothing: the end is that of DebtRank with that recovery."""
+    generator = np.random.default_rng(seed)
+    size = world.size
+    owed, lent = world.exposures.sum(axis=0), world.exposures.sum(axis=1)
+    holdings = owed * 3 + 1.0
+    equity = generator.uniform(0.05, 1.0, size) * (holdings + lent - owed)
+    before = sector(world.exposures, holdings, holdings + lent - owed - equity)
+    start = generator.uniform(0, 0.8, size) * (generator.random(size) < 0.5)
+    lost = np.minimum(start * equity / holdings, 1.0)
+    end = run(before, shock(size, losses=lost), Model(price_impact=np.zeros(1), distress=written_off))
+    if end.default.any():
+        return
+    expected = linear_debtrank(world.exposures, equity, lost * holdings / equity, recovery=1 - written_off)
+    found = end.losses.sum(axis=0) / equity
+    assert np.minimum(found, 1.0) == pytest.approx(np.minimum(expected.h, 1.0), abs=1e-8)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_distress_is_a_fixed_point_near_a_radius_of_one(seed: int) -> None:
+    """Claims as large as equity, so that plain sweeps would take thousands; some debts are unpaid already."""
+    generator = np.random.default_rng(seed)
+    size = 12
+    claims = generator.random((size, size)) * (generator.random((size, size)) < 0.4)
+    np.fill_diagonal(claims, 0.0)
+    equity = claims.sum(axis=1) * 1.0005 + 0.01 * generator.random(size)
+    unpaid = generator.random(size) * (generator.random(size) < 0.3)
+    losses = claims @ unpaid + equity * generator.random(size) * 0.01
+    x = distress(sparse.csr_array(claims), equity, losses, unpaid, 1.0)
+    again = np.minimum(1.0, (losses + claims @ np.maximum(x - unpaid, 0.0)) / equity)
+    assert again == pytest.approx(x, abs=1e-11)
+
+
+@given(sectors(most=6), st.integers(0, 2**32 - 1))
+def test_more_written_off_is_not_milder(world: World, seed: int) -> None:
+    before, event, _ = scenario(world, seed)
+    ends = [run(before, event, Model(0.0, 0.0, np.zeros(2), distress=share)) for share in (0.0, 0.4, 1.0)]
+    for mild, hard in pairwise(ends):
+        assert (hard.equity <= mild.equity + 1e-9).all()

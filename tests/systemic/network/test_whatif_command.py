@@ -150,7 +150,7 @@ def test_the_page_draws_network_waterfall_and_heat_map(tmp_path: Path) -> None:
     page = Page()
     source = (tmp_path / "report.html").read_text(encoding="utf-8")
     page.feed(source)
-    assert (page.tags["svg"], page.tags["circle"], page.tags["line"], page.tags["rect"]) == (2, 4, 5, 5)
+    assert (page.tags["svg"], page.tags["circle"], page.tags["line"], page.tags["rect"]) == (2, 4, 5, 6)
     assert "Rules that would fire" in page.text
     assert "fire sale" in page.text
     assert 'class="heat dark"' in source

@@ -42,6 +42,9 @@ def build() -> dashboard.Dashboard:
         (both("Liquidity and deposits", "流动性与存款"), liquidity(q)),
         (both("Asset quality", "资产质量"), credit(q)),
         (both("Contagion and concentration", "传染与集中度"), contagion(q)),
+        (both("How sure the network measures are", "网络度量的不确定性"), doubt(q)),
+        (both("Stress", "系统性压力"), stress(q)),
+        (both("Market", "市场度量"), market(q)),
         (both("Digital transformation", "数字化转型"), digital(q)),
         (both("Pipeline", "数据管道"), pipeline()),
     ):
@@ -272,6 +275,147 @@ def contagion(q: Queries) -> Panels:
         lines(
             both("Exposures on which both sides differ", "双边报送不一致金额占比"),
             Query(q.of_system("exposure_mismatch_share"), both("share of amounts", "金额占比")),
+            unit="percentunit",
+        ),
+    ]
+
+
+def doubt(q: Queries) -> Panels:
+    """What is known as totals only, the range over networks that fit, and whether measures agree."""
+    return [
+        lines(
+            both("DebtRank, largest: range over networks that fit", "DebtRank最大影响：重构网络区间"),
+            Query(q.of_system("debtrank_largest_high"), both("highest", "最高")),
+            Query(q.of_system("debtrank_largest"), both("median", "中位")),
+            Query(q.of_system("debtrank_largest_low"), both("lowest", "最低")),
+            unit="percentunit",
+        ),
+        lines(
+            both("Defaults that one failure brings: range", "单一倒闭引发违约家数：区间"),
+            Query(q.of_system("funding_defaults_largest_high"), both("highest", "最高")),
+            Query(q.of_system("funding_defaults_largest"), both("median", "中位")),
+            Query(q.of_system("funding_defaults_largest_low"), both("lowest", "最低")),
+        ),
+        bars(
+            both("Impact rank, worst over networks: the ten most important", "影响力排名（重构网络最低位次）：前十家"),
+            Query(q.lowest(q.of("debtrank_impact_rank_high")), NAMED),
+        ),
+        lines(
+            both("Known as totals only · agreement of contagion measures", "仅知总额占比 · 传染度量一致性"),
+            Query(q.of_system("exposure_reconstructed"), both("reconstructed", "重构占比")),
+            Query(q.of_system("contagion_concordance"), both("Kendall's W", "肯德尔W")),
+            unit="percentunit",
+            width=12,
+        ),
+        bars(
+            both("Measures without a value, by reason", "无法计算的度量及原因"),
+            Query("guanlan_measure_unavailable", "{{measure}}: {{reason}}"),
+            width=12,
+        ),
+    ]
+
+
+def stress(q: Queries) -> Panels:
+    """The stress index, what it is the sum of, and what moved it since the date before."""
+    return [
+        lines(
+            both("Stress index and what correlation takes from it", "压力指数与相关性部分"),
+            Query(q.of_system("stress_index"), both("index", "指数")),
+            Query(q.of_system("stress_correlation"), both("correlation", "相关性")),
+        ),
+        lines(
+            both("Stress index: parts", "压力指数：构成"),
+            Query('guanlan_measure_part{measure="stress_index"}', "{{part}}"),
+            stacked=True,
+        ),
+        bars(
+            both("What moved the stress index since the date before", "压力指数较上期变动来源"),
+            Query('sort_desc(guanlan_measure_move{measure="stress_index"})', "{{part}}"),
+        ),
+        number(
+            both("Stress indicators known", "压力指标覆盖率"),
+            Query(q.of_system("stress_coverage")),
+            unit="percentunit",
+            width=4,
+        ),
+        number(
+            both("Credit-to-GDP gap", "信贷/GDP缺口"), Query(q.of_system("credit_gap")), unit="percentunit", width=4
+        ),
+        number(both("Buffer guide", "缓冲指引"), Query(q.of_system("buffer_guide")), unit="percentunit", width=4),
+    ]
+
+
+def market(q: Queries) -> Panels:
+    """Measures of share prices, with their bounds."""
+    return [
+        lines(
+            both("SRISK of all, 90 % interval", "系统SRISK总额（90%区间）"),
+            Query(q.of_system("system_srisk_high"), both("high", "上限")),
+            Query(q.of_system("system_srisk"), "SRISK"),
+            Query(q.of_system("system_srisk_low"), both("low", "下限")),
+        ),
+        bars(both("SRISK: the ten largest", "SRISK：最大的十家"), Query(q.highest(q.of("srisk")), NAMED)),
+        bars(
+            both("SRISK rank, worst at 90 %: the ten riskiest", "SRISK排名（90%区间最后）：前十家"),
+            Query(q.lowest(q.of("srisk_rank_high")), NAMED),
+        ),
+        bars(
+            both("MES, lower bound: the ten highest", "MES下限：最高的十家"),
+            Query(q.highest(q.of("mes_low")), NAMED),
+            unit="percentunit",
+        ),
+        bars(
+            both("ΔCoVaR, lower bound: the ten highest", "ΔCoVaR下限：最高的十家"),
+            Query(q.highest(q.of("delta_covar_low")), NAMED),
+            unit="percentunit",
+        ),
+        bars(
+            both("Distance to default, upper bound: the ten nearest", "违约距离上限：最小的十家"),
+            Query(q.lowest(q.of("distance_to_default_high")), NAMED),
+        ),
+        bars(
+            both("LRMES: the ten highest", "LRMES：最高的十家"),
+            Query(q.highest(q.of("lrmes")), NAMED),
+            unit="percentunit",
+        ),
+        bars(both("PCAS: the ten highest", "主成分暴露：最高的十家"), Query(q.highest(q.of("pcas")), NAMED)),
+        bars(
+            both("Net spillover: the ten highest", "净溢出：最高的十家"),
+            Query(q.highest(q.of("spillover_net")), NAMED),
+            unit="percentunit",
+        ),
+        lines(
+            both("Absorption ratio, 90 % interval", "吸收比率（90%区间）"),
+            Query(q.of_system("absorption_ratio_high"), both("high", "上限")),
+            Query(q.of_system("absorption_ratio"), both("ratio", "比率")),
+            Query(q.of_system("absorption_ratio_low"), both("low", "下限")),
+            unit="percentunit",
+        ),
+        lines(
+            both("Spillover, 90 % interval, and Granger-causal links", "溢出指数（90%区间）与格兰杰因果度"),
+            Query(q.of_system("spillover_index_high"), both("high", "上限")),
+            Query(q.of_system("spillover_index"), both("spillover", "溢出")),
+            Query(q.of_system("spillover_index_low"), both("low", "下限")),
+            Query(q.of_system("granger_degree"), both("Granger links", "因果度")),
+            unit="percentunit",
+        ),
+        lines(
+            both("Turbulence of the day", "金融动荡指数"),
+            Query(q.of_system("turbulence"), both("distance²", "距离平方")),
+        ),
+        lines(
+            both("Market index: drawdown and volatility", "市场指数：回撤与波动率"),
+            Query(q.of_system("market_drawdown"), both("drawdown", "回撤")),
+            Query(q.of_system("market_volatility"), both("volatility", "波动率")),
+            unit="percentunit",
+        ),
+        bars(
+            both("Market beta: the ten highest", "市场贝塔：最高的十家"), Query(q.highest(q.of("market_beta")), NAMED)
+        ),
+        lines(
+            both("Quotes of the day · agreement of market measures", "行情覆盖率 · 市场度量一致性"),
+            Query(q.of_system("market_coverage"), both("coverage", "覆盖率")),
+            Query(q.of_system("market_concordance"), both("Kendall's W", "肯德尔W")),
             unit="percentunit",
         ),
     ]

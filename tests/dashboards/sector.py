@@ -16,6 +16,7 @@ from rules.catalogue import Catalogue, Indicator, load_catalogue
 from rules.registry import Institution
 from streams.daemon import LOOPBACK
 from streams.exporter import Column, Exporter, Snapshot, exported, subject_labels
+from streams.measured import SYSTEM_FORMS
 
 TYPES = ("large_bank", "city_bank", "rural_bank", "life_insurer", "property_insurer")
 REGIONS = ("Beijing", "Jiangsu", "Sichuan")
@@ -72,7 +73,7 @@ class Sector:
 
     def _column(self, indicator: Indicator) -> Column:
         form = self.catalogue.forms.get(indicator.form)
-        if indicator.form == "measures.system":
+        if indicator.form in SYSTEM_FORMS:
             return Column(indicator, [()], self._draw.uniform(0.1, 0.9, 1), np.array([TODAY]))
         filers = [i for i in self.institutions if form is None or not form.types or i.type in form.types]
         scale = {"ratio": 2.0, "currency": 1e12, "score": 100.0}.get(indicator.unit, 1000.0)
@@ -94,6 +95,9 @@ class Sector:
                 }
             ),
             unknown={("bank.liquidity.lcr", "not filed"): 7, ("bank.capital.cet1", "too old"): 2},
+            unavailable={("credit_gap", "no_credit_series"): 1},
+            parts={("stress_index", "funding.spread"): 0.3, ("stress_index", "correlation"): -0.1},
+            moves={("stress_index", "funding.spread"): 0.05, ("stress_index", "correlation"): -0.02},
             lag={("filings", 0): 40, ("filings", 1): 2, ("exposures", 0): 0},
         )
 

@@ -41,6 +41,7 @@ async def _run(task: Task) -> Measured:
         if running.done():
             raise RuntimeError(f"the worker ended with {running.result()}")
     clock.start()
+    before = stages(worker)
     while _reached(worker.consumer.progress.applied(), task) < task.filings:
         await asyncio.sleep(0.01)
         if running.done():
@@ -49,7 +50,8 @@ async def _run(task: Task) -> Measured:
         worker.consumer.next_commit = 0.0
         await worker.consumer.commit()
         await asyncio.sleep(0.002)
-    measured = clock.stop(**stages(worker))
+    spent = {name: seconds - before.get(name, 0.0) for name, seconds in stages(worker).items()}
+    measured = clock.stop(**spent)
     stop.set()
     await running
     return measured

@@ -29,6 +29,7 @@ from scipy.sparse.linalg import eigs
 from benchmarks.machine import machine
 from systemic.network.clearing import clear
 from systemic.network.debtrank import impact_vulnerability, linear_debtrank
+from systemic.network.funding import funding_defaults
 from systemic.network.running import RunningImpacts
 
 INSTITUTIONS = 4_500
@@ -97,6 +98,12 @@ def measure(world: World, repeats: int = 3) -> list[Line]:
             3 * repeats,
         ),
         timed("update of one institution", update, 10 * repeats, "all impacts, after new exposures of one"),
+        timed(
+            "cascades of all failures",
+            lambda: funding_defaults(world.exposures, world.buffer),
+            repeats,
+            "lost claims and withdrawn funding",
+        ),
     ]
 
 
@@ -137,6 +144,37 @@ def plain_python(world: World, scenarios: int = PLAIN_SCENARIOS, tolerance: floa
     return Line("all single defaults, plain Python", each * size, each * size, None, f"{scenarios} run, extrapolated")
 
 
+def networkx_python(world: World, scenarios: int = PLAIN_SCENARIOS, tolerance: float = 1e-10) -> Line | None:
+    """The same loop on a `networkx.DiGraph`, as it is written by most who use one; None where it is not installed."""
+    try:
+        import networkx
+    except ModuleNotFoundError:
+        return None
+    edges = world.exposures.tocoo()
+    graph = networkx.DiGraph()
+    graph.add_nodes_from(range(world.buffer.size))
+    shares = edges.data / world.buffer[edges.row]
+    graph.add_weighted_edges_from(zip(edges.col.tolist(), edges.row.tolist(), shares.tolist(), strict=True))
+    start = time.perf_counter()
+    for shocked in range(scenarios):
+        h = dict.fromkeys(graph, 0.0) | {shocked: 1.0}
+        fresh = {shocked: 1.0}
+        while fresh:
+            arriving: dict[int, float] = {}
+            for j, share in fresh.items():
+                for i, data in graph[j].items():
+                    arriving[i] = arriving.get(i, 0.0) + data["weight"] * share
+            fresh = {}
+            for i, more in arriving.items():
+                passed = min(1.0, h[i] + more) - min(1.0, h[i])
+                h[i] += more
+                if passed > tolerance:
+                    fresh[i] = passed
+    each = (time.perf_counter() - start) / scenarios
+    total = each * world.buffer.size
+    return Line("all single defaults, networkx", total, total, None, f"{scenarios} run, extrapolated")
+
+
 def r_package(world: World, scenarios: int = PLAIN_SCENARIOS) -> Line | None:
     """The same by R's NetworkRiskMeasures, extrapolated; None where it can't be run."""
     if shutil.which("Rscript") is None:
@@ -175,9 +213,11 @@ def main(
     world = make_world(institutions, exposures)
     lines = measure(world, repeats)
     if compare:
-        others = [plain_python(world), r_package(world)]
+        others = [plain_python(world), networkx_python(world), r_package(world)]
         lines += [line for line in others if line is not None]
         if others[1] is None:
+            console.print("networkx is not installed: not measured", style="dim")
+        if others[2] is None:
             console.print("R with NetworkRiskMeasures is not installed: not measured", style="dim")
     told = machine()
     table = Table(

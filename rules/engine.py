@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rules.aggregates import is_aggregate
 from rules.calendar import deadlines, expected, has_deadline
 from rules.catalogue import SYSTEM
 from rules.context import Context, World
 from rules.evidence import transitions
 from rules.fold import Fold, Records
+from rules.history import rule_nodes
 from rules.judge import Event, Group, Judge, Said, differences, events, group_rules
 from rules.laps import Clock, Laps, no_clock
 from rules.muting import WAIVED, reasons
@@ -120,11 +122,14 @@ class Engine:
         self._system: Bools = np.zeros(FIRST_ROWS, np.bool_)
         self.applied: Longs = np.full(FIRST_ROWS, -1, np.int64)
         catalogue = program.catalogue
+        nodes = (node for rule in self.rules for top in rule_nodes(rule) for node in walk(top))
+        groupings = {str(node.params[0]) for node in nodes if is_aggregate(node)} - {""}
+        self._texts = (*TEXT_ATTRIBUTES, *sorted(groupings.difference(TEXT_ATTRIBUTES)))
         self.world = World(
             catalogue,
             {form: self._store(form) for form in catalogue.forms},
             {name: np.full(FIRST_ROWS, np.nan) for name in NUMBER_ATTRIBUTES},
-            {name: np.zeros(FIRST_ROWS, np.int32) for name in TEXT_ATTRIBUTES},
+            {name: np.zeros(FIRST_ROWS, np.int32) for name in self._texts},
             {"": 0},
             catalogue.country,
             program.derived,
@@ -174,8 +179,8 @@ class Engine:
         self.world.version += 1
         self._system[row] = institution.code == SYSTEM
         self.world.system = self._system
-        for name in TEXT_ATTRIBUTES:
-            self.world.texts[name][row] = self.world.code(str(getattr(institution, name)))
+        for name in self._texts:
+            self.world.texts[name][row] = self.world.code(institution.attribute(name))
         year = institution.opened[:4]
         self.world.opened[row] = int(year) if year.isdecimal() else 0
         for name in NUMBER_ATTRIBUTES:

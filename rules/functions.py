@@ -16,7 +16,7 @@ from rules.compiler import Compiler
 from rules.expressions import Call, ExpressionError, Name, Number, Text
 from rules.plan import Node
 from rules.problems import nearest
-from rules.registry import TEXT_ATTRIBUTES
+from rules.registry import OTHER_ATTRIBUTES
 from rules.transitions import SEVERITIES
 from rules.units import RATIO, Unit, unit_of
 from rules.windows import DAY, parse_span
@@ -25,7 +25,7 @@ MAX_FILINGS = 400
 STREAK_LIMIT = 12
 CUSUM_FILINGS = 24
 FORECAST_FILINGS = 8
-GROUPING = tuple(name for name in TEXT_ATTRIBUTES if name not in ("code", "lei"))
+GROUPING = ("type", "region", "peer_group", "dsib_bucket")
 
 Builder = Callable[[Compiler, Call], Node]
 
@@ -321,8 +321,9 @@ def _across(c: Compiler, call: Call, count: int, unit: Unit | None, default_by: 
     by = default_by
     for key, value in call.options:
         named = value.id if isinstance(value, Name) else value.value if isinstance(value, Text) else ""
-        if key != "by" or named not in GROUPING:
-            summary = f"{call.function} knows by= one of {', '.join(GROUPING)}"
+        other = named.startswith(OTHER_ATTRIBUTES) and named != OTHER_ATTRIBUTES
+        if key != "by" or not (named in GROUPING or other):
+            summary = f"{call.function} knows by= one of {', '.join(GROUPING)}, or {OTHER_ATTRIBUTES}NAME"
             raise ExpressionError(value.at, summary, check="arguments")
         by = named
     if len(call.args) != count:

@@ -9,7 +9,8 @@ class Institution(msgspec.Struct, frozen=True, omit_defaults=True):
     """One supervised bank or insurer.
 
     `opened` is the ISO date on which it began business: it counts as new for five years among its peers.
-    `attributes` holds whatever else a jurisdiction keeps (strings or numbers); rules read it by name.
+    `attributes` holds whatever else a jurisdiction keeps (strings or numbers); rules may group by it, as in
+    `by=attributes.city`.
     """
 
     code: str
@@ -26,6 +27,17 @@ class Institution(msgspec.Struct, frozen=True, omit_defaults=True):
         """Name in `language`, else in English, else any, else the code."""
         return self.name.get(language) or self.name.get("en") or next(iter(self.name.values()), self.code)
 
+    def attribute(self, name: str) -> str:
+        """Return an attribute as text: one of the registry's own, or `attributes.NAME`; empty where it has none.
+
+        >>> Institution("CN001", dsib_bucket=2, attributes={"city": "Suzhou"}).attribute("attributes.city")
+        'Suzhou'
+        """
+        if name.startswith(OTHER_ATTRIBUTES):
+            return str(self.attributes.get(name.removeprefix(OTHER_ATTRIBUTES), ""))
+        return str(getattr(self, name))
+
 
 TEXT_ATTRIBUTES = ("code", "type", "region", "peer_group", "lei")
 NUMBER_ATTRIBUTES = ("dsib_bucket",)
+OTHER_ATTRIBUTES = "attributes."

@@ -50,9 +50,11 @@ DATES = {
     "fast": [*range(88, 94), *range(178, 182)],
 }
 INSTITUTIONS = (
-    Institution("B1", {"en": "First"}, type="bank", region="north", peer_group="small", dsib_bucket=2),
+    Institution(
+        "B1", {"en": "First"}, type="bank", region="north", peer_group="small", dsib_bucket=2, attributes={"city": "A"}
+    ),
     Institution("R2", {"en": "Second"}, type="rural", region="south", peer_group="small", opened="1966-05-01"),
-    Institution("N3", {"en": "Third"}, type="insurer", region="north", peer_group="large"),
+    Institution("N3", {"en": "Third"}, type="insurer", region="north", peer_group="large", attributes={"city": "A"}),
 )
 SECTOR = (*INSTITUTIONS, Institution(SYSTEM))
 EIGHTHS = st.integers(-8, 16).map(lambda n: n / 8)
@@ -311,7 +313,9 @@ def in_order(found: Sequence[Filing]) -> list[Filing]:
     return [_arriving(Filing(f.institution, f.form, f.as_of, f.values), position) for position, f in enumerate(rising)]
 
 
-BY = st.sampled_from(["", "", ", by=region", ", by=type", ", by=peer_group"])
+BY = st.sampled_from(
+    ["", "", ", by=region", ", by=type", ", by=peer_group", ", by=dsib_bucket", ", by=attributes.city"]
+)
 
 
 def across() -> Texts:

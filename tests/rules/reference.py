@@ -518,7 +518,7 @@ class _Subject:
         opened, year = self.institution.opened[:4], 1970 + int(at // (365 * DAY))
         if by == "peer_group" and opened and year - 5 < int(opened) <= year:
             return f"class of {opened}"
-        return str(getattr(self.institution, by))
+        return self.institution.attribute(by)
 
     def sizes(self, codes: Sequence[str], at: float) -> dict[str, float]:
         """How large each institution is: as it said last, else as the others are on average, else one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -98,6 +99,22 @@ def test_who_is_called_what_makes_no_difference(values: list[float], order: list
     mine = value_for("peer_percentile(x, by=type)", "I0", values)
     shuffled = [values[i] for i in order]
     assert value_for("peer_percentile(x, by=type)", f"I{order.index(0)}", shuffled) == pytest.approx(mine)
+
+
+@pytest.mark.parametrize(
+    ("by", "alike"),
+    [("dsib_bucket", {"dsib_bucket": 3}), ("attributes.city", {"attributes": {"city": "Suzhou"}})],
+)
+def test_groups_are_made_by_whatever_the_registry_keeps(by: str, alike: dict[str, object]) -> None:
+    """I1 and I3 share the attribute, so each sees the two of them; the message may ask for a group of its own."""
+    rule = f"  - {{id: r, levels: {{watch: '59% < group_sum(x, by={by}) < 61%'}}, message: '{{hhi(x, by={by}):.2f}}'}}"
+    members = [replace_attributes(one, alike) if one.code in ("I1", "I3") else one for one in banks(5)]
+    found = file(Engine(program(rule), members), FIVE)
+    assert [(t.subject, t.message["en"]) for t in found] == [("I1", "0.56"), ("I3", "0.56")]
+
+
+def replace_attributes(institution: Institution, changes: dict[str, object]) -> Institution:
+    return msgspec.structs.replace(institution, **changes)
 
 
 def test_it_is_missing_until_four_fifths_have_filed_and_then_judged_for_all() -> None:

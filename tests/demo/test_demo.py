@@ -64,14 +64,14 @@ def test_a_broker_of_yours_is_left_as_it_was(kafka: Broker) -> None:
     output, _ = demo.communicate(timeout=300)
     assert "8 of 8 stories found" in output
     deadline = time.monotonic() + 20
-    while (left := _demo_topics(kafka.bootstrap)) and time.monotonic() < deadline:
+    while (left := _topics_of(demo.pid, kafka.bootstrap)) and time.monotonic() < deadline:
         time.sleep(0.5)
     assert left == []
 
 
-def _demo_topics(bootstrap: str) -> list[str]:
+def _topics_of(demo: int, bootstrap: str) -> list[str]:
     with admin_client(bootstrap) as admin:
-        return [name for name in admin.list_topics() if name.startswith("demo-")]
+        return [name for name in admin.list_topics() if name.startswith(f"demo-{demo}-")]
 
 
 @embedded

@@ -7,7 +7,7 @@ import contextlib
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -250,6 +250,16 @@ class Expected:
 
     transitions: dict[str, Transition]
     active: list[Active]
+
+
+def difference(found: Mapping[str, Transition], expected: Mapping[str, Transition]) -> str:
+    """Say how many transitions differ and how the first does; thousands side by side take pytest minutes to show."""
+    wrong = [ident for ident in sorted(found | expected) if found.get(ident) != expected.get(ident)]
+    if not wrong:
+        return ""
+    more, lacking = len(found.keys() - expected.keys()), len(expected.keys() - found.keys())
+    first = f"found {found.get(wrong[0])}, expected {expected.get(wrong[0])}"
+    return f"{len(wrong)} differ, {more} of them too many and {lacking} lacking; first: {first}"
 
 
 def direct(program: Program, institutions: Sequence[Institution], records: Sequence[Sent]) -> Expected:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,21 @@ class Refused(NamedTuple):
     position: int
     reason: Reason
     detail: str
+
+
+Accepted = TypeVar("Accepted")
+
+
+def sort_out(decoded: Iterable[Accepted | Rejection]) -> tuple[list[tuple[int, Accepted]], list[Refused]]:
+    """Return what was accepted and what was refused, each with its position in the batch."""
+    accepted: list[tuple[int, Accepted]] = []
+    rejected: list[Refused] = []
+    for position, found in enumerate(decoded):
+        if isinstance(found, Rejection):
+            rejected.append(Refused(position, *found))
+        else:
+            accepted.append((position, found))
+    return accepted, rejected
 
 
 @dataclass(frozen=True, slots=True)

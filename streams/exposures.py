@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from streams.columns import Refused
+from streams.columns import Refused, sort_out
 from streams.decode import MAX_BYTES
 from streams.diagnose import diagnose_exposures
 from streams.wire import DAY, ExposureReport, Reason, Rejection, to_seconds
@@ -21,15 +21,7 @@ def decode_exposures(
 
     Amounts are in units of the base currency. A counterparty may stand more than once (several instruments).
     """
-    accepted: list[tuple[int, ExposureReport]] = []
-    rejected: list[Refused] = []
-    for position, record in enumerate(records):
-        report = _decode_one(record, max_bytes)
-        if isinstance(report, Rejection):
-            rejected.append(Refused(position, *report))
-        else:
-            accepted.append((position, report))
-    return accepted, rejected
+    return sort_out(_decode_one(record, max_bytes) for record in records)
 
 
 def _decode_one(record: bytes | None, max_bytes: int) -> ExposureReport | Rejection:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from rules.problems import nearest
-from streams.columns import Refused
+from streams.columns import Refused, sort_out
 from streams.decode import MAX_BYTES
 from streams.diagnose import diagnose_quote
 from streams.tape import MARKET
@@ -23,15 +23,7 @@ def decode_quotes(
 
     Whether anybody knows the series is for the reader of the registry to say.
     """
-    accepted: list[tuple[int, Quote]] = []
-    rejected: list[Refused] = []
-    for position, record in enumerate(records):
-        quote = _decode_one(record, max_bytes)
-        if isinstance(quote, Rejection):
-            rejected.append(Refused(position, *quote))
-        else:
-            accepted.append((position, quote))
-    return accepted, rejected
+    return sort_out(_decode_one(record, max_bytes) for record in records)
 
 
 def judge_quote(quote: Quote, series: Collection[str], institutions: Collection[str]) -> Rejection | None:

@@ -25,6 +25,7 @@ from typing import Any, cast
 
 import faust
 from aiokafka import ConsumerRecord
+from aiokafka.errors import IllegalStateError
 from faust.serializers.schemas import Schema
 from faust.tables.table import Table
 from faust.transport.drivers import aiokafka as driver
@@ -42,6 +43,7 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
         "_on_partitions_revoked",
         "_stop_consumer",
         "flow_control",
+        "on_rebalance_end",
         "producer",
     ),
     "faust.transport.consumer:Consumer": (
@@ -180,8 +182,11 @@ class ColumnarConsumer(driver.Consumer):
         self.epoch = 0
         self.sealed = False
         self.next_commit = 0.0
+        self.reading = False
         self.recovered: dict[TP, int] = {}
         self.committed: dict[TP, int] = {}
+        self._starts: dict[TP, int] = {}
+        self._due: dict[TP, int] | None = None
 
     def _new_consumer_thread(self) -> ConsumerThread:
         self._fetching = ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -193,11 +198,32 @@ class ColumnarConsumer(driver.Consumer):
         return 0.0 if clock is None else time.clock_gettime(clock)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Any]]:
+        if self._due is not None:
+            await self._begin(self._due)
         fetched = await super()._getmany(active_partitions, timeout)
+        columnar = self.app.columnar_topics
         return {
-            tp: list(self._batches(tp, records)) if tp.topic in self.app.columnar_topics else records
+            tp: list(self._batches(tp, records)) if tp.topic in columnar else records
             for tp, records in fetched.items()
+            if self.reading or tp.topic not in columnar
         }
+
+    async def _begin(self, starts: dict[TP, int]) -> None:
+        """Go to where reading begins. Only the fetcher does: what it fetched before, from elsewhere, it must drop.
+
+        Faust seeks beside the fetcher and empties the agents' queues afterwards, so that batches fetched in
+        between would be lost, or applied before earlier ones.
+        """
+        try:
+            if starts:
+                await self.seek_wait(starts)
+        except IllegalStateError:
+            return  # revoked meanwhile
+        if self._due is starts:
+            for tp, start in starts.items():
+                self.progress.start(tp, start)
+                self.committed[tp] = self._committed_offset[tp] or 0
+            self._due, self.reading = None, True
 
     def _batches(self, tp: TP, records: Sequence[ConsumerRecord]) -> Iterator[RecordBatch]:
         """Split one poll of one partition so that no batch is over the app's bound in bytes."""
@@ -233,28 +259,27 @@ class ColumnarConsumer(driver.Consumer):
         )
 
     async def perform_seek(self) -> None:
-        """Seek to the committed offsets, or to where the recovered state begins if that is earlier.
+        """Note where reading begins: at the committed offset, or where the recovered state does if that is earlier.
 
         Where the group has no offset (never committed, or expired) the recovered state alone decides.
         """
         await super().perform_seek()
-        starts: dict[TP, int] = {}
+        self._starts = {}
         for tp in self.assignment():
             if tp.topic in self.app.columnar_topics:
                 offsets = [o for o in (self._committed_offset[tp], self.recovered.get(tp)) if o is not None]
-                starts[tp] = min(offsets, default=0)
-        seek = {tp: start for tp, start in starts.items() if start != (self._committed_offset[tp] or 0)}
-        if seek:
-            await self.seek_wait(seek)
-        for tp, start in starts.items():
-            self.progress.start(tp, start)
-            self.committed[tp] = self._committed_offset[tp] or 0
+                self._starts[tp] = min(offsets, default=0)
+
+    def rebalanced(self) -> None:
+        """Partitions are assigned, state is recovered and the agents' queues are empty: reading may begin."""
+        self._due = self._starts
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Keep no gaps: `progress` knows the batches, and Faust would see one gap in every batch."""
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let agents finish, checkpoint, commit; then begin a new epoch."""
+        self._due, self.reading = None, False
         await super().on_partitions_revoked(revoked)
         self.epoch += 1
         self.progress.clear()
@@ -319,6 +344,11 @@ class ColumnarApp(faust.App):
 
     def _new_transport(self) -> ColumnarTransport:
         return ColumnarTransport(self.conf.broker_consumer, self)
+
+    def on_rebalance_end(self) -> None:
+        """Let reading begin."""
+        super().on_rebalance_end()
+        self.batches.rebalanced()
 
     async def until_crashed(self) -> None:
         """Wait until a part of the app has failed; `crash_reason` tells why."""

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from rules.registry import Institution
+from streams.columnar import ColumnarConsumer
 from tests.worker.field import Field, Sent, direct, load, program_of, until, without_offsets
 
 pytestmark = pytest.mark.needs("kafka")
@@ -44,6 +45,36 @@ def test_state_outlives_the_worker_and_its_disk(field: Field) -> None:
             field.send(records[part * len(records) // 3 : (part + 1) * len(records) // 3])
             async with field.worker(program, data_dir=field.folder / folder):
                 await until(field.caught_up)
+
+    asyncio.run(run())
+    assert field.transitions() == expected.transitions
+    assert field.state(program, wide.institutions) == expected.active
+
+
+def test_a_slow_start_of_reading_loses_nothing(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its seek and the end of a rebalance Faust empties the queues of agents: nothing may be in them yet."""
+    wide, records = load(institutions=20, filings=600, seed=11)
+    program = program_of(wide)
+    expected = direct(program, wide.institutions, records)
+    field.prepare(wide.institutions)
+    seek = ColumnarConsumer.perform_seek
+
+    async def slowly(consumer: ColumnarConsumer) -> None:
+        await seek(consumer)
+        for _ in range(1_000):
+            if consumer.progress.waiting:
+                return
+            await asyncio.sleep(0.001)
+
+    monkeypatch.setattr(ColumnarConsumer, "perform_seek", slowly)
+    monkeypatch.setattr("streams.app.POLL_RECORDS", 10)
+
+    async def run() -> None:
+        for part, folder in (records[:300], "first"), (records[300:], "second"):
+            field.send(part)
+            # a folder without state: the fetcher already runs, to read the changelog, when the seek is made
+            async with field.worker(program, data_dir=field.folder / folder):
+                await until(field.caught_up, 30.0)
 
     asyncio.run(run())
     assert field.transitions() == expected.transitions

@@ -4,6 +4,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+EXAMPLES ?=
+SEED ?=
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
@@ -22,8 +24,9 @@ lint: $(VENV)/.ready ## check style (ruff) and types (mypy)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-fuzz: $(VENV)/.ready ## run the property tests with at least 10,000 examples each
-	@$(BIN)/pytest -m hypothesis --hypothesis-profile=fuzz $(ARGS)
+fuzz: $(VENV)/.ready ## run the property tests with 10,000 examples each (ARGS=tests/rules; a share: EXAMPLES=500 SEED=7)
+	@FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -m hypothesis --hypothesis-profile=fuzz --hypothesis-show-statistics \
+		$(if $(SEED),--hypothesis-seed=$(SEED)) $(ARGS)
 
 bench: $(VENV)/.bench ## measure what the README claims (ARGS="engine worker --quick")
 	@$(BIN)/python -m benchmarks $(ARGS)

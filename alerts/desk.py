@@ -17,7 +17,7 @@ from rules.transitions import SEVERITIES, Transition
 QUIET_STATUSES = frozenset({"shadow", "trial"})
 """Statuses of rules that are evaluated and notify nobody."""
 
-Kind = Literal["firing", "escalated", "eased", "resolved", "suppressed", "moved", "repeated"]
+Kind = Literal["firing", "escalated", "eased", "resolved", "suppressed", "stale", "moved", "repeated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Notice:
     eased      its severity fell
     resolved   it is over, or its rule notifies nobody any more
     suppressed it is still open and silenced: people hear nothing, targets that repeat it stop
+    stale      its data ran out: it stays open, and nobody knows better until the forms named have come
     moved      same severity, other dates or words: a page would be one too many
     repeated   nothing changed; for targets that forget what is not said again
 
@@ -96,4 +97,6 @@ def _kind(before: Alert | None, after: Alert) -> Kind:
     if before is None:
         return "firing"
     change = SEVERITIES.index(after.last.severity) - SEVERITIES.index(before.last.severity)
-    return "escalated" if change > 0 else "eased" if change < 0 else "moved"
+    if change:
+        return "escalated" if change > 0 else "eased"
+    return "stale" if after.last.overdue and not before.last.overdue else "moved"

@@ -27,6 +27,7 @@ EventType = Literal[
     "guanlan.alert.resolved",
     "guanlan.alert.suppressed",
     "guanlan.alert.released",
+    "guanlan.alert.stale",
 ]
 
 

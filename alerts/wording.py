@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from alerts.desk import Notice
-from rules.transitions import Reading, Transition
+from rules.transitions import Overdue, Reading, Transition
 
 LANGUAGES = ("en", "zh")
 
@@ -26,6 +26,7 @@ KIND_WORDS = {
     "eased": {"en": "eased", "zh": "缓和"},
     "resolved": {"en": "resolved", "zh": "解除"},
     "suppressed": {"en": "suppressed", "zh": "抑制"},
+    "stale": {"en": "stale", "zh": "数据中断"},
     "moved": {"en": "corrected", "zh": "更正"},
     "repeated": {"en": "still open", "zh": "持续"},
 }
@@ -90,6 +91,24 @@ def legal_basis(basis: Mapping[str, str | None], language: str) -> str:
     return document + (f" ({number_})" if number_ else "") + (f", art. {article}" if article else "")
 
 
+def overdue(forms: Sequence[Overdue], language: str) -> list[str]:
+    """Return a line for each form that did not come: what it is, since when it is overdue, what was filed last.
+
+    >>> overdue([Overdue("cn.liquidity.d", "2026-03-06", "2026-03-04", {"en": "Liquidity"})], "en")
+    ['Overdue since 2026-03-06: Liquidity (cn.liquidity.d), last filed for 2026-03-04']
+    """
+    lines = []
+    for form in forms:
+        title = in_language(form.title, language)
+        name = f"{title} ({form.form})" if title else form.form
+        lines.append(
+            f"报表逾期（自{form.since}）：{name}，最近报送日期{form.last}"
+            if language == "zh"
+            else f"Overdue since {form.since}: {name}, last filed for {form.last}"
+        )
+    return lines
+
+
 def deadline(text: str, language: str) -> str:
     """Return a deadline in words; what is not understood comes back as it is.
 
@@ -143,6 +162,7 @@ def paragraph(notice: Notice, language: str) -> list[str]:
     lines = [said] if said else []
     lines.append(f"数据日期 {event.as_of}" if zh else f"As of {event.as_of}")
     lines += [in_language(note, language) for note in event.notes]
+    lines += overdue(event.overdue, language)
     basis = legal_basis(event.basis, language)
     if basis:
         lines.append(f"依据：{basis}" if zh else f"Basis: {basis}")

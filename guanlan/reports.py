@@ -20,6 +20,15 @@ from rules.transitions import SEVERITIES
 
 TEMPLATES = Path(__file__).parent / "templates"
 LEVEL_COLOURS = {"watch": "#f2c14e", "warning": "#e8743b", "critical": "#c0392b"}
+MARKERS = {
+    "firing": "^",
+    "escalated": "^",
+    "eased": "v",
+    "resolved": "o",
+    "released": "^",
+    "suppressed": "x",
+    "stale": "D",
+}
 
 
 def write(text: str, out: Path | None) -> None:
@@ -177,7 +186,5 @@ def _marks(axes: object, chart: Chart, run: Run) -> None:
         if y is None:
             continue
         colour = LEVEL_COLOURS.get(t.severity, "#2e8b57")
-        marker = {"firing": "^", "escalated": "^", "eased": "v", "resolved": "o", "released": "^", "suppressed": "x"}[
-            t.state
-        ]
+        marker = MARKERS[t.state]
         axes.plot([at], [y], marker=marker, color=colour, markersize=8, markeredgecolor="black")  # type: ignore[attr-defined]

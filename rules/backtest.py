@@ -11,7 +11,7 @@ from statistics import median
 
 import numpy as np
 
-from rules.calendar import DAY, expected, parse_instant
+from rules.calendar import DAY, expected, parse_instant, runs_out
 from rules.context import Context
 from rules.engine import Engine, FormBatch, Outcome
 from rules.operations import number
@@ -70,7 +70,7 @@ class RuleScore:
 
 
 def replay(engine: Engine, filings: Sequence[FormBatch]) -> Iterator[Outcome]:
-    """Apply filings in the order in which they became known, ticking as deadlines pass and waivers end.
+    """Apply filings in the order in which they became known, ticking as deadlines pass, waivers end and data run out.
 
     Order: submitted-at, then as-of, then revision, then as given. `sequence` of the batches is replaced.
     """
@@ -81,8 +81,9 @@ def replay(engine: Engine, filings: Sequence[FormBatch]) -> Iterator[Outcome]:
     last = int(max(batch.submitted_at.max() for batch in ordered))
     start = int(min(batch.submitted_at.min() for batch in ordered))
     dues = {due for form in clocks for due in _dues(engine, form, start, last)}
-    ends = {waiver.until for rule in engine.rules for waiver in rule.waivers if start <= waiver.until <= last}
-    cuts = sorted(dues | ends)
+    ends = {waiver.until for rule in engine.rules for waiver in rule.waivers}
+    ends.update(moment for batch in ordered for moment in _runs_out(engine, batch))
+    cuts = sorted(dues | {moment for moment in ends if start <= moment <= last})
     for cut in [*cuts, last + 1]:
         yield from _until(engine, ordered, start, cut)
         start = cut
@@ -100,7 +101,17 @@ def _dues(engine: Engine, form: str, start: int, end: int) -> list[int]:
     return found
 
 
+def _runs_out(engine: Engine, batch: FormBatch) -> set[int]:
+    """When alerts that rest on the filings would be stale."""
+    if batch.form not in engine.staleness.forms:
+        return set()
+    form, country = engine.program.catalogue.forms[batch.form], engine.world.country
+    dates = np.unique(batch.as_of).tolist()
+    return {runs_out(form, date, country, owed) for date in dates for owed in (True, False)}
+
+
 def _in_order(filings: Sequence[FormBatch]) -> list[FormBatch]:
+    """The batches that hold any, each in the order in which its filings became known."""
     batches = [b for b in filings if len(b.rows)]
     if not batches:
         return []
@@ -109,13 +120,14 @@ def _in_order(filings: Sequence[FormBatch]) -> list[FormBatch]:
     rank[np.lexsort(key)] = np.arange(len(rank))
     out, first = [], 0
     for b in batches:
-        out.append(replace(b, sequence=rank[first : first + len(b.rows)]))
+        mine = rank[first : first + len(b.rows)]
+        out.append(replace(b, sequence=mine).take(np.argsort(mine)))
         first += len(b.rows)
     return out
 
 
 def _until(engine: Engine, filings: Sequence[FormBatch], start: int, end: int) -> Iterator[Outcome]:
-    part = [b.take(np.flatnonzero((b.submitted_at >= start) & (b.submitted_at < end))) for b in filings]
+    part = [b.take(np.arange(*np.searchsorted(b.submitted_at, (start, end)))) for b in filings]
     sequence = np.sort(np.concatenate([b.sequence for b in part]))
     for first in range(0, len(sequence), CHUNK):
         low, high = sequence[first], sequence[min(first + CHUNK, len(sequence)) - 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
@@ -63,7 +63,7 @@ def due_at(form: Form, as_of: int, country: str = "CN") -> int:
 
 
 def due(form: Form, as_of: date, country: str = "CN") -> int:
-    """Return when the filing for `as_of` is overdue: the first second after its deadline day, UTC.
+    """Return when the filing for `as_of` is overdue: the first second after its deadline day in the form's time zone.
 
     "15bd" counts business days of `country`'s calendar, "20d" days, "6h" and "30min" from the as-of day's end.
     """
@@ -72,10 +72,34 @@ def due(form: Form, as_of: date, country: str = "CN") -> int:
         raise ValueError(f"the form {form.id!r} has no deadline")
     count, unit = int(match.group(1)), match.group(2)
     if unit in ("h", "min"):
-        return seconds(as_of) + DAY + count * _SECONDS[unit]
-    if unit == "d":
-        return seconds(as_of + timedelta(days=count + 1))
-    return seconds(business_days_after(as_of, count, country) + timedelta(days=1))
+        return _begins(as_of + timedelta(days=1), form.zone) + count * _SECONDS[unit]
+    last = business_days_after(as_of, count, country) if unit == "bd" else as_of + timedelta(days=count)
+    return _begins(last + timedelta(days=1), form.zone)
+
+
+def _begins(day: date, zone: str) -> int:
+    """The day's first second in a time zone."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).timestamp())
+
+
+@lru_cache(maxsize=100_000)
+def runs_out(form: Form, as_of: int, country: str = "CN", owed: bool = True) -> int:
+    """Return from which second on the form's data have run out for whom it was last filed for an as-of second.
+
+    That is the first deadline after it that was missed; where there is none, or the form is not `owed`, when its
+    values are too old to be known.
+    """
+    if owed and has_deadline(form):
+        year = datetime.fromtimestamp(as_of, UTC).year
+        for candidate in range(year, min(year + 3, MAXYEAR)):
+            missed = [due for due, end in _schedule(form, candidate, country) if end > as_of]
+            if missed:
+                return min(missed)
+    valid = int(form.validity_days * DAY)
+    if form.frequency == "intraday":
+        return as_of + valid + 1
+    last = datetime.fromtimestamp(as_of + valid, UTC).date()
+    return _begins(last + timedelta(days=1), form.zone)
 
 
 def business_days_after(day: date, count: int, country: str = "CN") -> date:

@@ -47,6 +47,7 @@ class _State(msgspec.Struct, frozen=True):
     judged: dict[str, _Array]
     due: dict[str, int]
     clock: int = int(NEVER)
+    stale: list[tuple[int, int, int]] = []
 
 
 _DECODER = msgspec.msgpack.Decoder(_State)
@@ -79,6 +80,7 @@ def export(engine: Engine, rows: Sequence[int]) -> bytes:
         {rule.id: _pack(group.judged[index]) for group in engine.groups for rule in group.rules[:1]},
         dict(engine._due),
         engine.world.clock,
+        [(rule, int(place[row]), moment) for rule, row, moment in engine.staleness.told(index)],
     )
     return msgspec.msgpack.encode(state)
 
@@ -120,7 +122,8 @@ def restore(engine: Engine, blob: bytes) -> list[str]:
     for name, form in state.forms.items():
         if name in engine.world.stores:
             _restore_form(engine.world.stores[name], form, rows)
-    _restore_records(engine, state, rows)
+    rule_of = _rules_now(engine, state)
+    _restore_records(engine, state, np.array(rule_of, np.int32), rows)
     for group in engine.groups:
         known = [name for name in (group.rules[0].id, *group.rules[0].renamed_from) if name in state.judged]
         if known:
@@ -128,8 +131,11 @@ def restore(engine: Engine, blob: bytes) -> list[str]:
     for form_id, due in state.due.items():
         engine._due[form_id] = max(due, engine._due.get(form_id, due))
     engine.world.clock = max(engine.world.clock, state.clock)
-    # the next tick looks at all waivers again: this state may be older than the clock
+    # the next tick looks at all waivers and open alerts again: this state may be older than the clock
     engine.ended.clear()
+    engine.staleness.restore(
+        (rule_of[rule], int(rows[place]), moment) for rule, place, moment in state.stale if rule_of[rule] >= 0
+    )
     return state.codes
 
 
@@ -158,10 +164,15 @@ def _restore_form(store: FormStore, form: _Form, rows: Ints) -> None:
             store.values[store.column[indicator], 0, where] = plane
 
 
-def _restore_records(engine: Engine, state: _State, rows: Ints) -> None:
-    columns = {name: _unpack(array) for name, array in state.records.items()}
+def _rules_now(engine: Engine, state: _State) -> list[int]:
+    """The engine's number of each rule that the state names, by old names too; -1 where it is gone."""
     number = {name: i for i, rule in enumerate(engine.rules) for name in (*rule.renamed_from, rule.id)}
-    rule = np.array([number.get(ident, -1) for ident in state.rules], np.int32)[columns["rule"]]
+    return [number.get(ident, -1) for ident in state.rules]
+
+
+def _restore_records(engine: Engine, state: _State, rule_of: Ints, rows: Ints) -> None:
+    columns = {name: _unpack(array) for name, array in state.records.items()}
+    rule = rule_of[columns["rule"]]
     count = len(rule)
     if not count:
         return

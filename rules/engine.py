@@ -25,6 +25,7 @@ from rules.pack import Program
 from rules.plan import Waiver, walk
 from rules.registry import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES, Institution
 from rules.settings import Table
+from rules.staleness import Staleness
 from rules.store import ACCEPTED, BACKWARDS, BEYOND, DUPLICATE, NEVER, Bools, Floats, FormStore, Ints, Longs, Picker
 from rules.transitions import SEVERITIES, Cause, Transition
 
@@ -90,7 +91,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """One pair that is pending or firing; `suppressed_by` names what silences it."""
+    """One pair that is pending or firing.
+
+    `suppressed_by` names what silences it, `overdue` the forms for want of which it is stale.
+    """
 
     rule: str
     subject: str
@@ -99,6 +103,7 @@ class Active:
     started: int
     status: str
     suppressed_by: tuple[str, ...] = ()
+    overdue: tuple[str, ...] = ()
 
 
 class Engine:
@@ -138,6 +143,8 @@ class Engine:
         self.world.settings = {name: Table(setting) for name, setting in program.settings.items()}
         self.fold = Fold(self.rules, FIRST_ROWS)
         self.world.level_at = self._level_at
+        self.staleness = Staleness(self.rules, self.world, self.fold, FIRST_ROWS)
+        self._shared = np.array([bool(rule.across) for rule in self.rules], np.bool_)
         self.judge = Judge(self.world, self.fold, self.laps)
         self.groups = group_rules(self.rules, FIRST_ROWS)
         self._due: dict[str, int] = {}
@@ -177,6 +184,7 @@ class Engine:
                 group.judged[row] = self._ticked if group.clocks else NEVER
         self.institutions[row] = institution
         self.world.version += 1
+        self.staleness.look = True
         self._system[row] = institution.code == SYSTEM
         self.world.system = self._system
         for name in self._texts:
@@ -208,6 +216,7 @@ class Engine:
         for store in self.world.stores.values():
             store.grow(rows)
         self.fold.grow(rows)
+        self.staleness.grow(rows)
         for group in self.groups:
             group.grow(rows)
 
@@ -217,6 +226,7 @@ class Engine:
         for store in self.world.stores.values():
             store.clear(index)
         self.fold.forget(index)
+        self.staleness.forget(index)
         self.applied[index] = -1
         for group in self.groups:
             group.judged[index] = NEVER
@@ -257,7 +267,7 @@ class Engine:
                 arrived += zip((said.sequence for said in found), told, strict=True)
         if self._touched:
             last = max(int(batch.sequence.max()) for batch in batches if len(batch.rows))
-            found = self._judge_across(self._touched)
+            found = self._judge_across(self._touched, np.unique(np.concatenate([batch.rows for batch in batches])))
             self.laps.lap("rules")
             told = transitions(found, self.rules, self.world, self.institutions)
             arrived += ((last, transition) for transition in told)
@@ -316,7 +326,17 @@ class Engine:
                     found += self._judge_clock(group, batch, cause)
             elif batch.form in group.triggers:
                 found += self._judge(group, batch, cause)
+        if self.world.clock != NEVER:
+            found += self._settle(found, batch, cause)
         return found
+
+    def _settle(self, found: Sequence[Said], batch: FormBatch, cause: NDArray[np.int8]) -> list[Said]:
+        """Say what the filings of single institutions change of what is stale."""
+
+        def because(row: int) -> Said:
+            return self._attribute([Event(0, row, 0, 0, 0, 0, 0)], batch, cause)[0]
+
+        return self.staleness.settle(found, batch.rows, ~self._shared, because, self.world.clock)
 
     def _refuse(self, batch: FormBatch, verdict: NDArray[np.int8], outcome: Outcome) -> None:
         outcome.beyond += int((verdict == BEYOND).sum())
@@ -403,8 +423,11 @@ class Engine:
                 state = now
         return found
 
-    def _judge_across(self, touched: Mapping[str, set[int]]) -> list[Said]:
-        """Judge rules on values across institutions, for all of them, at the dates touched and since."""
+    def _judge_across(self, touched: Mapping[str, set[int]], filed: Ints | None = None) -> list[Said]:
+        """Judge rules on values across institutions, for all of them, at the dates touched and since.
+
+        filed: rows of those who filed, -1 among them for unknown ones.
+        """
         found: list[Said] = []
         by = self._knowledge(touched)
         self.world.members = np.flatnonzero(self._active & ~self._system).astype(np.int32)
@@ -432,7 +455,19 @@ class Engine:
             )
             told = self._judge_again(group, filings, np.full(n, cause, np.int8))
             found += [replace(said, by=by) for said in told]
+        if self.world.clock != NEVER:
+            found += self._settle_across(found, by, filed)
         return found
+
+    def _settle_across(self, found: Sequence[Said], by: str, filed: Ints | None) -> list[Said]:
+        """Say what filings change of alerts of rules across institutions that are stale, the system's own too."""
+        seen, system = self.world.now, np.flatnonzero(self._system)
+        rows = np.zeros(0, np.int32) if filed is None else np.union1d(filed[filed >= 0], system).astype(np.int32)
+
+        def because(row: int) -> Said:
+            return Said(Event(0, row, 0, 0, 0, 0, 0), "filed", seen, by)
+
+        return self.staleness.settle(found, rows, self._shared, because, self.world.clock)
 
     def _knowledge(self, touched: Mapping[str, set[int]]) -> str:
         """How much is known of the dates touched: it grows with every filing, and with every deadline."""
@@ -512,7 +547,9 @@ class Engine:
                 self._due[form] = wanted[0]
                 passed[form] = {wanted[1]}
         self._ticked = max(self._ticked, now)
+        before_now = self.world.clock
         found += self._end_waivers(now)
+        found += self._run_out(found, before_now)
         self.world.now = max(self.world.now, now)
         if passed:
             found += [replace(said, cause="clock") for said in self._judge_across(passed)]
@@ -567,6 +604,13 @@ class Engine:
         self.world.clock = max(self.world.clock, now)
         return found
 
+    def _run_out(self, found: Sequence[Said], last: int) -> list[Said]:
+        """Tell of open alerts whose data ran out since the last tick."""
+        staleness, now = self.staleness, self.world.clock
+        told = staleness.pass_time(now) if staleness.look or staleness.ran_out(last, now) else []
+        nobody = np.zeros(0, np.int32)
+        return told + staleness.settle(found, nobody, self._shared, lambda row: found[0], now)
+
     def _with_deadlines(self) -> set[str]:
         forms = self.program.catalogue.forms
         return {form for form in self._across if has_deadline(forms[form])}
@@ -620,9 +664,15 @@ class Engine:
                 started=int(records.started[i]),
                 status=self.rules[records.rule[i]].status,
                 suppressed_by=tuple(reasons(self.rules[records.rule[i]], int(records.muted[i]))),
+                overdue=self._overdue(int(records.rule[i]), int(records.row[i])),
             )
             for i in range(len(records))
         ]
+
+    def _overdue(self, rule: int, row: int) -> tuple[str, ...]:
+        if not self.staleness.is_told(rule, row):
+            return ()
+        return tuple(lapse.form for lapse in self.staleness.lapses(rule, row, self.world.clock))
 
     def held(self, rule: str, code: str) -> int:
         """Return the level of a rule that holds for an institution at its newest date: 0 none, -1 unknown."""

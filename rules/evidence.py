@@ -12,11 +12,11 @@ import numpy as np
 from rules.calendar import format_instant
 from rules.catalogue import Catalogue
 from rules.context import Context, Truth, World
-from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RELEASED, RESOLVED, SUPPRESSED, Said
+from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RELEASED, RESOLVED, STALE, SUPPRESSED, Said
 from rules.muting import WAIVED, reasons
 from rules.operations import evaluate, number
 from rules.plan import Node, Piece, Rule
-from rules.provenance import act_until, covered_by, in_force, notes, waived
+from rules.provenance import act_until, covered_by, in_force, notes, overdue, waived
 from rules.registry import Institution
 from rules.rendering import render as render_value
 from rules.store import NEVER, Indices, Ints
@@ -31,6 +31,7 @@ STATES: dict[int, State] = {
     LAPSED: "resolved",
     SUPPRESSED: "suppressed",
     RELEASED: "released",
+    STALE: "stale",
 }
 MISSING = {"en": "n/a", "zh": "缺失"}
 
@@ -175,6 +176,7 @@ def _transition(
         due=act_until(rule, said, world),
         coverage=dict(covered),
         notes=notes(covered) if covered else [],
+        overdue=[overdue(lapse, world) for lapse in said.overdue],
     )
 
 

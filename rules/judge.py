@@ -26,7 +26,7 @@ REASONS = (
     "not filed", "not reported", "too old", "no parameter", "divided by zero", "history too short", "coverage too low",
 )  # fmt: skip
 """Why an outcome can be unknown."""
-NONE, PENDING, FIRING, ESCALATED, EASED, RESOLVED, LAPSED, SUPPRESSED, RELEASED = range(9)
+NONE, PENDING, FIRING, ESCALATED, EASED, RESOLVED, LAPSED, SUPPRESSED, RELEASED, STALE = range(10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +111,21 @@ class Event:
     muted: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """A form that is overdue: since which second, and for which as-of second it was filed last."""
+
+    form: str
+    since: int
+    newest: int
+
+
 @dataclass(slots=True)
 class Said:
     """An event to be told: what caused it, when that was seen (seconds), its place in the order of arrival.
 
     `by` names the filing or the knowledge behind it, so that a state which is left and reached again for
-    another reason has another transition id.
+    another reason has another transition id. `overdue` are the forms for want of which the alert is stale.
     """
 
     event: Event
@@ -124,6 +133,7 @@ class Said:
     seen_at: int
     by: str
     sequence: int = 0
+    overdue: tuple[Lapse, ...] = ()
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rules.aggregates import coverages
 from rules.calendar import DAY, act_by, format_instant
 from rules.context import Context, World
-from rules.judge import ESCALATED, FIRING, RELEASED, Said
+from rules.judge import ESCALATED, FIRING, RELEASED, Lapse, Said
 from rules.muting import waiver_at
 from rules.peers import FEW_PEERS
 from rules.plan import Rule
@@ -15,13 +15,15 @@ from rules.reading import parse_deadline
 from rules.rendering import render as render_value
 from rules.spans import EVER
 from rules.store import NEVER, Indices
-from rules.transitions import Applied, Covered, Waived
+from rules.transitions import Applied, Covered, Overdue, Waived
 
 
 def act_until(rule: Rule, said: Said, world: World) -> str:
     """Return until when to act; counted anew whenever people are told of something graver than before."""
     deadline = parse_deadline(rule.deadline)
     if deadline is None or said.event.muted or said.event.kind not in (FIRING, ESCALATED, RELEASED):
+        return ""
+    if said.event.kind == FIRING and said.event.previous:  # its data came back: people were told of it before
         return ""
     return act_by(deadline, said.seen_at, world.country, world.catalogue.timezone)
 
@@ -54,6 +56,12 @@ def notes(covered: Mapping[str, Covered]) -> list[dict[str, str]]:
         }
         for name, n in few
     ]
+
+
+def overdue(lapse: Lapse, world: World) -> Overdue:
+    """Say which form did not come, as readers see it."""
+    title = world.catalogue.forms[lapse.form].title
+    return Overdue(lapse.form, format_instant(lapse.since), format_instant(lapse.newest), title)
 
 
 def last_day(until: int) -> str:

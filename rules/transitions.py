@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-State = Literal["pending", "firing", "escalated", "eased", "resolved", "suppressed", "released"]
+State = Literal["pending", "firing", "escalated", "eased", "resolved", "suppressed", "released", "stale"]
 Severity = Literal["none", "watch", "warning", "critical"]
 Cause = Literal["filed", "late", "revised", "clock", "rule-changed", "retired"]
 
@@ -61,6 +61,15 @@ class Covered(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str
 
 
+class Overdue(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A form that was not filed in time: since when it is overdue, and the as-of date that it was filed for last."""
+
+    form: str
+    since: str
+    last: str
+    title: dict[str, str] = {}
+
+
 class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     """One change of one rule's state for one subject.
 
@@ -71,8 +80,11 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     resolved   no level holds (and `clear` holds): the episode is over; or a pending lapsed (no alert id)
     suppressed the open alert is silenced now, or by something else than before: `suppressed_by` says by what
     released   nothing silences the open alert any more: it counts as firing, at its severity
+    stale      the open alert's data ran out: `overdue` names the forms that did not come; it stays open
 
-    An alert with `suppressed_by` is computed and told, and notifies nobody.
+    An open alert is stale as long as its transitions have `overdue`. When its forms have come and its severity is
+    the same as before, it is told as `firing` again, `previous` being that severity. One with `suppressed_by` is
+    computed and told, and notifies nobody.
 
     `as_of` is the date of the world that the change speaks of, `seen_at` when the filing that showed it
     was submitted. `started` is the as-of date of the episode's first firing. Dates are ISO 8601.
@@ -113,6 +125,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     due: str = ""
     coverage: dict[str, Covered] = {}
     notes: list[dict[str, str]] = []
+    overdue: list[Overdue] = []
 
 
 def alert_id(rule: str, subject: str, started: str) -> str:

@@ -264,11 +264,11 @@ def fileable(catalogue: Catalogue) -> Catalogue:
 def show_alerts(engine: Engine, snapshot: Snapshot) -> None:
     """Add an engine's alerts (those of shadow rules left out) and unknown outcomes to a scrape.
 
-    An alert that something silences has the state `suppressed`, waived ones too.
+    An alert that something silences has the state `suppressed`, waived ones too; one whose data ran out `stale`.
     """
     for active in engine.active():
         if active.status != "shadow":
-            state = "suppressed" if active.suppressed_by else active.state
+            state = "suppressed" if active.suppressed_by else "stale" if active.overdue else active.state
             snapshot.alerts[active.rule, active.severity, state] += 1
     for rule, reasons in engine.unknown_counts().items():
         for reason, count in reasons.items():

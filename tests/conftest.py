@@ -13,6 +13,7 @@ import pytest
 
 from deploy.kafka.local import LocalKafka
 from tests import parts
+from tests.examples import fuzzing
 from tests.programs import Program, start_alertmanager, start_prometheus
 
 LEDGER = pytest.StashKey[parts.Ledger]()
@@ -26,7 +27,7 @@ hypothesis.settings.register_profile("default", max_examples=100, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
 hypothesis.settings.register_profile(
     "fuzz",
-    max_examples=10_000,
+    max_examples=fuzzing(),
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.filter_too_much],
 )

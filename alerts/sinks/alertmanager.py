@@ -16,7 +16,7 @@ import httpx
 from alerts.desk import Alert, Notice
 from alerts.events import instant
 from alerts.sinks import SinkDown
-from alerts.wording import deadline, evidence, in_language, legal_basis
+from alerts.wording import deadline, evidence, in_language, legal_basis, overdue
 from rules.problems import ConfigError
 from rules.transitions import Transition
 
@@ -168,6 +168,7 @@ def _words(event: Transition, language: str) -> dict[str, str]:
         "action": event.action.get(language, ""),
         "deadline": deadline(event.deadline, language),
         "notes": "\n".join(in_language(note, language) for note in event.notes),
+        "overdue": "\n".join(overdue(event.overdue, language)),
         "summary": in_language(event.message, language) or in_language(event.title, language, event.rule),
     }
 

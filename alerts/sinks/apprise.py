@@ -14,7 +14,7 @@ from rules.problems import ConfigError
 from rules.transitions import SEVERITIES
 
 DIGEST_ABOVE = 10
-TOLD = frozenset({"firing", "escalated", "eased", "resolved"})
+TOLD = frozenset({"firing", "escalated", "eased", "resolved", "stale"})
 TYPES = {
     "none": NotifyType.SUCCESS,
     "watch": NotifyType.INFO,

@@ -14,7 +14,7 @@ CATALOGUES = ("cn", "measures")
 
 Panels = list[stat.Panel | timeseries.Panel | bargauge.Panel]
 
-FIRING = 'guanlan_alerts{state="firing"}'
+FIRING = 'guanlan_alerts{state=~"firing|stale"}'
 
 
 def build() -> dashboard.Dashboard:
@@ -81,7 +81,7 @@ def now(q: Queries) -> Panels:
         number(
             both("Alerts firing", "触发中的预警"),
             *(
-                Query(f'sum(guanlan_alerts{{state="firing", severity="{level}"}}) or vector(0)', both(level, zh))
+                Query(f'sum(guanlan_alerts{{state=~"firing|stale", severity="{level}"}}) or vector(0)', both(level, zh))
                 for level, zh in (("critical", "严重"), ("warning", "预警"), ("watch", "关注"))
             ),
             steps=((None, GREEN), (1, ORANGE)),

@@ -21,6 +21,15 @@ from rules.transitions import Transition
 
 STYLES = {"critical": "bold white on red", "warning": "bold yellow", "watch": "cyan", "none": "green"}
 BARS = " ▁▂▃▄▅▆▇█"
+SIGNS = {
+    "firing": "!",
+    "escalated": "↑",
+    "eased": "↓",
+    "resolved": "✓",
+    "suppressed": "·",
+    "released": "!",
+    "stale": "?",
+}
 PIPELINE_ROWS = 9
 WORDS = {
     "en": {
@@ -212,9 +221,7 @@ def _alerts(view: View, seen: Seen, words: dict[str, str], rows: int) -> Rendera
 
 
 def _badge(transition: Transition, words: dict[str, str]) -> Text:
-    sign = {"firing": "!", "escalated": "↑", "eased": "↓", "resolved": "✓", "suppressed": "·", "released": "!"}.get(
-        transition.state, ""
-    )
+    sign = SIGNS.get(transition.state, "")
     shown = transition.previous if transition.state == "resolved" else transition.severity
     style = "green" if transition.state == "resolved" else STYLES[transition.severity]
     return Text(f" {sign} {words[shown]} ", style=style)

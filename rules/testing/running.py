@@ -16,7 +16,7 @@ from rules.pack import Program
 from rules.plan import Node, Rule
 from rules.rendering import Renderer, renderer
 from rules.testing.coverage import Goal, reached
-from rules.testing.tables import LEVEL, NOBODY, SUPPRESSED, Case, Row, names_in
+from rules.testing.tables import LEVEL, NOBODY, STALE, SUPPRESSED, Case, Row, names_in
 from rules.transitions import SEVERITIES
 
 MOST_COMPUTED = 3
@@ -25,11 +25,15 @@ MOST_COMPUTED = 3
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What came out at a row: by column of the table what was found, and values that the rule computes."""
+    """What came out at a row: by column of the table what was found, and values that the rule computes.
+
+    `overdue` are the forms for want of which the alert is stale.
+    """
 
     row: Row
     found: dict[str, str]
     computed: dict[str, float]
+    overdue: tuple[str, ...] = ()
 
     @property
     def level(self) -> str:
@@ -44,7 +48,13 @@ class Step:
             for column, expected in self.row.expected.items()
             if expected not in (self.found[column], self.found[column].partition(":")[0])
             and not (column == SUPPRESSED and sorted(names_in(expected)) == names_in(self.found[column]))
+            and not (column == LEVEL and self._stale(expected))
         }
+
+    def _stale(self, expected: str) -> bool:
+        """Whether `stale` or `stale: form` is expected, and it is so."""
+        level, _, form = expected.partition(":")
+        return level == STALE and (form.strip() in self.overdue if form else bool(self.overdue))
 
     @property
     def ok(self) -> bool:
@@ -87,7 +97,8 @@ def run_case(case: Case, program: Program) -> Result:
         if row.values:
             engine.apply(_filings(engine, row, program.catalogue))
         before = next((s.level for s in reversed(steps) if s.row.institution == row.institution), "none")
-        step = Step(row, _found(engine, rule, row.institution), dict(_values(engine, row, computed)))
+        found, overdue = _found(engine, rule, row.institution)
+        step = Step(row, found, dict(_values(engine, row, computed)), overdue)
         goals |= reached(rule, engine, row, before, step.level, names_in(step.found[SUPPRESSED]))
         steps.append(step)
     return Result(case, tuple(steps), frozenset(goals))
@@ -121,14 +132,15 @@ def _filings(engine: Engine, row: Row, catalogue: Catalogue) -> list[FormBatch]:
     ]
 
 
-def _found(engine: Engine, rule: Rule, institution: str) -> dict[str, str]:
-    """How the rule stands for the institution, by column of the table."""
+def _found(engine: Engine, rule: Rule, institution: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """How the rule stands for the institution, by column of the table; and which forms it is in want of."""
     for active in engine.active():
         if active.rule == rule.id and active.subject == institution:
             level = "pending" if active.state == "pending" else active.severity
-            return {LEVEL: level, SUPPRESSED: ", ".join(sorted(active.suppressed_by)) or NOBODY}
+            silent = ", ".join(sorted(active.suppressed_by)) or NOBODY
+            return {LEVEL: level, SUPPRESSED: silent}, active.overdue
     reason = engine.why_unknown(rule.id, institution)
-    return {LEVEL: f"unknown: {reason}" if reason else SEVERITIES[0], SUPPRESSED: NOBODY}
+    return {LEVEL: f"unknown: {reason}" if reason else SEVERITIES[0], SUPPRESSED: NOBODY}, ()
 
 
 def _computed(rule: Rule, render: Renderer) -> dict[str, Node]:

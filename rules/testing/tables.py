@@ -6,8 +6,9 @@ row without any value files nothing: it lets the clock go on to its `seen_at` (e
 stand at the date, which must be one that has been filed.
 
 Behind the bar: `level` is none, pending, watch, warning, critical, unknown or `unknown: reason`, as the rule stands
-for the row's institution after that row; and behind another bar `suppressed_by`, which is nobody, or what silences
-the open alert: unless, waiver, and ids of rules, with commas between. `-` asserts nothing.
+for the row's institution after that row; stale or `stale: form` of an open alert whose data ran out. Behind another
+bar is `suppressed_by`: nobody, or what silences the open alert, which is unless, waiver, and ids of rules, with
+commas between. `-` asserts nothing.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from rules.problems import Place, Problem, nearest
 from rules.registry import Institution
 from rules.source import Reader, SourceProblem, Value, parse_yaml
 
-OUTCOMES = ("none", "pending", "watch", "warning", "critical", "unknown")
+OUTCOMES = ("none", "pending", "watch", "warning", "critical", "unknown", "stale")
 META = ("as_of", "institution", "seen_at", "revision")
 LEVEL = "level"
+UNKNOWN = "unknown"
+STALE = "stale"
 SUPPRESSED = "suppressed_by"
 NOBODY = "nobody"
 ASKED = (LEVEL, SUPPRESSED)
@@ -207,12 +210,16 @@ def _row(table: _Table, place: Place, line: str) -> Row | None:
 
 def _understood(table: _Table, place: Place, expected: dict[str, str]) -> bool:
     level, colon, reason = expected.get(LEVEL, "none").partition(":")
-    if level not in OUTCOMES or (colon and level != "unknown"):
+    if level not in OUTCOMES or (colon and level not in (UNKNOWN, STALE)):
         table.problem(place, f"{expected[LEVEL]!r} is no level", f"one of {', '.join(OUTCOMES)}, -")
         return False
-    if colon and reason.strip() not in REASONS:
+    forms = table.program.catalogue.forms
+    if colon and level == UNKNOWN and reason.strip() not in REASONS:
         fix = nearest(reason.strip(), REASONS) or f"one of: {', '.join(REASONS)}"
         table.problem(place, f"nothing is unknown because of {reason.strip()!r}", fix)
+        return False
+    if colon and level == STALE and reason.strip() not in forms:
+        table.problem(place, f"there is no form {reason.strip()!r}", nearest(reason.strip(), forms), "unknown-form")
         return False
     silent = [name for name in names_in(expected.get(SUPPRESSED, NOBODY)) if name != NOBODY]
     known = ["unless", "waiver", *(rule.id for rule in table.program.rules)]

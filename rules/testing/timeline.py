@@ -48,6 +48,7 @@ def timeline(result: Result) -> str:
 def _found(step: Step) -> str:
     silent = step.found[SUPPRESSED]
     said = step.found[LEVEL] + (f", suppressed by {silent}" if silent != NOBODY else "")
+    said += f", stale: {', '.join(step.overdue)}" if step.overdue else ""
     if step.ok:
         return said
     expected = " and ".join(f"suppressed by {x}" if column == SUPPRESSED else x for column, x in step.wrong.items())

@@ -6,7 +6,14 @@ from typing import Any
 
 from rules.transitions import Reading, State, Transition, alert_id, transition_id
 
-LEVEL_OF = {"firing": "watch", "escalated": "critical", "eased": "watch", "resolved": "none", "pending": "watch"}
+LEVEL_OF = {
+    "firing": "watch",
+    "escalated": "critical",
+    "eased": "watch",
+    "resolved": "none",
+    "pending": "watch",
+    "stale": "watch",
+}
 
 
 def transition(

@@ -13,9 +13,9 @@ import pytest
 
 from alerts.desk import Desk, Notice
 from alerts.sinks import SinkDown
-from alerts.sinks.alertmanager import AlertmanagerSink, labels, postings
+from alerts.sinks.alertmanager import AlertmanagerSink, annotations, labels, postings
 from rules.problems import ConfigError
-from rules.transitions import Transition
+from rules.transitions import Overdue, Transition
 from tests.alerts.samples import episode, transition
 from tests.alerts.web import Inbox
 from tests.programs import Program
@@ -200,6 +200,17 @@ def test_a_corrected_start_keeps_the_labels() -> None:
     before, after = notices([first, moved])
     assert labels(before.alert) == labels(after.alert)
     assert len(postings(after, time.time())) == 1
+
+
+def test_an_alert_whose_data_ran_out_stays_open_under_its_labels() -> None:
+    """Stale is no end: the same alert is posted again, with the overdue form in its annotations."""
+    late = Overdue("cn.liquidity.d", "2026-04-02", "2026-03-31", {"en": "Liquidity"})
+    before, stale = notices([transition(), transition("stale", as_of="2026-04-02", overdue=[late])])
+    now = time.time()
+    (posting,) = postings(stale, now)
+    assert labels(stale.alert) == labels(before.alert)
+    assert str(posting["endsAt"]) > str(postings(before, now - 60)[0]["endsAt"])
+    assert annotations(stale.alert)["overdue_en"].endswith("Liquidity (cn.liquidity.d), last filed for 2026-03-31")
 
 
 def test_labels_that_prometheus_can_not_have_are_left_out() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.events import CONTENT_TYPE, NotATransition, decode, encode, schema
-from rules.transitions import Reading, Transition
+from rules.transitions import Overdue, Reading, Transition
 from tests.alerts.samples import episode, transition
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -91,7 +91,7 @@ def test_page_tells_every_field() -> None:
     """`docs/alerts.md` has a row for each field of a transition and of a reading."""
     page = (DOCS / "alerts.md").read_text(encoding="utf-8")
     told = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-    fields = {f.name for struct in (Transition, Reading) for f in msgspec.structs.fields(struct)}
+    fields = {f.name for struct in (Transition, Reading, Overdue) for f in msgspec.structs.fields(struct)}
     assert fields <= told
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from alerts.desk import Desk, Notice
 from alerts.sinks.apprise import digest
-from alerts.wording import deadline, legal_basis, message, number
-from tests.alerts.samples import episode, names
+from alerts.wording import deadline, headline, legal_basis, message, number
+from rules.transitions import Overdue
+from tests.alerts.samples import episode, names, transition
 
 
 def notices() -> list[Notice]:
@@ -47,6 +48,19 @@ def test_the_end_asks_for_nothing() -> None:
     assert "Action" not in resolved
     assert "措施" not in resolved
     assert "lcr < 105%" not in resolved
+
+
+def test_an_alert_whose_data_ran_out_says_which_form_is_overdue() -> None:
+    desk = Desk()
+    desk.fold(transition())
+    late = Overdue("cn.liquidity.d", "2026-04-02", "2026-03-31", {"en": "Liquidity of banks", "zh": "流动性日报"})
+    stale = desk.fold(transition("stale", as_of="2026-04-02", overdue=[late]))
+    assert stale is not None
+    assert headline(stale, names, "en") == "[stale: watch] Liquidity coverage ratio: Bank of Jiangnan (CN001)"
+    assert headline(stale, names, "zh") == "[数据中断: 关注] 流动性覆盖率: 江南银行 (CN001)"
+    words = message(stale, names)
+    assert "\nOverdue since 2026-04-02: Liquidity of banks (cn.liquidity.d), last filed for 2026-03-31\n" in words
+    assert "\n报表逾期（自2026-04-02）：流动性日报 (cn.liquidity.d)，最近报送日期2026-03-31\n" in words
 
 
 def test_a_digest_has_the_gravest_first() -> None:

@@ -66,9 +66,15 @@ INEQUALITIES = st.sampled_from(["<", "<=", ">", ">="])
 LEVELS = ("watch", "warning", "critical")
 
 
-def catalogue(horizon: int = 60) -> Catalogue:
-    """The catalogue above; the horizon is longer than any history that is generated unless told otherwise."""
-    return parse_catalogues([(CATALOGUE.replace("horizon: 60", f"horizon: {horizon}"), "generated")])
+def catalogue(horizon: int = 60, deadlines: bool = False) -> Catalogue:
+    """The catalogue above; the horizon is longer than any history that is generated unless told otherwise.
+
+    With `deadlines` the forms `slow` and `fast` have one, in days and in business days; `mid` never has.
+    """
+    text = CATALOGUE.replace("horizon: 60", f"horizon: {horizon}")
+    if deadlines:
+        text = text.replace("quarterly,", "quarterly, deadline: 20d,").replace("daily,", "daily, deadline: 1bd,")
+    return parse_catalogues([(text, "generated")])
 
 
 def day(number: int) -> date:
@@ -387,11 +393,12 @@ def world(
     horizon: int = 60,
     given: dict[str, object] | None = None,
     waived: Sequence[dict[str, object]] = (),
+    deadlines: bool = False,
 ) -> World:
     """Compile rules given as data; windows inside windows may look too far, and then it is another example."""
     pack = {"pack": "generated", "version": "1", "parameters": given or GIVEN, "rules": list(rule_list)}
     text = yaml.safe_dump({**pack, "waivers": list(waived)}, sort_keys=False, width=10_000)
-    known = catalogue(horizon)
+    known = catalogue(horizon, deadlines)
     try:
         program = compile_packs([PackText(text, "generated.yaml")], known)
     except PackError as err:
@@ -407,7 +414,8 @@ def worlds(most: int = 3) -> SearchStrategy[World]:
     @st.composite
     def one(draw: st.DrawFn) -> World:
         made = draw(rules(most))
-        return world(made, given=draw(parameters()), waived=draw(waivers([str(rule["id"]) for rule in made])))
+        waived = draw(waivers([str(rule["id"]) for rule in made]))
+        return world(made, given=draw(parameters()), waived=waived, deadlines=draw(st.booleans()))
 
     return one()
 

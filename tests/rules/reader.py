@@ -8,7 +8,7 @@ from rules.calendar import format_instant
 from rules.engine import Engine
 from rules.transitions import Transition, alert_id
 
-Open = dict[str, tuple[str, tuple[str, ...]]]
+Open = dict[str, tuple[str, tuple[str, ...], bool]]
 
 
 class Reader:
@@ -38,11 +38,15 @@ class Reader:
         if transition.state == "resolved":
             self.open.pop(transition.alert_id, None)
         else:
-            self.open[transition.alert_id] = (transition.severity, tuple(transition.suppressed_by))
+            self.open[transition.alert_id] = (
+                transition.severity,
+                tuple(transition.suppressed_by),
+                bool(transition.overdue),
+            )
 
     @property
     def beliefs(self) -> tuple[Open, set[tuple[str, str]]]:
-        """Severity of open alerts and what silences them, by id, and the pending pairs."""
+        """Severity of open alerts, what silences them and whether they are stale, by id; and the pending pairs."""
         return self.open, self.pending
 
 
@@ -51,6 +55,9 @@ def truth(engine: Engine) -> tuple[Open, set[tuple[str, str]]]:
     active = engine.active()
     firing = [a for a in active if a.state == "firing"]
     return (
-        {alert_id(a.rule, a.subject, format_instant(a.started)): (a.severity, a.suppressed_by) for a in firing},
+        {
+            alert_id(a.rule, a.subject, format_instant(a.started)): (a.severity, a.suppressed_by, bool(a.overdue))
+            for a in firing
+        },
         {(a.rule, a.subject) for a in active if a.state == "pending"},
     )

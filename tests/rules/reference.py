@@ -60,7 +60,7 @@ class Filing:
 class State:
     """How a rule stands: level of the open alert, its start, whether one is pending, what holds (None unknown).
 
-    `silenced` names what suppresses the open alert.
+    `silenced` names what suppresses the open alert, `overdue` the forms for want of which it is stale.
     """
 
     level: int = 0
@@ -68,6 +68,7 @@ class State:
     pending: bool = False
     held: int | None = 0
     silenced: tuple[str, ...] = ()
+    overdue: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,15 +146,21 @@ class Reference:
     def states(self, filings: Iterable[Filing], clock: float = -math.inf) -> dict[tuple[str, str], State]:
         """Return how every rule stands for every institution once these filings are known, in whatever order.
 
-        `clock` is the time, which ends waivers.
+        `clock` is the time, which ends waivers, and by which forms are overdue.
         """
         self.clock = clock
-        return {pair: path[-1][1] for pair, path in self._paths(filings).items() if path}
+        subjects = self._subjects(filings)
+        found = {}
+        for (rule, code), path in self._paths(subjects).items():
+            if path:
+                overdue = subjects[code].overdue(self.rules[rule]) if path[-1][1].level else ()
+                found[rule, code] = replace(path[-1][1], overdue=overdue)
+        return found
 
     def changes(self, filings: Iterable[Filing]) -> list[Change]:
         """Return what changes as the dates go by, for filings none of which is late or revised."""
         found: list[Change] = []
-        for (rule, subject), path in self._paths(filings).items():
+        for (rule, subject), path in self._paths(self._subjects(filings)).items():
             before = State()
             for at, after in path:
                 change = _change(rule, subject, at, before, after)
@@ -178,8 +185,7 @@ class Reference:
         dates = _history([Filing(SYSTEM, f.form, f.as_of, {}) for f in known], SYSTEM)
         return {**sector, SYSTEM: _Subject(self, self.institutions[SYSTEM], dates, sector)}
 
-    def _paths(self, filings: Iterable[Filing]) -> dict[tuple[str, str], list[tuple[int, State]]]:
-        subjects = self._subjects(filings)
+    def _paths(self, subjects: dict[str, _Subject]) -> dict[tuple[str, str], list[tuple[int, State]]]:
         return {
             (rule.id, code): subject.path(rule)
             for rule in self.rules.values()
@@ -277,6 +283,26 @@ def _span(text: str) -> tuple[int, int]:
     return int(text.split(maxsplit=1)[0]), 0
 
 
+def _day_number(year: int, month: int, day: int) -> int:
+    return (date(year, month, day) - date(1970, 1, 1)).days
+
+
+YEARS = range(1970, 1975)
+PERIODS = {
+    "quarterly": [_day_number(year, *end) for year in YEARS for end in ((3, 31), (6, 30), (9, 30), (12, 31))],
+    "daily": [day for day in range(365 * len(YEARS)) if (day + 3) % 7 < 5],
+}
+"""Days since 1 January 1970, a Thursday, on which periods end."""
+
+
+def _last_day(end: int, deadline: str) -> int:
+    """The last day in time for a period that ends on a day, without public holidays."""
+    if deadline.endswith("bd"):
+        after = [day for day in PERIODS["daily"] if day > end]
+        return after[int(deadline[:-2]) - 1]
+    return end + int(deadline[:-1])
+
+
 def _history(filings: Iterable[Filing], institution: str) -> dict[str, dict[int, Filing]]:
     """By form and as-of date, the filing of the highest revision."""
     found: dict[str, dict[int, Filing]] = {}
@@ -335,6 +361,18 @@ class _Subject:
         """Seconds for which a filing of the form is known."""
         frequency = self.reference.catalogue.forms[form].frequency
         return (FREQUENCY_DAYS[frequency] + self.reference.catalogue.forms[form].grace_days) * DAY
+
+    def overdue(self, rule: PlainRule) -> tuple[str, ...]:
+        """Forms that the rule's levels read, whose next filing did not come in time."""
+        return tuple(form for form in rule.own if self.newest(form, math.inf) and self._ended(form))
+
+    def _ended(self, form: str) -> bool:
+        newest, described = self.newest(form, math.inf)[0], self.reference.catalogue.forms[form]
+        if not described.deadline:
+            # the whole day on which its values are known for the last time is in time
+            return self.reference.clock >= (int((newest + self.validity(form)) // DAY) + 1) * DAY
+        missed = [end for end in PERIODS[described.frequency] if end * DAY > newest]
+        return self.reference.clock >= (_last_day(missed[0], described.deadline) + 1) * DAY
 
     def path(self, rule: PlainRule) -> list[tuple[int, State]]:
         """The rule's state after each date at which it is judged."""

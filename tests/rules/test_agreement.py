@@ -30,17 +30,18 @@ from tests.rules.generated import (
 from tests.rules.reader import Reader, truth
 from tests.rules.reference import DAY, Filing, State
 
-Standing = dict[tuple[str, str], tuple[str, str, int | None, tuple[str, ...]]]
+Standing = dict[tuple[str, str], tuple[str, str, int | None, tuple[str, ...], tuple[str, ...]]]
 
 
 def standing(engine: Engine) -> Standing:
-    """What the engine says is pending or firing: severity, start and what silences it, by rule and subject."""
+    """What the engine says is pending or firing: severity, start, what silences it and what is overdue, by pair."""
     return {
         (a.rule, a.subject): (
             a.state,
             a.severity,
             a.started if a.state == "firing" else None,
             tuple(sorted(a.suppressed_by)),
+            a.overdue,
         )
         for a in engine.active()
     }
@@ -51,9 +52,9 @@ def expected(states: dict[tuple[str, str], State]) -> Standing:
     found: Standing = {}
     for pair, state in states.items():
         if state.level:
-            found[pair] = ("firing", SEVERITIES[state.level], state.started, state.silenced)
+            found[pair] = ("firing", SEVERITIES[state.level], state.started, state.silenced, state.overdue)
         elif state.pending:
-            found[pair] = ("pending", SEVERITIES[state.held or 0], None, ())
+            found[pair] = ("pending", SEVERITIES[state.held or 0], None, (), ())
     return found
 
 
@@ -74,7 +75,7 @@ def test_states_are_those_of_the_reference_on_the_way_and_in_the_end(world: Worl
 
 @at_most(50)
 @given(worlds(), filings(), st.lists(st.tuples(st.integers(0, 30), st.integers(80, 300)), max_size=3))
-def test_waivers_end_with_the_clock_whenever_it_ticks(
+def test_waivers_end_and_alerts_go_stale_with_the_clock_whenever_it_ticks(
     world: World, arriving: list[Filing], ticks: list[tuple[int, int]]
 ) -> None:
     """The clock goes to some day after so many filings: states and what readers believe are as of the last tick."""

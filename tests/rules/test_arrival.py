@@ -48,7 +48,7 @@ def test_readers_believe_what_the_engine_holds(world: World, arriving: list[Fili
         for transition in said:
             desk.fold(transition)
         assert reader.beliefs == truth(engine)
-        told = {alert: severity for alert, (severity, silenced) in reader.open.items() if not silenced}
+        told = {alert: severity for alert, (severity, silenced, _) in reader.open.items() if not silenced}
         assert {alert: a.last.severity for alert, a in desk.open.items()} == told
 
 

@@ -147,14 +147,14 @@ def test_others_are_not_waived() -> None:
 
 def test_that_it_lapses_with_the_alert_open_is_told_by_the_clock_once_whoever_ticks() -> None:
     engine = waived()
-    d(engine, 95, 1.5)
+    d(engine, 99, 1.5)
     assert engine.tick(100 * DAY - 1).transitions == []
-    (lapsed,) = engine.tick(107 * DAY + 5).transitions
+    (lapsed,) = engine.tick(102 * DAY + 5).transitions
     assert (lapsed.state, lapsed.as_of, lapsed.cause, lapsed.suppressed_by) == ("released", "1970-04-11", "clock", [])
-    assert engine.tick(108 * DAY).transitions == []
+    assert engine.tick(103 * DAY).transitions == []
     assert silenced(engine) == {"effect": ("watch", ())}
     again = waived()
-    d(again, 95, 1.5)
+    d(again, 99, 1.5)
     assert [t.id for t in again.tick(100 * DAY).transitions] == [lapsed.id]
 
 
@@ -162,9 +162,9 @@ def test_a_late_filing_after_the_end_is_not_waived_any_more() -> None:
     """However filings and ticks come, things stand alike in the end."""
     engine = waived()
     engine.tick(101 * DAY)
-    d(engine, 95, 1.5)
+    d(engine, 99, 1.5)
     other = waived()
-    d(other, 95, 1.5)
+    d(other, 99, 1.5)
     other.tick(101 * DAY)
     assert engine.active() == other.active()
     assert silenced(engine) == {"effect": ("watch", ())}
@@ -172,7 +172,7 @@ def test_a_late_filing_after_the_end_is_not_waived_any_more() -> None:
 
 def test_a_worker_that_is_replaced_goes_on_where_it_was() -> None:
     engine = waived()
-    d(engine, 95, 1.5)
+    d(engine, 99, 1.5)
     fresh = waived()
     fresh.restore(engine.export([engine.row("I0")]))
     assert fresh.active() == engine.active()
@@ -186,7 +186,7 @@ def test_a_worker_that_is_replaced_goes_on_where_it_was() -> None:
 def test_state_that_is_older_than_the_clock_is_put_right_by_the_next_tick() -> None:
     """One block of institutions was written before the waiver's end, another one after it."""
     engine = waived()
-    d(engine, 95, 1.5)
+    d(engine, 99, 1.5)
     old = engine.export([engine.row("I0")])
     (lapsed,) = engine.tick(101 * DAY).transitions
     fresh = waived()
@@ -198,15 +198,15 @@ def test_state_that_is_older_than_the_clock_is_put_right_by_the_next_tick() -> N
 
 def test_a_backtest_tells_of_waivers_that_end_on_the_way() -> None:
     engine = waived()
-    filings = [replace(batch(engine, "d", [("I0", 95, (1.5,)), ("I1", 103, (0.0,))]), submitted_at=AT)]
+    filings = [replace(batch(engine, "d", [("I0", 99, (1.5,)), ("I1", 102, (0.0,))]), submitted_at=AT)]
     said = [t for outcome in replay(engine, filings) for t in outcome.transitions]
     assert [(t.subject, t.state, t.as_of[5:]) for t in said] == [
-        ("I0", "firing", "04-06"),
+        ("I0", "firing", "04-10"),
         ("I0", "released", "04-11"),
     ]
 
 
-AT = np.array([96, 104], np.int64) * DAY
+AT = np.array([99, 103], np.int64) * DAY
 
 
 def test_nobody_is_told_of_what_is_silenced_and_a_released_alert_is_told_as_new() -> None:

@@ -151,6 +151,24 @@ def test_deadlines_pass_with_the_rows() -> None:
     assert run(packed, table, who=who).ok
 
 
+def test_an_alert_whose_data_ran_out_is_stale_and_keeps_its_level() -> None:
+    """Daily filings are due on the next business day: that of Monday the 3rd is missed at the end of Tuesday."""
+    result = run(
+        program(LCR),
+        """
+        as_of       seen_at               lcr  | level
+        2025-02-28  2025-03-03            90%  | critical
+        2025-02-28  2025-03-04T15:59:59Z  -    | critical
+        2025-02-28  2025-03-04T16:00:00Z  -    | stale
+        2025-02-28  2025-03-05            -    | stale: cn.liquidity.d
+        2025-02-28  2025-03-05            -    | critical
+        2025-03-04  2025-03-05            90%  | stale
+        """,
+    )
+    assert [step.wrong for step in result.steps] == [{}] * 5 + [{"level": "stale"}]
+    assert "2025-03-05            -    █ critical, stale: cn.liquidity.d\n" in result.timeline()
+
+
 def test_what_silences_an_alert_can_be_asserted() -> None:
     """A condition, another rule's alert, a waiver; in any order, or nobody."""
     packed = compile_packs([PackText(SILENCED, "p.yaml")], CATALOGUE)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from guanlan.market_sample import Books, Options, Sample
+from guanlan.market_sure import Sure, about_the_estimate, by_error, by_replicates, cells, draws_of, resampled
 from guanlan.market_tables import Row
 from rules.problems import ConfigError, InputError
-from systemic.bootstrap import Interval, interval
 from systemic.market import absorption, covar, distance, garch, lrmes, mes, spillover, srisk
-from systemic.market.returns import windows
+from systemic.market.lookback import spillover_replicates, turbulence_interval
+from systemic.market.resampled import covar_replicates, covar_states_replicates
+from systemic.market.returns import complete_rows, windows
 
 if TYPE_CHECKING:
     from systemic.arrays import Matrix, Vector
@@ -33,7 +36,7 @@ def rows(measure: str, sample: Sample, options: Options) -> Iterator[Row]:
 
 def _mes(sample: Sample, options: Options) -> Iterator[Row]:
     market = sample.index()
-    sign = 1.0 if options.sign == "loss" else -1.0
+    sign = _sign(options)
 
     def statistic(table: Matrix) -> Vector:
         return sign * mes.marginal_expected_shortfall(table[:, 1:], table[:, 0], level=options.level, tail=options.tail)
@@ -42,8 +45,9 @@ def _mes(sample: Sample, options: Options) -> Iterator[Row]:
         table = np.column_stack([market[span], sample.returns[span]])
         threshold = mes.tail_threshold(market[span], options.level)
         worst = market[span] < threshold if options.tail == "strict" else market[span] <= threshold
-        bounds = _bounds(statistic, table, options)
-        for i, (name, value) in enumerate(zip(sample.institutions, statistic(table), strict=True)):
+        values = statistic(table)
+        sure = by_replicates(values, resampled(statistic, table, options), options, riskier=sign)
+        for i, (name, value) in enumerate(zip(sample.institutions, values, strict=True)):
             days = int(np.isfinite(sample.returns[span][worst, i]).sum())
             yield {
                 "date": sample.labels[span.stop - 1],
@@ -51,40 +55,52 @@ def _mes(sample: Sample, options: Options) -> Iterator[Row]:
                 "mes": value,
                 "threshold": threshold,
                 "days": days,
-            } | _interval_columns(bounds, i)
+            } | cells(sure, i)
+
+
+def _sign(options: Options) -> float:
+    return 1.0 if options.sign == "loss" else -1.0
 
 
 def _covar(sample: Sample, options: Options, *, delta: bool) -> Iterator[Row]:
     market = sample.index()
-    sign = 1.0 if options.sign == "loss" else -1.0
+    sign = _sign(options)
+    if sample.states is not None and options.confidence is not None and not (options.last or options.window):
+        raise ConfigError("an interval of CoVaR given states is computed for the last day: add --last or --window")
     for span in sample.spans(options):
         if sample.states is None:
             found = covar.covar(sample.returns[span], market[span], level=options.level, var=options.var)
-            bounds = _bounds(
-                partial(_delta_covar, options), np.column_stack([market[span], sample.returns[span]]), options
-            )
             dates = [(sample.labels[span.stop - 1], 0)]
         else:
             found = covar.conditional_covar(
                 sample.returns[span], market[span], sample.states[span], level=options.level
             )
-            bounds = None
             later = range(len(found.var) - 1 if options.last or options.window else 1, len(found.var))
             dates = [(sample.labels[span.start + t], t) for t in later]
+        values = sign * np.atleast_2d(found.delta if delta else found.covar)
+        sure = by_replicates(values[-1], _covar_replicates(sample, span, options, delta=delta), options, riskier=sign)
         for label, t in dates:
             for i, name in enumerate(sample.institutions):
                 row: Row = {"date": label, "institution": name}
                 if delta:
-                    value = sign * np.atleast_2d(found.delta)[t, i]
-                    yield {**row, "delta_covar": value, "slope": found.slope[i]} | _interval_columns(bounds, i)
+                    yield {**row, "delta_covar": values[t, i], "slope": found.slope[i]} | cells(sure, i)
                 else:
                     parts = ("var", "median_loss", "covar", "covar_median")
-                    yield {**row, **{part: sign * np.atleast_2d(getattr(found, part))[t, i] for part in parts}}
+                    shown = {part: sign * np.atleast_2d(getattr(found, part))[t, i] for part in parts}
+                    yield {**row, **shown} | cells(sure, i)
 
 
-def _delta_covar(options: Options, table: Matrix) -> Vector:
-    sign = 1.0 if options.sign == "loss" else -1.0
-    return sign * covar.delta_covar(table[:, 1:], table[:, 0], level=options.level, var=options.var)
+def _covar_replicates(sample: Sample, span: slice, options: Options, *, delta: bool) -> Matrix | None:
+    """CoVaR or ΔCoVaR of each resample of the days, with the sign of the options."""
+    if options.confidence is None:
+        return None
+    returns, market = sample.returns[span], sample.index()[span]
+    draws = draws_of(np.column_stack([market, returns]), options)
+    if sample.states is None:
+        drawn = covar_replicates(returns, market, draws, options.level, options.var, options.seed)
+    else:
+        drawn = covar_states_replicates(returns, market, sample.states[span], draws, options.level)
+    return _sign(options) * (drawn.delta if delta else drawn.covar)
 
 
 def _alive(sample: Sample, span: slice, options: Options) -> list[int]:
@@ -102,18 +118,22 @@ def _absorption(sample: Sample, options: Options) -> Iterator[Row]:
     for span in sample.spans(options):
         chosen = _alive(sample, span, options)
         table = sample.returns[span][:, chosen]
-        bounds = _bounds(statistic, table, options)
+        value = statistic(table)
+        drawn = resampled(statistic, table, options)
+        sure = by_replicates(np.array([value]), drawn, options, ranked=False)
         yield {
             "date": sample.labels[span.stop - 1],
-            "absorption_ratio": statistic(table),
+            "absorption_ratio": value,
             "eigenvectors": options.number or absorption.eigenvector_number(max(len(chosen), 1), options.share),
             "institutions": len(chosen),
-        } | _interval_columns(bounds, 0)
+        } | cells(sure, 0)
 
 
 def _turbulence(sample: Sample, options: Options) -> Iterator[Row]:
     length = len(sample.labels)
     if options.window is None:
+        if options.confidence is not None:
+            raise ConfigError("an interval of turbulence needs days that the day itself is not among: add --window")
         chosen = _alive(sample, slice(0, length), options)
         scores = absorption.turbulence(sample.returns[:, chosen], scaled=options.scaled)
         for t in range(length - 1 if options.last else 0, length):
@@ -121,9 +141,15 @@ def _turbulence(sample: Sample, options: Options) -> Iterator[Row]:
         return
     for span in windows(length, options.window + 1, options.step):
         chosen = _alive(sample, span, options)
-        score = absorption.last_turbulence(sample.returns[span][:, chosen])
+        table = sample.returns[span][:, chosen]
+        score = absorption.last_turbulence(table)
         divisor = max(len(chosen), 1) if options.scaled else 1
-        yield {"date": sample.labels[span.stop - 1], "turbulence": score / divisor, "institutions": len(chosen)}
+        row: Row = {"date": sample.labels[span.stop - 1], "turbulence": score / divisor, "institutions": len(chosen)}
+        if options.confidence is not None:
+            known = int(complete_rows(table[:-1]).sum())
+            low, high = turbulence_interval(score, known, len(chosen), options.confidence)
+            row = {**row, "low": low / divisor, "high": high / divisor}
+        yield row
 
 
 def _spillover(sample: Sample, options: Options) -> Iterator[Row]:
@@ -135,22 +161,42 @@ def _spillover(sample: Sample, options: Options) -> Iterator[Row]:
             raise InputError(
                 f"no institution has enough returns in the window that ends on {sample.labels[span.stop - 1]}"
             )
-        found = spillover.spillover(
-            sample.returns[span][:, chosen], order=options.lags, horizon=horizon, kind=options.decomposition
-        )
+        table = sample.returns[span][:, chosen]
+        found = spillover.spillover(table, order=options.lags, horizon=horizon, kind=options.decomposition)
+        drawn = _tables(table, horizon, options)
+        total = np.array([100 * found.total])
+        totals = None if drawn is None else 100 * np.array([[each.total] for each in drawn])
+        whole = about_the_estimate(total, totals, options, low=0.0, high=100.0, ranked=False)
         label = sample.labels[span.stop - 1]
         if options.detail == "total":
-            yield {"date": label, "total": 100 * found.total, "institutions": len(names)}
+            yield {"date": label, "total": total[0], "institutions": len(names)} | cells(whole, 0)
         elif options.detail == "pairs":
-            for i, receiver in enumerate(names):
-                for j, giver in enumerate(names):
-                    yield {"date": label, "receiver": receiver, "transmitter": giver, "share": 100 * found.table[i, j]}
+            shares = None if drawn is None else 100 * np.array([each.table.ravel() for each in drawn])
+            flat = 100 * found.table.ravel()
+            sure = about_the_estimate(flat, shares, options, low=0.0, high=100.0, ranked=False)
+            for at, (receiver, giver) in enumerate(product(names, names)):
+                row: Row = {"date": label, "receiver": receiver, "transmitter": giver, "share": flat[at]}
+                yield {**row, **cells(sure, at)}
         else:
             own = np.diag(found.table)
+            nets = None if drawn is None else 100 * np.array([each.net for each in drawn])
+            sure = about_the_estimate(100 * found.net, nets, options)
             for i, name in enumerate(names):
                 parts = (own[i], found.from_others[i], found.to_others[i], found.net[i])
-                yield _directional(label, name, *parts)
-            yield _directional(label, "TOTAL", float(own.mean()), found.total, found.total, 0.0)
+                yield {**_directional(label, name, *parts), **cells(sure, i)}
+            blank: Row = {} if sure is None else {"rank": None, "rank_low": None, "rank_high": None}
+            last = _directional(label, "TOTAL", float(own.mean()), found.total, found.total, 0.0)
+            yield {**last, **cells(whole, 0), **blank}
+
+
+def _tables(returns: Matrix, horizon: int, options: Options) -> list[spillover.Spillover] | None:
+    """Spillover tables of the resamples that can carry one."""
+    if options.confidence is None:
+        return None
+    tables = spillover_replicates(
+        returns, draws_of(returns, options), order=options.lags, horizon=horizon, kind=options.decomposition
+    )
+    return [spillover.Spillover(table) for table in tables]
 
 
 def _directional(label: str, name: str, own: float, received: float, given: float, net: float) -> Row:
@@ -176,8 +222,9 @@ def _distance(sample: Sample, options: Options) -> Iterator[Row]:
 
         fits = _each(sample, one)
         length = span.stop - span.start
+        sure = _distance_error(fits, options)
         for t in range(length - 1 if options.last or options.window else 0, length):
-            for name, found in zip(sample.institutions, fits, strict=True):
+            for i, (name, found) in enumerate(zip(sample.institutions, fits, strict=True)):
                 yield {
                     "date": sample.labels[span.start + t],
                     "institution": name,
@@ -185,7 +232,21 @@ def _distance(sample: Sample, options: Options) -> Iterator[Row]:
                     "default_probability": found.probability[t] if found else None,
                     "asset_value": found.assets[t] if found else None,
                     "asset_volatility": found.volatility if found else None,
-                }
+                } | cells(sure(t), i)
+
+
+def _distance_error(fits: Sequence[distance.Merton | None], options: Options) -> Callable[[int], Sure | None]:
+    """Return what bounds the distances of row t, by the sampling error of each volatility."""
+    swings = np.array([found.volatility if found else np.nan for found in fits])
+    steps = [int(np.isfinite(found.assets[1:] + found.assets[:-1]).sum()) if found else 2 for found in fits]
+    horizon = options.horizon or 1.0
+
+    def of(t: int) -> Sure | None:
+        away = np.array([found.distance[t] if found else np.nan for found in fits])
+        errors = [distance.distance_error(*each, horizon) for each in zip(away, swings, steps, strict=True)]
+        return by_error(away, np.array(errors, dtype=np.float64), options)
+
+    return of
 
 
 def _balance(sample: Sample, measure: str) -> tuple[Matrix, Books]:
@@ -223,11 +284,14 @@ def _srisk(sample: Sample, options: Options) -> Iterator[Row]:
                     equity, debt, _formula_lrmes(table[:, 1:], table[:, 0], options), options.k
                 )
 
-            bounds = _bounds(statistic, np.column_stack([market[span], returns]), options)
+            drawn = resampled(statistic, np.column_stack([market[span], returns]), options)
+        elif options.confidence is not None:
+            raise ConfigError("--interval bounds SRISK by --lrmes beta or mes; simulated, see lrmes_standard_error")
         else:
             lost, error = _simulated_lrmes(sample, returns, market[span], options)
-            bounds = None
+            drawn = None
         short = srisk.capital_shortfall(equity, debt, lost, options.k)
+        sure = by_replicates(short, drawn, options)
         shares = srisk.shortfall_shares(short)
         for i, name in enumerate(sample.institutions):
             yield {
@@ -239,7 +303,7 @@ def _srisk(sample: Sample, options: Options) -> Iterator[Row]:
                 "debt": debt[i],
                 "srisk": short[i],
                 "share": shares[i],
-            } | _interval_columns(bounds, i)
+            } | cells(sure, i)
 
 
 def _formula_lrmes(returns: Matrix, market: Vector, options: Options) -> Vector:
@@ -264,27 +328,6 @@ def _simulated_lrmes(sample: Sample, returns: Matrix, market: Vector, options: O
     return (
         np.array([f.lrmes[0] if f else missing for f in found]),
         np.array([f.standard_error[0] if f else missing for f in found]),
-    )
-
-
-def _bounds(statistic: Callable[[Matrix], Vector | float], table: Matrix, options: Options) -> Interval | None:
-    if options.confidence is None:
-        return None
-    return interval(
-        statistic,
-        table,
-        confidence=options.confidence,
-        replications=options.replications,
-        block=options.block,
-        seed=options.seed,
-    )
-
-
-def _interval_columns(bounds: Interval | None, i: int) -> dict[str, str | float | int | None]:
-    return (
-        {}
-        if bounds is None
-        else {"low": bounds.low[i], "high": bounds.high[i], "standard_error": bounds.standard_error[i]}
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from systemic.arrays import Indices, Matrix, Vector
@@ -120,6 +121,31 @@ def interval(
         low[usable], high[usable] = np.nanquantile(replicates[:, usable], [tail, 1 - tail], axis=0)
         error[usable] = np.nanstd(replicates[:, usable], axis=0, ddof=1)
     return Interval(estimate, low, high, error, confidence, replicates)
+
+
+def centred_bounds(
+    estimate: ArrayLike,
+    replicates: ArrayLike,
+    confidence: float = 0.9,
+    low: float = -np.inf,
+    high: float = np.inf,
+) -> tuple[Vector, Vector]:
+    """Return an interval (k,) each about the `estimate` (k,), as wide as the `replicates` (R, k) scatter.
+
+    Percentiles of the replicates less their median, added to the estimate, cut at `low` and `high`: for
+    statistics that resampling shifts, whose plain percentiles may not contain the estimate. NaN where under half
+    of the replicates are known.
+    """
+    drawn = np.asarray(replicates, dtype=np.float64)
+    drawn = drawn.reshape(len(drawn), -1)
+    middle = np.atleast_1d(np.asarray(estimate, dtype=np.float64))
+    ends = np.full((2, len(middle)), np.nan)
+    usable = np.isfinite(drawn).sum(axis=0) * 2 >= max(len(drawn), 1)
+    if usable.any():
+        tail = (1 - confidence) / 2
+        at = np.nanquantile(drawn[:, usable], [tail, 0.5, 1 - tail], axis=0)
+        ends[:, usable] = np.clip(middle[usable] + at[[0, 2]] - at[1], low, high)
+    return ends[0], ends[1]
 
 
 def rank_range(replicates: Matrix, confidence: float = 0.9) -> tuple[Vector, Vector]:

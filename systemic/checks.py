@@ -33,6 +33,16 @@ def _refuse(name: str, vector: Vector, bad: Any, what: str) -> None:
         raise ValueError(f"{name} has {what} at position {at} ({vector[at]})")
 
 
+def as_matrix(name: str, value: ArrayLike) -> Matrix:
+    """Return `value` as a float64 table; refuse another shape, NaN, infinity, and values below zero."""
+    table = np.asarray(value, dtype=np.float64)
+    if table.ndim != 2:
+        raise ValueError(f"{name} must have a row for each institution and some columns, not shape {table.shape}")
+    if not np.isfinite(table).all() or (table < 0.0).any():
+        raise ValueError(f"{name} has a value that is missing, infinite or below zero")
+    return table
+
+
 def as_weights(weight: ArrayLike | None, size: int) -> Vector:
     """Return weights scaled to sum 1 (float64[size]); equal ones when None."""
     if size == 0:

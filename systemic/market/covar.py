@@ -89,20 +89,27 @@ def conditional_covar(returns: Matrix, market_return: Vector, states: Matrix, *,
     `level` (equations 11 and 12 of the paper). States of any unit; they must move and not be collinear.
     NaN where an institution has fewer than 20 + k complete rows.
     """
-    rows, n = returns.shape
-    k = states.shape[1]
-    lagged = np.vstack([np.full((1, k), np.nan), states[:-1]])
-    design = np.column_stack([np.ones(rows), lagged])
-    at_risk, median, low, middle = (np.full((rows, n), np.nan) for _ in range(4))
+    before = np.vstack([np.full((1, states.shape[1]), np.nan), states[:-1]])
+    return covar_given(returns, market_return, before, before, level)
+
+
+def covar_given(returns: Matrix, market_return: Vector, before: Matrix, at: Matrix, level: float) -> CoVar:
+    """Return CoVaR at the states `at` (S, k), fitted to rows of returns (T, n), (T,) and the states `before` (T, k).
+
+    See `conditional_covar`; the result's arrays are (S, n).
+    """
+    n, k = returns.shape[1], before.shape[1]
+    design = np.column_stack([np.ones(len(at)), at])
+    at_risk, median, low, middle = (np.full((len(at), n), np.nan) for _ in range(4))
     slope = np.full(n, np.nan)
     for i in range(n):
-        known = complete_rows(returns[:, i], market_return, lagged)
+        known = complete_rows(returns[:, i], market_return, before)
         if known.sum() < ENOUGH_DAYS + k:
             continue
-        own, before = returns[known, i], lagged[known]
-        at_risk[:, i] = -design @ quantile_regression(own, before, level)
-        median[:, i] = -design @ quantile_regression(own, before, 0.5)
-        fitted = quantile_regression(market_return[known], np.column_stack([before, own]), level)
+        own, past = returns[known, i], before[known]
+        at_risk[:, i] = -design @ quantile_regression(own, past, level)
+        median[:, i] = -design @ quantile_regression(own, past, 0.5)
+        fitted = quantile_regression(market_return[known], np.column_stack([past, own]), level)
         slope[i] = fitted[-1]
         base = design @ fitted[:-1]
         low[:, i] = slope[i] * at_risk[:, i] - base
@@ -130,3 +137,27 @@ def delta_covar(returns: Matrix, market_return: Vector, *, level: float = 0.05, 
     In fractions of the system's value, a loss positive; see `covar` for arguments and missing values.
     """
     return covar(returns, market_return, level=level, var=var).delta
+
+
+@measure(
+    "delta_covar_states",
+    title={"en": "ΔCoVaR given state variables", "zh": "条件风险价值增量(以状态变量为条件)"},
+    level="institution",
+    unit="ratio",
+    sign="higher is riskier",
+    reference=PAPER,
+    assumptions=(
+        "quantiles are linear in the institution's return and the states of the row before",
+        "dependence, not cause: the institution may only share the system's exposure",
+    ),
+    complexity="O(T n k²) in practice: three linear programmes an institution",
+    inputs=("returns", "market_return", "states"),
+)
+def delta_covar_given_states(returns: Matrix, market_return: Vector, states: Matrix, *, level: float = 0.05) -> Vector:
+    """ΔCoVaR of each institution on the last row, given the state variables of the row before.
+
+    In fractions of the system's value, a loss positive; (n,). See `conditional_covar` for arguments and errors.
+    """
+    if not len(returns):
+        return np.full(returns.shape[1], np.nan)
+    return np.asarray(conditional_covar(returns, market_return, states, level=level).delta[-1], dtype=np.float64)

@@ -14,8 +14,9 @@ from scipy.optimize import minimize
 from scipy.signal import lfilter
 
 from systemic.arrays import Matrix, Vector
-from systemic.market.lrmes import DECLINE, SIX_MONTHS, Simulated, average_losses
+from systemic.market.lrmes import BROWNLEES_ENGLE, DECLINE, SIX_MONTHS, Simulated, average_losses
 from systemic.market.returns import complete_rows
+from systemic.registry import measure
 
 PERCENT = 100.0
 PARAMETERS = ("mu", "omega", "alpha[1]", "gamma[1]", "beta[1]")
@@ -201,3 +202,39 @@ def simulate_lrmes(
     crisis = totals[0] / PERCENT < np.log1p(-decline)
     losses = -np.expm1(totals[1][crisis] / PERCENT)
     return average_losses([losses[:, None]] if crisis.any() else [], 1, paths)
+
+
+@measure(
+    "lrmes_garch",
+    title={"en": "Long-run marginal expected shortfall by GJR-GARCH and DCC", "zh": "长期边际期望损失(GJR-GARCH-DCC)"},
+    level="institution",
+    unit="ratio",
+    sign="higher is riskier",
+    reference=BROWNLEES_ENGLE,
+    assumptions=("volatility clusters and answers more to falls", "the correlation with the market moves and returns"),
+    complexity="O(n T) likelihoods, then O(n paths horizon)",
+    inputs=("returns", "market_return"),
+)
+def lrmes_by_garch(
+    returns: Matrix,
+    market_return: Vector,
+    *,
+    decline: float = DECLINE,
+    horizon: int = SIX_MONTHS,
+    paths: int = 10_000,
+    seed: int = 0,
+) -> Vector:
+    """Fraction of its equity that each institution loses when markets simulated by its model fall by `decline`.
+
+    `market_model` is fitted to each column of `returns` (T, n) with `market_return` (T,), log returns; (n,), a loss
+    is positive. NaN with fewer than 250 days on which both are known, and where no path is a crisis. Needs `arch`:
+    ModuleNotFoundError with the command to install.
+    """
+    lost = np.full(returns.shape[1], np.nan)
+    for i in range(returns.shape[1]):
+        try:
+            model = market_model(returns[:, i], market_return)
+        except ValueError:
+            continue
+        lost[i] = simulate_lrmes(model, decline=decline, horizon=horizon, paths=paths, seed=seed).lrmes[0]
+    return lost

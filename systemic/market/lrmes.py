@@ -68,6 +68,32 @@ def lrmes_from_mes(mes: ArrayLike, multiple: float = 18.0) -> Vector:
     return np.asarray(1 - np.exp(-multiple * np.asarray(mes)), dtype=np.float64)
 
 
+BROWNLEES_ENGLE = (
+    "Brownlees, Engle (2017), SRISK: a conditional capital shortfall measure of systemic risk, "
+    "Review of Financial Studies 30(1)"
+)
+
+
+@measure(
+    "lrmes",
+    title={"en": "Long-run marginal expected shortfall by beta", "zh": "长期边际期望损失(贝塔近似)"},
+    level="institution",
+    unit="ratio",
+    sign="higher is riskier",
+    reference=BROWNLEES_ENGLE,
+    assumptions=("log equity returns are beta times the market's",),
+    complexity="O(T n)",
+    inputs=("returns", "market_return"),
+)
+def lrmes_by_beta(returns: Matrix, market_return: Vector, *, decline: float = DECLINE) -> Vector:
+    """Fraction of its equity that each institution loses when the market falls by `decline`, from its market beta.
+
+    `returns` (T, n) and `market_return` (T,) are log returns; (n,), a loss is positive. See `market_beta` for
+    missing values.
+    """
+    return lrmes_from_beta(market_beta(returns, market_return), decline)
+
+
 @dataclass(frozen=True, slots=True)
 class Simulated:
     """LRMES by simulation: (n,) losses, their standard errors (n,), and how many paths were crises."""
@@ -112,6 +138,43 @@ def simulated_lrmes(
         if counts is not None:
             losses.append(-np.expm1(counts @ own))
     return average_losses(losses, returns.shape[1], paths)
+
+
+@measure(
+    "lrmes_simulated",
+    title={"en": "Long-run marginal expected shortfall by simulation", "zh": "长期边际期望损失(历史模拟)"},
+    level="institution",
+    unit="ratio",
+    sign="higher is riskier",
+    reference=BROWNLEES_ENGLE,
+    assumptions=("the days of the crisis are drawn from those of the sample", "days are independent"),
+    complexity="O(paths (horizon + T n))",
+    inputs=("returns", "market_return"),
+)
+def lrmes_by_simulation(
+    returns: Matrix,
+    market_return: Vector,
+    *,
+    decline: float = DECLINE,
+    horizon: int = SIX_MONTHS,
+    paths: int = 20_000,
+    seed: int = 0,
+) -> Vector:
+    """Fraction of its equity that each institution loses when simulated markets fall by more than `decline`.
+
+    Each institution is simulated by `simulated_lrmes` over the days on which it and the market are known; (n,), a
+    loss is positive. NaN where no path is a crisis: the days of a calm year make no fall of 40 %.
+    """
+    lost = np.full(returns.shape[1], np.nan)
+    days: dict[bytes, list[int]] = {}
+    for i in range(returns.shape[1]):
+        days.setdefault(complete_rows(returns[:, i], market_return).tobytes(), []).append(i)
+    for alike in days.values():
+        found = simulated_lrmes(
+            returns[:, alike], market_return, decline=decline, horizon=horizon, paths=paths, seed=seed
+        )
+        lost[alike] = found.lrmes
+    return lost
 
 
 def average_losses(losses: list[Matrix], institutions: int, paths: int) -> Simulated:

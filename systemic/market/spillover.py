@@ -41,16 +41,30 @@ def vector_autoregression(series: Matrix, order: int = 1) -> Autoregression:
     never joins days that were apart. ValueError when no degree of freedom is left or a series is constant.
     Cost O(T (n p)²).
     """
+    design, response = regression_rows(series, order)
+    return fitted_to(design, response, order)
+
+
+def regression_rows(series: Matrix, order: int) -> tuple[Matrix, Matrix]:
+    """Return what a VAR of `order` lags is fitted to: [1, y_{t−1}, …, y_{t−order}] (m, 1 + n p) and y_t (m, n).
+
+    Only the m rows that are complete with their lags. ValueError when there are no more rows than lags.
+    """
     if order < 1:
         raise ValueError(f"a vector autoregression has at least one lag, not {order}")
-    rows, n = series.shape
+    rows = len(series)
     if rows <= order:
         raise ValueError(f"{rows} rows are too few for {order} lags")
     regressors = np.column_stack(
         [np.ones(rows - order)] + [series[order - lag : rows - lag] for lag in range(1, order + 1)]
     )
     known = complete_rows(regressors, series[order:])
-    design, response = regressors[known], series[order:][known]
+    return regressors[known], series[order:][known]
+
+
+def fitted_to(design: Matrix, response: Matrix, order: int) -> Autoregression:
+    """Return the least-squares fit to rows of `regression_rows`, or to a resample of them; errors as there."""
+    n = response.shape[1]
     freedom = len(design) - design.shape[1]
     if freedom < 1:
         raise ValueError(
@@ -61,7 +75,7 @@ def vector_autoregression(series: Matrix, order: int = 1) -> Autoregression:
     if rank < design.shape[1]:
         raise ValueError("the series are collinear or one does not move: leave it out")
     residuals = response - design @ fitted
-    lags = fitted[1:].reshape(order, n, n).transpose(0, 2, 1)
+    lags = np.asarray(fitted[1:].reshape(order, n, n).transpose(0, 2, 1), dtype=np.float64)
     return Autoregression(lags, fitted[0], residuals.T @ residuals / freedom, residuals)
 
 

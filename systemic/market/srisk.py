@@ -6,13 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from systemic.arrays import Matrix, Vector
-from systemic.market.lrmes import DECLINE, lrmes_from_beta, market_beta
+from systemic.market.lrmes import BROWNLEES_ENGLE, DECLINE, lrmes_from_beta, market_beta
 from systemic.registry import measure
-
-PAPER = (
-    "Brownlees, Engle (2017), SRISK: a conditional capital shortfall measure of systemic risk, "
-    "Review of Financial Studies 30(1)"
-)
 
 
 def capital_shortfall(equity_value: ArrayLike, debt: ArrayLike, lrmes: ArrayLike, k: float = 0.08) -> Vector:
@@ -38,7 +33,7 @@ def capital_shortfall(equity_value: ArrayLike, debt: ArrayLike, lrmes: ArrayLike
     level="institution",
     unit="currency",
     sign="higher is riskier",
-    reference=PAPER,
+    reference=BROWNLEES_ENGLE,
     assumptions=(
         "debt keeps its book value in the crisis",
         "log equity returns are beta times the market's",
@@ -71,7 +66,7 @@ def srisk(
     level="system",
     unit="currency",
     sign="higher is riskier",
-    reference=PAPER,
+    reference=BROWNLEES_ENGLE,
     assumptions=("a surplus in one institution does not help another in a crisis",),
     complexity="O(T n)",
     inputs=("returns", "market_return", "equity_value", "debt"),

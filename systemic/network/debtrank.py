@@ -8,19 +8,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import linalg
+from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from systemic.arrays import Indices, Mask, Matrix, Sparse, Vector
 from systemic.checks import as_shocks
 from systemic.network.contagion import DEFAULT, Contagion, Network, prepare, settle
-from systemic.network.linear import DENSE, inverse, solve
+from systemic.network.linear import DENSE, inverse, solve, solve_small
+from systemic.network.resolvent import Impacts, resolvent
 from systemic.registry import measure
 
 BATCH = 512
 SWEEPS = 12
 EXACT = 1e-12
 ROUNDING = 4e-15
+SETTLED = 1e-13
+STIFF = 1e5
 REFINEMENTS = 4
 
 BARDOSCIA = (
@@ -53,21 +56,6 @@ def linear_debtrank(
     return settle(network, shocks, passed, single)
 
 
-@dataclass(frozen=True, slots=True)
-class Impacts:
-    """What each institution's own default does to others, and what theirs do to it (float64[n] each).
-
-    `impact[j]`: stress that the default of j alone adds to the system, Σ wᵢ min(hᵢ, 1) over i ≠ j;
-    `losses[j]`: the same in currency, losses beyond buffers included; `defaults[j]`: how many others it
-    brings down; `vulnerability[i]`: mean stress of i over the single defaults of all others.
-    """
-
-    impact: Vector
-    losses: Vector
-    defaults: Vector
-    vulnerability: Vector
-
-
 def impact_vulnerability(
     exposures: Any, buffer: ArrayLike, weight: ArrayLike | None = None, recovery: float = 0.0
 ) -> Impacts:
@@ -76,6 +64,12 @@ def impact_vulnerability(
     Inputs as in `linear_debtrank`. One factorisation serves all n scenarios: O(n³) in time, O(n²) memory.
     """
     network = prepare(exposures, buffer, weight, recovery)
+    calm = resolvent(network)
+    return calm.impacts() if calm is not None else one_by_one(network)
+
+
+def one_by_one(network: Network) -> Impacts:
+    """Return impact and vulnerability by solving the default of each institution on any network."""
     size = network.size
     impact, losses, defaults, suffered = (np.zeros(size) for _ in range(4))
     solver = LinearDebtRank(network, scenarios=size)
@@ -235,6 +229,9 @@ class _Base:
     The solution without any shock (not zero where the part's spectral radius is above 1) caps members that
     every shock caps too. The inverse of the others' system is computed once; a shock then only has to find
     the further members that it caps, a small system each.
+
+    Where the others' spectral radius is so near 1 that their system is as good as singular, it is inverted with one
+    member's equation replaced by x = r, and r is found with the small system: `pivot` is that member.
     """
 
     def __init__(self, flow: Sparse, bare: Mask) -> None:
@@ -246,73 +243,134 @@ class _Base:
         rows = flow[self.free]
         self.inner = rows[:, self.free]
         self.constant = rows @ capped.astype(np.float64)
-        self.inverse = inverse(self.inner) if self.free.size else np.zeros((0, 0))
-        self.lift = self.inverse @ self.constant
-        self.norm = float(self.inverse.sum(axis=1).max()) if self.free.size else 0.0
+        self.pivot: int | None = None
+        self.useful = True
+        self.inverse = np.zeros((0, 0))
+        if self.free.size:
+            self._invert()
+        self.norm = float(np.abs(self.inverse).sum(axis=1).max()) if self.inverse.size else 0.0
+
+    def _invert(self) -> None:
+        found = inverse(self.inner)
+        if found is None or not 0.0 < float(np.abs(found).sum(axis=1).max()) < STIFF:
+            self.pivot = _centre(self.inner)
+            keep = np.ones(self.free.size)
+            keep[self.pivot] = 0.0
+            found = inverse(sparse.csr_array(sparse.diags_array(keep) @ self.inner))
+        if found is None or not np.isfinite(found).all():
+            self.useful = False
+            return
+        self.inverse = found
+        if self.pivot is not None:
+            row = self.inner[[self.pivot]]
+            self.row = -row.toarray()[0]
+            self.row[self.pivot] += 1.0
+            self.across = found[self.pivot] - np.asarray(row @ found)[0]
 
     def solve(self, start: Matrix) -> Matrix:
         """Return x for each column of `start` (float64[k, m]), every column holding some stress."""
         out = np.ones_like(start)
         if not self.free.size or not start.shape[1]:
             return out
-        entering = start[self.free]
-        x = self._uncapped(entering) + self.lift[:, None]
-        certain = entering + self.constant[:, None] >= 1.0
-        capped = [self._cap(x[:, c], np.flatnonzero(certain[:, c])) for c in range(x.shape[1])]
-        for attempt in range(REFINEMENTS):
-            free = np.clip(x, 0.0, 1.0)
-            out[self.free] = free
-            residual = np.minimum(1.0, entering + self.constant[:, None] + self.inner @ free) - free
-            left = np.abs(residual).max(axis=0)
-            coarse = np.flatnonzero(left > (ROUNDING if attempt else EXACT / self.norm))
-            if not coarse.size:
-                return out
-            step = self.inverse @ residual[:, coarse]
-            for place, column in enumerate(coarse):
-                held = capped[column]
-                if held.size:
-                    step[:, place] -= self.inverse[:, held] @ self._excess(step[:, place], held, 0.0)
-            x[:, coarse] = free[:, coarse] + step
+        coarse = np.arange(start.shape[1])
+        if self.useful:
+            coarse = self._solve(start, out)
         for column in coarse:
             out[:, column] = _from_above(self.flow, start[:, column], self.bare)
         return out
 
+    def _solve(self, start: Matrix, out: Matrix) -> Indices:
+        """Fill `out`; return the columns that are not exact."""
+        entering = start[self.free] + self.constant[:, None]
+        x = self._uncapped(entering)
+        certain = entering >= 1.0
+        active = [self._cap(x[:, c], entering[:, c], np.flatnonzero(certain[:, c])) for c in range(x.shape[1])]
+        left = np.full(x.shape[1], np.inf)
+        for attempt in range(REFINEMENTS):
+            free = np.clip(x, 0.0, 1.0)
+            out[self.free] = free
+            residual = np.minimum(1.0, entering + self.inner @ free) - free
+            left = np.abs(residual).max(axis=0)
+            coarse = np.flatnonzero(left > (ROUNDING if attempt else EXACT / self.norm))
+            if not coarse.size:
+                return coarse
+            if self.pivot is None:
+                step = self.inverse @ residual[:, coarse]
+            else:
+                given = residual[:, coarse].copy()
+                given[self.pivot] = 0.0
+                step = self.inverse @ given
+            for place, column in enumerate(coarse):
+                held, released = active[column]
+                step[:, place] -= self._control(step[:, place], held, released, 0.0, residual[:, column])
+            x[:, coarse] = free[:, coarse] + step
+        return np.flatnonzero(left > SETTLED)
+
     def _uncapped(self, entering: Matrix) -> Matrix:
+        """Return what would be without caps; the pivot's own equation is left to `_cap`."""
         row, column = np.nonzero(entering)
-        if row.size == entering.shape[1] and np.array_equal(np.sort(column), np.arange(row.size)):
+        alone = row.size == entering.shape[1] and np.array_equal(np.sort(column), np.arange(row.size))
+        if self.pivot is None and alone:
             order = np.argsort(column)
             return np.asfortranarray(self.inverse[:, row[order]] * entering[row[order], column[order]])
-        return np.asfortranarray(self.inverse @ entering)
+        given = entering
+        if self.pivot is not None:
+            given = entering.copy()
+            given[self.pivot] = 0.0
+        return np.asfortranarray(self.inverse @ given)
 
-    def _cap(self, x: Vector, certain: Indices) -> Indices:
-        """Hold at 1, in place, and return all members that the shock caps; `certain` are so in any case."""
-        if certain.size:
-            excess = self._excess(x, certain)
-            trial = x - self.inverse[:, certain] @ excess
-            over = trial > 1.0
-            over[certain] = False
-            if not over.any():
-                x[:] = trial
-                x[certain] = 1.0
-                return certain
-            capped = np.union1d(certain, np.flatnonzero(over))
-        else:
-            capped = np.flatnonzero(x > 1.0)
+    def _cap(self, x: Vector, entering: Vector, certain: Indices) -> tuple[Indices, bool]:
+        """Hold at 1, in place, whom the shock caps; return the controlled, and whether the pivot is released.
+
+        From above: with `certain` held (and the pivot at 1), whoever is beyond 1 is held too, and those that would be
+        below 1 by themselves are released until none is.
+        """
+        first = certain if self.pivot is None else np.union1d(certain, [self.pivot])
+        trial = x - self._control(x, first, False, 1.0, entering)
+        over = trial > 1.0
+        over[first] = True
+        capped, released = np.flatnonzero(over), False
         while capped.size:
-            excess = self._excess(x, capped)
+            excess = self._excess(x, capped, released, 1.0, entering)
             keep = excess >= 0.0
-            if keep.all():
-                x -= self.inverse[:, capped] @ excess
-                x[capped] = 1.0
-                return capped
-            capped = capped[keep]
-        return capped
+            if self.pivot is not None:
+                keep |= capped == self.pivot
+            if not keep.all():
+                capped = capped[keep]
+                continue
+            end = x - self.inverse[:, capped] @ excess
+            if self.pivot is not None and not released:
+                own = entering[self.pivot] + end[self.pivot] - float(self.row @ end)
+                if own < 1.0:
+                    released = True
+                    continue
+            x[:] = end
+            x[capped if not released else capped[capped != self.pivot]] = 1.0
+            break
+        return capped, released
 
-    def _excess(self, x: Vector, capped: Indices, level: float = 1.0) -> Vector:
-        if capped.size == 1:
-            return (x[capped] - level) / self.inverse[capped, capped]
-        system = self.inverse[np.ix_(capped, capped)]
-        return np.asarray(linalg.solve(system, x[capped] - level, check_finite=False))
+    def _control(self, x: Vector, held: Indices, released: bool, level: float, own: Vector) -> Vector:
+        """Return what to take from x so that the held are at `level` and the pivot, if released, in its equation."""
+        if not held.size:
+            return np.zeros_like(x)
+        return np.asarray(self.inverse[:, held] @ self._excess(x, held, released, level, own))
+
+    def _excess(self, x: Vector, held: Indices, released: bool, level: float, own: Vector) -> Vector:
+        system, right = self.inverse[np.ix_(held, held)], x[held] - level
+        if self.pivot is not None and released:
+            place = int(np.searchsorted(held, self.pivot))
+            system[place] = self.across[held]
+            right[place] = float(self.row @ x) - own[self.pivot]
+        return solve_small(system, right)
+
+
+def _centre(flow: Sparse, sweeps: int = 50) -> int:
+    """Return the member without which the network's spectral radius falls most: largest on both its vectors."""
+    left, right = np.ones(flow.shape[0]), np.ones(flow.shape[0])
+    for _ in range(sweeps):
+        left, right = left @ flow + 1e-9, flow @ right + 1e-9
+        left, right = left / left.max(), right / right.max()
+    return int(np.argmax(left * right))
 
 
 ASSUMPTIONS = (

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from systemic.arrays import Matrix, Vector
-from systemic.checks import as_vector
+from systemic.arrays import Vector
+from systemic.checks import as_matrix, as_vector
 from systemic.registry import declare, measure
 
 GREENWOOD = "Greenwood, Landier, Thesmar (2015), Vulnerable banks, Journal of Financial Economics 115(3): 471-485"
@@ -52,44 +52,34 @@ def fire_sale(holdings: ArrayLike, equity: ArrayLike, price_impact: ArrayLike, a
 
     `holdings` (n × k), `equity` (n), `price_impact` (k; price fall for each unit of currency sold),
     `asset_shock` (k; returns). An institution with debt D and equity E that loses L sells (D / E) · L, at
-    most what it has left; without equity after the shock it sells everything. Assumes returns are linear in
-    sales and nobody buys back. O(n k). ValueError for negative holdings, equity or impact, and other shapes.
-    After Greenwood, Landier & Thesmar (2015), equations 1 to 5.
+    most what it has left; without equity after the shock it sells everything. Portfolio weights and what the
+    second fall of prices strikes are those of before the shock, as in the paper: where nobody is cut off,
+    aggregate vulnerability is 1ᵀ A M L Mᵀ B A M F / Σ E with assets A, weights M, impact L, leverage B and the
+    shock F. Returns are linear in sales and nobody buys back. O(n k). ValueError for negative holdings, equity
+    or impact, and other shapes. After Greenwood, Landier & Thesmar (2015), section 2.
     """
-    held = _holdings(holdings)
+    held = as_matrix("holdings", holdings)
     n, k = held.shape
     own, impact = as_vector("equity", equity, n), as_vector("price_impact", price_impact, k)
     shock = as_vector("asset_shock", asset_shock, k, low=-1.0)
     assets = held.sum(axis=1)
     direct = -(held @ shock)
-    after = held * (1.0 + shock)
-    left = after.sum(axis=1)
+    left = assets - direct
     with np.errstate(divide="ignore", invalid="ignore"):
         leverage = np.where(own > 0, np.maximum(assets - own, 0.0) / own, np.inf)
         wanted = np.where(direct > 0, leverage * direct, 0.0)
+        mix = np.where(assets[:, None] > 0, held / assets[:, None], 0.0)
     gone = (direct > 0) & (own - direct <= 0)
     sold = np.where(gone, left, np.minimum(wanted, left))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mix = np.where(left[:, None] > 0, after / left[:, None], 0.0)
     sales = mix * sold[:, None]
     fall = np.minimum(impact * sales.sum(axis=0), 1.0)
-    kept = after
-    indirect = kept @ fall
+    indirect = held @ fall
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(sales.sum(axis=0) > 0, sales / sales.sum(axis=0), 0.0)
-    caused = share @ (fall * kept.sum(axis=0))
+    caused = share @ (fall * held.sum(axis=0))
     total = own.sum()
     systemicness = caused / total if total > 0 else np.full(n, np.nan)
     return FireSale(direct, sold, -fall, indirect, systemicness, own)
-
-
-def _holdings(holdings: ArrayLike) -> Matrix:
-    held = np.asarray(holdings, dtype=np.float64)
-    if held.ndim != 2:
-        raise ValueError(f"holdings must have one row an institution and one column an asset, not shape {held.shape}")
-    if not np.isfinite(held).all() or (held < 0).any():
-        raise ValueError("holdings have a value that is missing, infinite or below zero")
-    return held
 
 
 @measure(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import sparse
+from scipy.linalg import lapack
 from scipy.sparse.linalg import bicgstab, splu
 
 from systemic.arrays import Matrix, Sparse, Vector
@@ -15,11 +16,40 @@ DENSE = 8_000
 SWEEPS = 400
 
 
-def inverse(flow: Sparse) -> Matrix:
-    """Return (I − N)⁻¹ as a Fortran-ordered float64[k, k]; O(k³)."""
+def inverse(flow: Sparse) -> Matrix | None:
+    """Return (I − N)⁻¹ as a Fortran-ordered float64[k, k], None where it is singular; O(k³)."""
     system = -flow.toarray(order="F")
     system.flat[:: flow.shape[0] + 1] += 1.0
-    return np.asfortranarray(linalg.inv(system, overwrite_a=True, check_finite=False))
+    factors, pivots, singular = lapack.dgetrf(system, overwrite_a=1)
+    if singular:
+        return None
+    room, _ = lapack.dgetri_lwork(flow.shape[0])
+    found, singular = lapack.dgetri(factors, pivots, lwork=int(room), overwrite_lu=1)
+    return None if singular else np.asfortranarray(found)
+
+
+def solve_small(system: Matrix, right: Vector) -> Vector:
+    """Return the solution of a small dense system (k × k) in float64[k]; NaN where it is singular."""
+    if right.size == 1:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(right / system[0, 0])
+    _, _, found, singular = lapack.dgesv(system, right)
+    return np.full(right.size, np.nan) if singular else np.asarray(found)
+
+
+def growth(flow: Sparse, sweeps: int = 60, last: int = 20) -> float:
+    """Return by what factor N ends up multiplying a positive vector in a sweep: near its spectral radius."""
+    x: Vector = np.ones(flow.shape[0])
+    logs = 0.0
+    for sweep in range(sweeps):
+        x = np.asarray(flow @ x, dtype=np.float64)
+        total = float(x.sum())
+        if not 0.0 < total < np.inf:
+            return 0.0
+        x = x * (flow.shape[0] / total)
+        if sweep >= sweeps - last:
+            logs += float(np.log(total / flow.shape[0]))
+    return float(np.exp(logs / last))
 
 
 def solve(flow: Sparse, inflow: Vector) -> Vector:
@@ -38,7 +68,7 @@ def solve(flow: Sparse, inflow: Vector) -> Vector:
     if size <= DENSE:
         system = -flow.toarray()
         system.flat[:: size + 1] += 1.0
-        return np.asarray(linalg.solve(system, inflow, overwrite_a=True, check_finite=False))
+        return solve_small(system, inflow)
     return np.asarray(splu((sparse.eye_array(size, format="csc") - flow).tocsc()).solve(inflow))
 
 

@@ -113,14 +113,20 @@ def provider_outage_reach(
     unit="ratio",
     sign="higher is riskier",
     reference="Financial Stability Board (2023), Enhancing Third-Party Risk Management and Oversight: concentration",
-    assumptions=("a provider's weight is the services that depend on it directly",),
-    complexity="O(n p)",
+    assumptions=("a provider's weight is the services that stop with it, nth parties included",),
+    complexity="O((n + p) p)",
     inputs=("dependence",),
-    optional=("services",),
+    optional=("services", "nth_party"),
 )
-def provider_concentration(dependence: ArrayLike, services: ArrayLike | None = None) -> float:
-    """Herfindahl index of providers by the critical services that depend on them; NaN when nobody depends."""
-    direct = _shares("dependence", dependence)
-    weight = as_weights(services, direct.shape[0]) @ direct
-    total = weight.sum()
-    return float(((weight / total) ** 2).sum()) if total > 0 else float("nan")
+def provider_concentration(
+    dependence: ArrayLike, services: ArrayLike | None = None, nth_party: ArrayLike | None = None
+) -> float:
+    """Herfindahl index of providers by the critical services that stop with each; NaN when nobody depends.
+
+    With `nth_party` a provider counts with what stops through the providers that depend on it; without, with what
+    depends on it directly.
+    """
+    found = outages(dependence, services, nth_party)
+    reach = found.direct if nth_party is None else found.reach
+    total = reach.sum()
+    return float(((reach / total) ** 2).sum()) if total > 0 else float("nan")

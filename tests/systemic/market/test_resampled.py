@@ -7,11 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from systemic.market.covar import delta_covar
+from systemic.market.covar import VarKind, conditional_covar, covar, delta_covar
 from systemic.market.distance import distance_error
 from systemic.market.mes import marginal_expected_shortfall
 from systemic.market.quantile import check_loss, quantile_regression
-from systemic.market.resampled import bounds, delta_covar_replicates, draw_rows, quantile_slopes, replicate
+from systemic.market.resampled import (
+    bounds,
+    covar_replicates,
+    covar_states_replicates,
+    delta_covar_replicates,
+    draw_rows,
+    quantile_slopes,
+    replicate,
+)
 
 
 def world(seed: int, rows: int = 120, n: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -48,6 +56,25 @@ def test_replicates_are_the_statistic_of_the_rows_drawn() -> None:
     table = np.column_stack([market, own])
     mes = replicate(lambda t: marginal_expected_shortfall(t[:, 1:], t[:, 0]), table, draws)
     assert mes[4] == pytest.approx(marginal_expected_shortfall(own[draws[4]], market[draws[4]]))
+
+
+@pytest.mark.parametrize("var", ["empirical", "normal"])
+def test_covar_of_a_resample_is_covar_of_its_rows(var: VarKind) -> None:
+    market, own = world(6)
+    draws = draw_rows(np.column_stack([market, own]), 5, seed=1)
+    found = covar_replicates(own, market, draws, 0.05, var)
+    for r, at in enumerate(draws):
+        exact = covar(own[at], market[at], var=var)
+        assert found.covar[r] == pytest.approx(exact.covar, rel=1e-8)
+        assert found.covar_median[r] == pytest.approx(exact.covar_median, rel=1e-8)
+
+
+def test_the_resample_that_is_the_sample_gives_covar_by_states() -> None:
+    """A row is drawn with the states of the row before it, and read at the last row's."""
+    market, own = world(7, n=2)
+    states = np.random.default_rng(1).standard_normal((120, 2))
+    found = covar_states_replicates(own, market, states, np.arange(120)[None], level=0.1)
+    assert found.delta[0] == pytest.approx(conditional_covar(own, market, states, level=0.1).delta[-1], rel=1e-9)
 
 
 def test_who_misses_days_is_resampled_from_its_own() -> None:

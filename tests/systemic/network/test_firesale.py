@@ -1,4 +1,4 @@
-"""Fire sales: the paper's arithmetic by hand, and identities."""
+"""Fire sales: by hand, by the paper's matrices, and identities."""
 
 from __future__ import annotations
 
@@ -13,16 +13,33 @@ from systemic.network.firesale import fire_sale
 def test_two_banks_one_asset_by_hand() -> None:
     """Assets 100 and 100, equity 10 and 20, shock -1 %, impact 1e-4 a unit.
 
-    Leverage 9 and 4; losses 1 and 1; sales 9 and 4; price falls 13e-4; what is left is 99 each, so indirect
-    losses are 99 · 13e-4 = 0.1287 each; aggregate vulnerability 0.2574 / 30; shares of it 9 : 4.
+    Leverage 9 and 4; losses 1 and 1; sales 9 and 4; price falls 13e-4, which costs 0.13 each; aggregate
+    vulnerability 0.26 / 30; shares of it 9 : 4.
     """
     found = fire_sale([[100], [100]], [10, 20], [1e-4], [-0.01])
     assert found.direct == pytest.approx([1, 1])
     assert found.sold == pytest.approx([9, 4])
     assert found.price_change == pytest.approx([-13e-4])
-    assert found.indirect == pytest.approx([0.1287, 0.1287])
-    assert found.aggregate_vulnerability == pytest.approx(0.2574 / 30)
-    assert found.systemicness == pytest.approx([0.2574 / 30 * 9 / 13, 0.2574 / 30 * 4 / 13])
+    assert found.indirect == pytest.approx([0.13, 0.13])
+    assert found.aggregate_vulnerability == pytest.approx(0.26 / 30)
+    assert found.systemicness == pytest.approx([0.26 / 30 * 9 / 13, 0.26 / 30 * 4 / 13])
+    assert found.indirect_vulnerability == pytest.approx([0.013, 0.0065])
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_it_is_the_matrix_product_of_the_paper(seed: int) -> None:
+    """Greenwood, Landier & Thesmar (2015): AV = 1ᵀ A M L Mᵀ B A M F / Σ E, and its columns are the contributions."""
+    rng = np.random.default_rng(seed)
+    held, equity = rng.uniform(30, 100, (5, 3)), rng.uniform(20, 30, 5)
+    impact, shock = rng.uniform(0, 1e-3, 3), -rng.uniform(0, 0.01, 3)
+    a = np.diag(held.sum(axis=1))
+    m = held / held.sum(axis=1, keepdims=True)
+    leverage = np.diag((held.sum(axis=1) - equity) / equity)
+    sales = np.diag(leverage @ a @ m @ shock)
+    each = np.ones(5) @ a @ m @ np.diag(impact) @ m.T @ sales / equity.sum()
+    found = fire_sale(held, equity, impact, shock)
+    assert found.aggregate_vulnerability == pytest.approx(-each.sum(), rel=1e-12)
+    assert found.systemicness == pytest.approx(-each, rel=1e-12)
 
 
 def test_an_asset_that_nobody_sells_keeps_its_price() -> None:

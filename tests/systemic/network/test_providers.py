@@ -40,6 +40,12 @@ def test_the_worst_outage_and_the_concentration() -> None:
     assert provider_concentration(DEPENDENCE) == pytest.approx((1.6**2 + 0.7**2) / 2.3**2)
 
 
+def test_concentration_counts_nth_parties() -> None:
+    """With half of the data provider on the cloud: 0.7 + 0.25 + 1 stops with the cloud, 0.7 with the data."""
+    found = provider_concentration(DEPENDENCE, nth_party=[[0, 0], [0.5, 0]])
+    assert found == pytest.approx((1.95**2 + 0.7**2) / 2.65**2)
+
+
 def test_nobody_depends_on_anybody() -> None:
     assert provider_outage_reach(np.zeros((2, 2))) == 0.0
     assert np.isnan(provider_concentration(np.zeros((2, 2))))

@@ -10,7 +10,8 @@ from scipy import sparse
 
 from systemic.arrays import Matrix, Vector
 from systemic.network.debtrank import Impacts, impact_vulnerability
-from systemic.network.running import RANK, RunningImpacts
+from systemic.network.resolvent import RANK
+from systemic.network.running import RunningImpacts
 from tests.systemic.network.worlds import World, sectors
 
 

@@ -161,7 +161,11 @@ def market_model(institution_return: Vector, market_return: Vector) -> MarketMod
     Days on which either is missing are left out. Errors as `gjr_garch`.
     """
     known = complete_rows(institution_return, market_return)
-    market, institution = gjr_garch(market_return[known]), gjr_garch(institution_return[known])
+    return _joined(gjr_garch(market_return[known]), institution_return[known])
+
+
+def _joined(market: GjrGarch, institution_return: Vector) -> MarketModel:
+    institution = gjr_garch(institution_return)
     return MarketModel(market, institution, dynamic_correlation(market.shocks, institution.shocks))
 
 
@@ -231,9 +235,13 @@ def lrmes_by_garch(
     ModuleNotFoundError with the command to install.
     """
     lost = np.full(returns.shape[1], np.nan)
+    markets: dict[bytes, GjrGarch] = {}
     for i in range(returns.shape[1]):
+        known = complete_rows(returns[:, i], market_return)
         try:
-            model = market_model(returns[:, i], market_return)
+            if known.tobytes() not in markets:
+                markets[known.tobytes()] = gjr_garch(market_return[known])
+            model = _joined(markets[known.tobytes()], returns[known, i])
         except ValueError:
             continue
         lost[i] = simulate_lrmes(model, decline=decline, horizon=horizon, paths=paths, seed=seed).lrmes[0]

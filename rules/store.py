@@ -118,6 +118,7 @@ class FormStore:
 
     def clear(self, rows: Ints) -> None:
         """Forget the history of these institutions."""
+        rows = rows[(self.as_of[:, rows] != NEVER).any(axis=0)]
         self.as_of[:, rows] = NEVER
         self.offset[:, rows] = -1
         self.revision[:, rows] = 0

@@ -7,6 +7,10 @@ The order is what the guarantee rests on (`docs/guarantees.md`):
 3. the copied blocks are written to the changelog, then one record that lists them (`Keeper.write`);
 4. only then may the offsets be committed.
 
+A block may have parts, so that a change of one does not cost writing all: rows of their own, of which a new version
+gets a new key. The block's row names the versions that belong to it and is written after them, so that it and its
+parts change together; versions that no block names any more are deleted after that.
+
 A worker that was thought dead may wake and write old blocks over newer ones. `Keeper.load` sees that, because
 each block says which offsets it contains and the partition's record says which each block should contain; it
 then answers with an earlier offset to resume from, and the filings in between repair the state.
@@ -16,10 +20,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import zlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
@@ -161,10 +166,14 @@ async def _failed(parcels: Iterable[Parcel]) -> list[Parcel]:
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
-    """A row of the table: the state of some institutions of one partition, and the offsets it contains."""
+    """A row of the table: the state of some institutions of one partition, and the offsets it contains.
+
+    `parts` names the version of each part that belongs to it.
+    """
 
     contains: Offsets
     state: bytes
+    parts: dict[str, str] = {}
 
 
 class Applied(msgspec.Struct, frozen=True, array_like=True):
@@ -175,16 +184,48 @@ class Applied(msgspec.Struct, frozen=True, array_like=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A block copied for one checkpoint: what is new of its parts, and which of them stay as they are written."""
+
+    state: bytes
+    fresh: dict[str, bytes]
+    stay: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Copy:
     """State copied for one checkpoint: by partition the blocks, and the partition's new record."""
 
-    blocks: dict[int, dict[str, Block]]
+    blocks: dict[int, dict[str, Piece]]
     records: dict[int, Applied]
 
     @property
     def size(self) -> int:
         """Bytes of state."""
-        return sum(len(block.state) for blocks in self.blocks.values() for block in blocks.values())
+        pieces = [piece for blocks in self.blocks.values() for piece in blocks.values()]
+        return sum(len(p.state) + sum(map(len, p.fresh.values())) for p in pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A block as it was found; `parts` is None when one that belongs to it is not there."""
+
+    name: str
+    state: bytes
+    parts: dict[str, bytes] | None
+
+
+class Source(Protocol):
+    """Who has the state that a keeper keeps."""
+
+    def export(self, partition: int, block: str) -> bytes:
+        """Return the state of one block, without its parts."""
+
+    def parts(self, partition: int, block: str) -> Collection[str]:
+        """Return the names of the parts that the block has now."""
+
+    def export_part(self, partition: int, block: str, part: str) -> bytes:
+        """Return the state of a part."""
 
 
 def block_of(code: str) -> str:
@@ -204,27 +245,33 @@ def _untold(_: float) -> None:
 class Keeper:
     """Keeps one agent's state in a table: knows which blocks changed, copies, writes and loads them.
 
-    `topics` are the topics whose offsets the state contains; `export` returns the state of one block. `spent` is told
-    the processor seconds that copying and writing take.
+    `topics` are the topics whose offsets the state contains; `source` has the state. `spent` is told the processor
+    seconds that copying and writing take. `garbage` are keys of versions of parts that no block names.
     """
 
     table: StateTable
     topics: frozenset[str]
-    export: Callable[[int, str], bytes]
+    source: Source
     spent: Callable[[float], None] = _untold
-    dirty: dict[int, set[str]] = field(default_factory=dict)
+    dirty: dict[int, dict[str, set[str]]] = field(default_factory=dict)
     contains: dict[int, dict[str, Offsets]] = field(default_factory=dict)
     applied: dict[int, Offsets] = field(default_factory=dict)
+    written: dict[tuple[int, str], dict[str, str]] = field(default_factory=dict)
+    garbage: dict[int, set[bytes]] = field(default_factory=dict)
+    _found: dict[int, Applied | None] = field(default_factory=dict)
 
-    def mark(self, partition: int, block: str) -> None:
-        """Note that a block changed since it was last written."""
-        self.dirty.setdefault(partition, set()).add(block)
+    def mark(self, partition: int, block: str, *parts: str) -> None:
+        """Note that a block, and these of its parts, changed since they were last written."""
+        self.dirty.setdefault(partition, {}).setdefault(block, set()).update(parts)
+
+    def mark_whole(self, partition: int, block: str) -> None:
+        """Note that a block and all of its parts changed."""
+        self.mark(partition, block, *self.written.get((partition, block), {}))
 
     def forget(self) -> None:
         """Drop everything: the partitions were revoked."""
-        self.dirty.clear()
-        self.contains.clear()
-        self.applied.clear()
+        for kept in (self.dirty, self.contains, self.applied, self.written, self.garbage, self._found):
+            kept.clear()
 
     async def copy(self, cut: Mapping[TP, int]) -> Copy:
         """Copy every changed block. Nothing may be applied meanwhile; `cut` is contained in the state."""
@@ -232,16 +279,16 @@ class Keeper:
         for tp, offset in cut.items():
             if tp.topic in self.topics:
                 now.setdefault(tp.partition, {})[tp.topic] = offset
-        blocks: dict[int, dict[str, Block]] = {}
+        blocks: dict[int, dict[str, Piece]] = {}
         records: dict[int, Applied] = {}
         for partition, offsets in now.items():
-            changed = self.dirty.pop(partition, set())
+            changed = self.dirty.pop(partition, {})
             if not changed and self.applied.get(partition) == offsets:
                 continue
             copied = {}
-            for name in sorted(changed):
+            for name, parts in sorted(changed.items()):
                 began = busy()
-                copied[name] = Block(offsets, self.export(partition, name))
+                copied[name] = self._piece(partition, name, parts)
                 self.spent(busy() - began)
                 await yield_to_loop()
             held = self.contains.setdefault(partition, {})
@@ -250,52 +297,105 @@ class Keeper:
             records[partition] = Applied(offsets, dict(held))
         return Copy(blocks, records)
 
+    def _piece(self, partition: int, block: str, changed: set[str]) -> Piece:
+        there = frozenset(self.source.parts(partition, block))
+        stay = there & self.written.get((partition, block), {}).keys() - changed
+        fresh = {part: self.source.export_part(partition, block, part) for part in sorted(there - stay)}
+        return Piece(self.source.export(partition, block), fresh, stay)
+
     async def write(self, copy: Copy) -> int:
-        """Write a copy, each partition's record after its blocks; return the bytes written."""
-        written = 0
-        sent: list[Awaitable[Any]] = []
-        began = busy()
+        """Write a copy: parts, then blocks, then each partition's record; return the bytes written."""
+        size = 0
         for partition, blocks in copy.blocks.items():
-            for name, block in blocks.items():
-                value = msgspec.msgpack.encode(block)
-                written += len(value)
-                sent.append(self.table.put(partition, _key(partition, name), value))
+            size += await self._write_blocks(partition, blocks, copy.records.get(partition))
+        records = {p: msgspec.msgpack.encode(r) for p, r in copy.records.items()}
+        sent = [self.table.put(p, _key(p, APPLIED.decode()), r) for p, r in records.items()]
+        garbage = {p: self.garbage.get(p, set()) for p in copy.blocks}
+        sent += [self.table.remove(p, key) for p, keys in garbage.items() for key in sorted(keys)]
+        await asyncio.gather(*sent)
+        for keys in garbage.values():
+            keys.clear()
+        self.applied.update({p: r.applied for p, r in copy.records.items()})
+        return size + sum(map(len, records.values()))
+
+    async def _write_blocks(self, partition: int, pieces: Mapping[str, Piece], record: Applied | None) -> int:
+        garbage = self.garbage.setdefault(partition, set())
+        began = busy()
+        rows: dict[bytes, bytes] = {}
+        fresh: dict[str, dict[str, str]] = {}
+        for name, piece in pieces.items():
+            fresh[name] = {part: secrets.token_hex(4) for part in piece.fresh}
+            rows |= {_part_key(partition, name, p, fresh[name][p]): state for p, state in piece.fresh.items()}
+        garbage.update(rows)  # until the blocks name them
+        size = sum(map(len, rows.values()))
+        sent = [self.table.put(partition, key, value) for key, value in rows.items()]
         self.spent(busy() - began)
         await asyncio.gather(*sent)
-        records = {p: msgspec.msgpack.encode(r) for p, r in copy.records.items()}
-        await asyncio.gather(*(self.table.put(p, _key(p, APPLIED.decode()), r) for p, r in records.items()))
-        self.applied.update({p: r.applied for p, r in copy.records.items()})
-        return written + sum(map(len, records.values()))
+        began = busy()
+        sent = []
+        for name, piece in pieces.items():
+            before = self.written.get((partition, name), {})
+            parts = {part: before[part] for part in sorted(piece.stay)} | fresh[name]
+            contains = record.blocks[name] if record else self.contains[partition][name]
+            value = msgspec.msgpack.encode(Block(contains, piece.state, parts))
+            size += len(value)
+            sent.append(self.table.put(partition, _key(partition, name), value))
+            fresh[name] = parts
+        self.spent(busy() - began)
+        await asyncio.gather(*sent)
+        for name, parts in fresh.items():
+            before = self.written.get((partition, name), {})
+            garbage |= {_part_key(partition, name, *named) for named in before.items() - parts.items()}
+            garbage -= {_part_key(partition, name, *named) for named in parts.items()}
+            self.written[partition, name] = parts
+        return size
 
     def undo(self, copy: Copy) -> None:
         """A copy could not be written: its blocks count as changed again."""
         for partition, blocks in copy.blocks.items():
-            for name in blocks:
-                self.mark(partition, name)
+            for name, piece in blocks.items():
+                self.mark(partition, name, *piece.fresh)
 
-    def load(self, partition: int) -> tuple[dict[str, bytes], Offsets]:
-        """Return the state by block, and the offsets to resume from at the latest.
-
-        Without the partition's record nothing is known of the state, so that is from the beginning.
-        """
+    def load(self, partition: int) -> Iterator[Loaded]:
+        """Yield the blocks of a partition; when that is done, `resume` says from where to go on."""
         blocks: dict[str, Block] = {}
         record: Applied | None = None
-        for key, value in self.table.rows(partition):
+        for key, value in self.table.rows(partition, _key(partition, "")):
             name = key.partition(b"/")[2]
             if name == APPLIED:
                 record = msgspec.msgpack.decode(value, type=Applied)
             else:
                 blocks[name.decode()] = msgspec.msgpack.decode(value, type=Block)
-        found = {name: block.contains for name, block in blocks.items()}
-        self.contains[partition] = found
-        states = {name: block.state for name, block in blocks.items()}
-        if record is None:
-            return states, dict.fromkeys(self.topics, 0)
-        return states, resume_from(record, found)
+        self.contains[partition] = {name: block.contains for name, block in blocks.items()}
+        self._found[partition] = record
+        for name, block in blocks.items():
+            wanted = {_part_key(partition, name, *named): named[0] for named in block.parts.items()}
+            found: dict[str, bytes] = {}
+            for key, value in self.table.rows(partition, _part_key(partition, name)):
+                if key in wanted:
+                    found[wanted[key]] = value
+                else:
+                    self.garbage.setdefault(partition, set()).add(key)
+            complete = len(found) == len(wanted)
+            self.written[partition, name] = dict(block.parts) if complete else {}
+            yield Loaded(name, block.state, found if complete else None)
+
+    def resume(self, partition: int) -> Offsets:
+        """Return the offsets to resume from at the latest, once `load` is done.
+
+        Without the partition's record nothing is known of the state, so that is from the beginning.
+        """
+        record = self._found[partition]
+        return dict.fromkeys(self.topics, 0) if record is None else resume_from(record, self.contains[partition])
 
 
 def _key(partition: int, name: str) -> bytes:
     return f"{partition}/{name}".encode()
+
+
+def _part_key(partition: int, block: str, part: str = "", version: str = "") -> bytes:
+    """Return the key of a version of a part; without one, what all keys of parts of the block begin with."""
+    return f"{partition}~{block}/{part}{version and '/'}{version}".encode()
 
 
 def resume_from(record: Applied, found: Mapping[str, Offsets]) -> Offsets:

@@ -75,7 +75,6 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
     ),
     "faust.stores.rocksdb:Store": (
         "_db_for_partition",
-        "_visible_items",
         "offset_key",
         "partition_path",
         "rocksdb_options",
@@ -424,9 +423,18 @@ class StateTable(Table[bytes, bytes]):
         shutil.rmtree(path, ignore_errors=True)
         return True
 
-    def rows(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the local rows of a partition."""
-        yield from self.store._visible_items(self.store._db_for_partition(partition))
+    def remove(self, partition: int, key: bytes) -> Awaitable[Any]:
+        """Delete a row from the local store and the changelog; await the result as with `put`."""
+        sent = self.send_changelog(partition, key, None)
+        self.store._db_for_partition(partition).delete(key)
+        return sent
+
+    def rows(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the local rows of a partition whose keys begin with `prefix`, in order of keys."""
+        for key, value in self.store._db_for_partition(partition).items(from_key=prefix):
+            if not key.startswith(prefix):
+                return
+            yield key, value
 
 
 def state_table(app: ColumnarApp, name: str, changelog: str, partitions: int) -> StateTable:

@@ -11,7 +11,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
@@ -99,7 +99,7 @@ class Side(ABC, Generic[Read]):
     def __init__(self, table: StateTable, topics: frozenset[str], names: Names) -> None:
         self.topics = topics
         self.names = names
-        self.keeper = Keeper(table, topics, self.export)
+        self.keeper = Keeper(table, topics, self)
         self.partitions: frozenset[int] | None = None
         self.journal: list[RecordBatch] = []
 
@@ -109,11 +109,19 @@ class Side(ABC, Generic[Read]):
 
     @abstractmethod
     def export(self, partition: int, block: str) -> bytes:
-        """Return the state of one block."""
+        """Return the state of one block, without its parts."""
+
+    def parts(self, partition: int, block: str) -> Collection[str]:
+        """Return the names of the parts that the block has now: none, where a side does not say otherwise."""
+        return ()
+
+    def export_part(self, partition: int, block: str, part: str) -> bytes:
+        """Return the state of a part. Raises KeyError for one that is not among `parts`."""
+        raise KeyError(part)
 
     @abstractmethod
-    def restore(self, partition: int, block: str, state: bytes) -> None:
-        """Take in what `export` gave."""
+    def restore(self, partition: int, block: str, state: bytes, parts: Mapping[str, bytes]) -> None:
+        """Take in what `export` and `export_part` gave."""
 
     @abstractmethod
     def read(self, records: Sequence[ConsumerRecord]) -> Read:
@@ -168,21 +176,22 @@ class Side(ABC, Generic[Read]):
         return resume
 
     async def _load(self, partition: int) -> Offsets:
-        blocks, resume = self.keeper.load(partition)
-        for block, state in blocks.items():
+        for block in self.keeper.load(partition):
             try:
-                self.restore(partition, block, state)
+                if block.parts is None:
+                    raise LookupError("parts of it are not there")
+                self.restore(partition, block.name, block.state, block.parts)
             except Exception:
                 log.exception(
                     "the stored state of %s partition %d, block %s, can't be read:"
                     " this partition is computed again from its first record",
                     self.name,
                     partition,
-                    block,
+                    block.name,
                 )
                 return dict.fromkeys(self.topics, 0)
             await yield_to_loop()
-        return resume
+        return self.keeper.resume(partition)
 
     def close(self) -> None:
         """Our partitions were revoked: forget all state."""
@@ -207,15 +216,14 @@ class Side(ABC, Generic[Read]):
     async def recompute(self) -> Effects:
         """Make the state again from the last checkpoint and the journal; return what happened besides."""
         partitions = self.partitions or frozenset()
-        dirty = {partition: set(blocks) for partition, blocks in self.keeper.dirty.items()}
+        dirty = [(partition, *marked) for partition, blocks in self.keeper.dirty.items() for marked in blocks.items()]
         applied = dict(self.keeper.applied)
         await self.open(partitions)
         self.keeper.applied.update(applied)
         for batch in self.journal:
             await self._apply_in_parts(batch.records, Effects())
-        for partition, blocks in dirty.items():
-            for block in blocks:
-                self.keeper.mark(partition, block)
+        for partition, block, parts in dirty:
+            self.keeper.mark(partition, block, *parts)
         effects = Effects()
         for code in self.gone():
             effects.add(self.retire(code, int(time.time())))

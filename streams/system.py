@@ -7,7 +7,7 @@ them like any indicator. What is computed when is `streams.work`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -143,7 +143,7 @@ class SystemSide(Side[Crossing]):
         codes = (i.code for i in self.engine.institutions)
         return [(code, row) for code in dict.fromkeys(codes) if (row := self.engine.row(code)) >= 0]
 
-    def restore(self, partition: int, block: str, state: bytes) -> None:
+    def restore(self, partition: int, block: str, state: bytes, parts: Mapping[str, bytes]) -> None:
         """Take in what `export` gave."""
         if block == BOOK:
             self.book = msgspec.msgpack.decode(state, type=Book)
@@ -324,7 +324,7 @@ class SystemSide(Side[Crossing]):
         kept, engine = msgspec.msgpack.decode(saved, type=tuple[dict[str, bytes], bytes])
         self.tape = Tape()
         for block, state in kept.items():
-            self.restore(PARTITION, block, state)
+            self.restore(PARTITION, block, state, {})
         self.engine.restore(engine)
 
     def tick(self, now: int) -> Effects:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,12 +11,13 @@ from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
 
 from rules.catalogue import Catalogue
+from rules.checkpoint import dates, export_core, export_dated, restore_pieces
 from rules.engine import Engine, FormBatch
 from rules.laps import Laps
 from rules.pack import Program
 from rules.problems import nearest
 from rules.registry import Institution
-from streams.checkpoint import BLOCKS, Post, block_of
+from streams.checkpoint import Post, block_of
 from streams.columnar import StateTable, yield_to_loop
 from streams.columns import Decoded
 from streams.cross_section import Slice
@@ -100,22 +101,33 @@ class Watch(Side[Filings]):
         effects = Effects()
         if self.engine.row(code) >= 0:
             effects.tell(self.names.alerts, self.engine.retire(code, now).transitions)
-            self.keeper.mark(home(code, self._count), block_of(code))
+            self.keeper.mark_whole(home(code, self._count), block_of(code))
         return effects
 
     def export(self, partition: int, block: str) -> bytes:
-        """Return the state of the block's institutions."""
+        """Return how the rules stand for the block's institutions."""
+        return export_core(self.engine, self._rows(partition, block))
+
+    def parts(self, partition: int, block: str) -> Collection[str]:
+        """Return a part for each form and as-of date of which the block's institutions have filings."""
+        return {_part(form, as_of) for form, as_of in dates(self.engine, self._rows(partition, block))}
+
+    def export_part(self, partition: int, block: str, part: str) -> bytes:
+        """Return what the block's institutions filed in a form for a date."""
+        form, _, as_of = part.rpartition("/")
+        return export_dated(self.engine, self._rows(partition, block), form, int(as_of))
+
+    def _rows(self, partition: int, block: str) -> list[int]:
         count = len(self.engine.institutions)
         ours = (self._home[:count] == partition) & (self._block[:count] == int(block, 16))
-        rows = [row for row in np.flatnonzero(ours).tolist() if self._registered(row)]
-        return self.engine.export(rows)
+        return [row for row in np.flatnonzero(ours).tolist() if self._registered(row)]
 
     def _registered(self, row: int) -> bool:
         return self.engine.row(self.engine.institutions[row].code) == row
 
-    def restore(self, partition: int, block: str, state: bytes) -> None:
+    def restore(self, partition: int, block: str, state: bytes, parts: Mapping[str, bytes]) -> None:
         """Take in a block; institutions that left the registry meanwhile are retired by `gone`."""
-        for code in self.engine.restore(state):
+        for code in restore_pieces(self.engine, state, parts.values()):
             if code not in self._roster:
                 self.put_institution(Institution(code))
 
@@ -213,8 +225,9 @@ class Watch(Side[Filings]):
     def _account(self, batch: FormBatch, effects: Effects) -> None:
         effects.accepted[batch.form] += len(batch.rows)
         effects.values += int(np.count_nonzero(~np.isnan(batch.values)))
-        for place in np.unique(self._home[batch.rows] * BLOCKS + self._block[batch.rows]).tolist():
-            self.keeper.mark(place // BLOCKS, f"{place % BLOCKS:02x}")
+        filed = np.stack([self._home[batch.rows], self._block[batch.rows], batch.as_of])
+        for partition, block, as_of in np.unique(filed, axis=1).T.tolist():
+            self.keeper.mark(partition, f"{block:02x}", _part(batch.form, as_of))
         wanted = self._forwarded.get(batch.form)
         if wanted is not None:
             reported = self._program.catalogue.reported(batch.form)
@@ -253,6 +266,10 @@ class Watch(Side[Filings]):
             await yield_to_loop()
         snapshot.institutions += [i for i in engine.institutions if engine.row(i.code) >= 0]
         show_alerts(engine, snapshot)
+
+
+def _part(form: str, as_of: int) -> str:
+    return f"{form}/{as_of}"
 
 
 def fileable(catalogue: Catalogue) -> Catalogue:

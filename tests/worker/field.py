@@ -7,7 +7,7 @@ import contextlib
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +19,13 @@ from alerts.events import decode
 from guanlan.settings import Settings
 from guanlan.synthetic import Wide, wide_filings
 from rules.catalogue import parse_catalogues
+from rules.checkpoint import restore_pieces
 from rules.engine import Active, Engine, FormBatch
 from rules.pack import PackText, Program, compile_packs
 from rules.registry import Institution
 from rules.transitions import Transition
 from streams.app import Worker
-from streams.checkpoint import APPLIED, Block
+from streams.checkpoint import Keeper
 from streams.clients import Record, open_producer, read_to_end
 from streams.daemon import Daemon
 from streams.decode import Decoder
@@ -102,6 +103,23 @@ def program_of(wide: Wide, pack: str = PACK) -> Program:
     return compile_packs([PackText(pack, "field.yaml")], catalogue)
 
 
+class Rows:
+    """A changelog read back: the newest row of every key."""
+
+    def __init__(self) -> None:
+        self._rows: dict[bytes, bytes] = {}
+
+    def put(self, key: bytes, value: bytes | None) -> None:
+        """Take a record of the changelog; without a value its row is gone."""
+        self._rows.pop(key, None)
+        if value is not None:
+            self._rows[key] = value
+
+    def rows(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield rows as a state table does; the partition is in the keys."""
+        yield from sorted(row for row in self._rows.items() if row[0].startswith(prefix))
+
+
 @dataclass
 class Field:
     """Topics under a prefix of their own. `folder` takes what workers keep locally."""
@@ -172,14 +190,16 @@ class Field:
     def state(self, program: Program, institutions: Iterable[Institution]) -> list[Active]:
         """Return the alerts that stand, according to the newest state on the watch side's changelog."""
         changelog = f"{self.prefix}{self.prefix}workers.filings.changelog"
-        blocks: dict[bytes, bytes] = {}
+        rows = Rows()
         for record in read_to_end(self.bootstrap, changelog):
             assert record.key is not None
-            if record.value is not None and not record.key.endswith(APPLIED):
-                blocks[record.key] = record.value
+            rows.put(record.key, record.value)
         engine = Engine(program.at("watch"), institutions)
-        for value in blocks.values():
-            engine.restore(msgspec.msgpack.decode(value, type=Block).state)
+        keeper = Keeper(rows, frozenset({self.topic("filings")}), None)  # type: ignore[arg-type]
+        for partition in range(self.partitions):
+            for block in keeper.load(partition):
+                assert block.parts is not None
+                restore_pieces(engine, block.state, block.parts.values())
         return sorted(engine.active(), key=lambda a: (a.rule, a.subject))
 
     def start_worker(

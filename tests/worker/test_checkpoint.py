@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
 
 from streams import checkpoint
 from streams.checkpoint import Applied, Keeper, Outbox, Post, Undelivered, resume_from
@@ -170,48 +172,80 @@ def test_a_rejected_record_the_broker_finds_too_large_goes_without_its_bytes() -
 
 
 class Table:
-    """Stands for a state table: rows by partition; `put` fails while `broken`."""
+    """Stands for a state table: rows by partition; writing fails once `room` for rows is used up."""
 
     def __init__(self) -> None:
         self.written: dict[int, dict[bytes, bytes]] = {}
-        self.broken = False
+        self.room = 1_000_000
 
-    def put(self, partition: int, key: bytes, value: bytes) -> Awaitable[None]:
+    def _answer(self, change: Callable[[], object]) -> Awaitable[None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.broken:
-            future.set_exception(KafkaTimeoutError())
-        else:
-            self.written.setdefault(partition, {})[key] = value
+        if self.room:
+            self.room -= 1
+            change()
             future.set_result(None)
+        else:
+            future.set_exception(KafkaTimeoutError())
         return future
 
-    def rows(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
-        yield from self.written.get(partition, {}).items()
+    def put(self, partition: int, key: bytes, value: bytes) -> Awaitable[None]:
+        rows = self.written.setdefault(partition, {})
+        return self._answer(lambda: rows.update({key: value}))
+
+    def remove(self, partition: int, key: bytes) -> Awaitable[None]:
+        return self._answer(lambda: self.written[partition].pop(key))
+
+    def rows(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        yield from sorted(row for row in self.written.get(partition, {}).items() if row[0].startswith(prefix))
 
 
-def keeper(table: Table, states: dict[tuple[int, str], bytes]) -> Keeper:
-    """Return a keeper of these states."""
-    return Keeper(table, frozenset({"filings"}), lambda partition, block: states[partition, block])  # type: ignore[arg-type]
+@dataclass
+class States:
+    """A source of state: blocks of partition 0 by name, and their parts."""
+
+    blocks: dict[str, bytes] = field(default_factory=dict)
+    held: dict[str, dict[str, bytes]] = field(default_factory=dict)
+
+    def export(self, partition: int, block: str) -> bytes:
+        return self.blocks[block]
+
+    def parts(self, partition: int, block: str) -> Collection[str]:
+        return self.held.get(block, {})
+
+    def export_part(self, partition: int, block: str, part: str) -> bytes:
+        return self.held[block][part]
+
+
+def keeper(table: Table, **blocks: bytes) -> Keeper:
+    """Return a keeper of these blocks."""
+    return Keeper(table, frozenset({"filings"}), States(blocks))  # type: ignore[arg-type]
+
+
+def loaded(table: Table) -> tuple[dict[str, tuple[bytes, dict[str, bytes] | None]], dict[str, int]]:
+    """Return what a new keeper loads: the blocks with their parts, and the offsets to resume from."""
+    fresh = keeper(table)
+    blocks = {block.name: (block.state, block.parts) for block in fresh.load(0)}
+    return blocks, fresh.resume(0)
 
 
 def test_state_comes_back_with_the_offset_to_resume_from() -> None:
     """What one keeper wrote another loads, and is told to go on where the state ends."""
 
     async def run() -> None:
-        table, states = Table(), {(0, "0a"): b"A", (0, "0b"): b"B"}
-        first = keeper(table, states)
-        first.mark(0, "0a")
+        table = Table()
+        first = keeper(table, a=b"A", b=b"B")
+        first.mark(0, "a")
         await first.write(await first.copy({FILINGS: 5}))
-        first.mark(0, "0b")
+        first.mark(0, "b")
         await first.write(await first.copy({FILINGS: 9}))
-        assert keeper(table, {}).load(0) == ({"0a": b"A", "0b": b"B"}, {"filings": 9})
+        assert loaded(table) == ({"a": (b"A", {}), "b": (b"B", {})}, {"filings": 9})
 
     asyncio.run(run())
 
 
 def test_without_its_record_a_partition_is_computed_from_the_beginning() -> None:
     """A state of unknown extent is not trusted, nor is an offset that the group may have without any state."""
-    assert keeper(Table(), {}).load(0) == ({}, {"filings": 0})
+    assert loaded(Table()) == ({}, {"filings": 0})
 
 
 def test_blocks_that_were_not_written_are_written_at_the_next_checkpoint() -> None:
@@ -219,16 +253,65 @@ def test_blocks_that_were_not_written_are_written_at_the_next_checkpoint() -> No
 
     async def run() -> None:
         table = Table()
-        one = keeper(table, {(0, "0a"): b"A"})
-        one.mark(0, "0a")
-        table.broken = True
+        one = keeper(table, a=b"A")
+        one.mark(0, "a")
+        table.room = 0
         copy = await one.copy({FILINGS: 5})
         with pytest.raises(KafkaTimeoutError):
             await one.write(copy)
         one.undo(copy)
-        table.broken = False
+        table.room = 100
         await one.write(await one.copy({FILINGS: 5}))
-        assert keeper(table, {}).load(0) == ({"0a": b"A"}, {"filings": 5})
+        assert loaded(table) == ({"a": (b"A", {})}, {"filings": 5})
+
+    asyncio.run(run())
+
+
+def test_a_change_of_one_part_writes_that_part() -> None:
+    """What did not change is not written again, and what no block names any more is deleted."""
+
+    async def run() -> None:
+        table, states = Table(), States({"a": b"A"}, {"a": {"q1": b"1" * 1000, "q2": b"2"}})
+        one = Keeper(table, frozenset({"filings"}), states)  # type: ignore[arg-type]
+        one.mark(0, "a", "q1", "q2")
+        assert await one.write(await one.copy({FILINGS: 5})) > 1000
+        states.held["a"]["q2"] = b"3"
+        one.mark(0, "a", "q2")
+        assert await one.write(await one.copy({FILINGS: 6})) < 200
+        assert loaded(table)[0] == {"a": (b"A", {"q1": b"1" * 1000, "q2": b"3"})}
+        del states.held["a"]["q1"]
+        one.mark(0, "a")
+        await one.write(await one.copy({FILINGS: 7}))
+        assert loaded(table)[0] == {"a": (b"A", {"q2": b"3"})}
+        assert len(table.written[0]) == 3  # the record, the block, one version of one part
+
+    asyncio.run(run())
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(["q1", "q2", "q3"]), st.binary(max_size=3)), min_size=2, max_size=5),
+    st.data(),
+)
+def test_a_crash_at_any_row_leaves_a_block_that_is_whole(history: list[dict[str, bytes]], data: DataObject) -> None:
+    """A block comes back with the parts that belong to it, as they were or as they are to be, never mixed."""
+
+    async def run() -> None:
+        table, states = Table(), States()
+        one = Keeper(table, frozenset({"filings"}), states)  # type: ignore[arg-type]
+        known: dict[str, bytes] = {}
+        for offset, parts in enumerate(history):
+            changed = {p for p in parts.keys() | known.keys() if parts.get(p) != known.get(p)}
+            states.blocks["a"], states.held["a"] = b"%d" % offset, parts
+            known = parts
+            one.mark(0, "a", *changed)
+            if offset == len(history) - 1:
+                table.room = data.draw(st.integers(0, 8), label="rows written")
+            with contextlib.suppress(KafkaTimeoutError):
+                await one.write(await one.copy({FILINGS: offset}))
+        (state, found), resume = loaded(table)[0]["a"], loaded(table)[1]
+        assert found == history[int(state)]
+        assert int(state) >= len(history) - 2
+        assert resume["filings"] <= int(state)
 
     asyncio.run(run())
 
@@ -238,20 +321,34 @@ def test_a_worker_thought_dead_that_writes_old_state_is_found_out() -> None:
 
     async def run() -> None:
         table = Table()
-        former = keeper(table, {(0, "0a"): b"old"})
-        former.mark(0, "0a")
+        former = keeper(table, a=b"old")
+        former.mark(0, "a")
         late = await former.copy({FILINGS: 4})
-        owner = keeper(table, {(0, "0a"): b"new", (0, "0b"): b"B"})
-        owner.mark(0, "0a")
-        owner.mark(0, "0b")
+        owner = keeper(table, a=b"new", b=b"B")
+        owner.mark(0, "a")
+        owner.mark(0, "b")
         await owner.write(await owner.copy({FILINGS: 9}))
         only_block = checkpoint.Copy(late.blocks, {})
         await former.write(only_block)
-        states, resume = keeper(table, {}).load(0)
-        assert states["0a"] == b"old"
+        states, resume = loaded(table)
+        assert states["a"] == (b"old", {})
         assert resume == {"filings": 4}
         await former.write(late)
-        assert keeper(table, {}).load(0)[1] == {"filings": 4}
+        assert loaded(table)[1] == {"filings": 4}
+
+    asyncio.run(run())
+
+
+def test_a_block_whose_parts_are_gone_says_so() -> None:
+    """A part that belongs to a block and is not there is no part that is empty."""
+
+    async def run() -> None:
+        table, states = Table(), States({"a": b"A"}, {"a": {"q1": b"1"}})
+        one = Keeper(table, frozenset({"filings"}), states)  # type: ignore[arg-type]
+        one.mark(0, "a", "q1")
+        await one.write(await one.copy({FILINGS: 5}))
+        del table.written[0][next(key for key in table.written[0] if b"q1" in key)]
+        assert loaded(table)[0] == {"a": (b"A", None)}
 
     asyncio.run(run())
 

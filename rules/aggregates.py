@@ -132,6 +132,14 @@ def _hhi(values: list[Floats], inside: Bools, members: Ints, asking: Ints) -> fl
     return float(((known / total) ** 2).sum()) if total > 0 else float("nan")
 
 
+@aggregate("gini")
+def _gini(values: list[Floats], inside: Bools, members: Ints, asking: Ints) -> float:
+    known = np.sort(_known(values[0], inside))
+    total = float(known.sum())
+    weights = 2.0 * np.arange(1, len(known) + 1) - len(known) - 1
+    return float((weights * known).sum() / (len(known) * total)) if total > 0 else float("nan")
+
+
 @aggregate("count")
 def _count(values: list[Floats], inside: Bools, members: Ints, asking: Ints) -> float:
     return float(np.nansum(values[0][inside]))

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from rules.edits import edited, translated
 from rules.fold import Records
 from rules.registry import Institution
 from rules.store import NEVER, FormStore, Indices, Ints, Picker
@@ -48,6 +49,8 @@ class _Core(msgspec.Struct, frozen=True):
     due: dict[str, int]
     clock: int = int(NEVER)
     stale: list[tuple[int, int, int]] = []
+    signatures: bytes = b""
+    inhibitors: dict[str, list[str]] = {}
 
 
 class _Dated(msgspec.Struct, frozen=True):
@@ -112,6 +115,8 @@ def export_core(engine: Engine, rows: Sequence[int]) -> bytes:
         dict(engine._due),
         engine.world.clock,
         [(rule, int(place[row]), moment) for rule, row, moment in engine.staleness.told(index)],
+        engine.edition.signatures,
+        engine.edition.inhibitors,
     )
     return msgspec.msgpack.encode(core)
 
@@ -169,6 +174,8 @@ def restore_pieces(engine: Engine, core: bytes, dated: Iterable[bytes]) -> list[
             _restore_form(store, by_form[name], state.codes, rows)
     rule_of = _rules_now(engine, state)
     _restore_records(engine, state, np.array(rule_of, np.int32), rows)
+    engine.mark_edited(edited(engine.rules, engine.edition, state.rules, state.signatures), rows)
+    _retire(engine, state, rows)
     for group in engine.groups:
         known = [name for name in (group.rules[0].id, *group.rules[0].renamed_from) if name in state.judged]
         if known:
@@ -253,4 +260,26 @@ def _restore_records(engine: Engine, state: _Core, rule_of: Ints, rows: Ints) ->
     blank = {"muted": np.zeros(count, np.int32)}
     records = Records(**{**blank, **columns, "previous": np.full(count, -1, np.int32)})
     records.rule, records.row = rule, rows[columns["row"]]
+    if state.signatures and state.signatures != engine.edition.signatures:
+        for number in np.unique(rule[(rule >= 0) & (records.muted != 0)]).tolist():
+            mine, before = np.flatnonzero(rule == number), state.rules[rule_of.tolist().index(number)]
+            masks = translated(records.muted[mine], engine.rules[number], state.inhibitors.get(before, ()))
+            records.muted[mine] = masks
     engine.fold.restore(records.take(rule >= 0))
+
+
+def _retire(engine: Engine, state: _State, rows: Ints) -> None:
+    """Hand over the alerts that were open when their rule was retired: the next tick ends them."""
+    ended = [rule for rule in engine.program.rules if rule.status == "retired"]
+    retired = {name: rule for rule in ended for name in (*rule.renamed_from, rule.id)}
+    if retired.keys().isdisjoint(state.rules):
+        return
+    columns = {name: _unpack(array) for name, array in state.records.items()}
+    for number, name in enumerate(state.rules):
+        if name in retired:
+            mine = np.flatnonzero(columns["rule"] == number)
+            _, newest = np.unique(columns["row"][mine], return_index=True)  # newest first within a pair
+            last = mine[newest]
+            for i in last[columns["level"][last] > 0].tolist():
+                row, level, started = (int(columns[key][i]) for key in ("row", "level", "started"))
+                engine.mark_retired(retired[name], int(rows[row]), level, started)

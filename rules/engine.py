@@ -11,26 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.aggregates import is_aggregate
-from rules.calendar import deadlines, expected, has_deadline
+from rules.calendar import deadlines, expected, has_deadline, parse_instant
 from rules.catalogue import SYSTEM
 from rules.context import Context, World
+from rules.edits import Edition, part
 from rules.evidence import transitions
 from rules.fold import Fold, Records
 from rules.history import rule_nodes
-from rules.judge import Event, Group, Judge, Said, differences, events, group_rules
+from rules.judge import RESOLVED, Event, Group, Judge, Said, differences, events, group_rules
 from rules.laps import Clock, Laps, no_clock
 from rules.muting import WAIVED, reasons
 from rules.operations import number
 from rules.pack import Program
-from rules.plan import Waiver, walk
+from rules.plan import Rule, Waiver, walk
 from rules.registry import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES, Institution
 from rules.settings import Table
 from rules.staleness import Staleness
 from rules.store import ACCEPTED, BACKWARDS, BEYOND, DUPLICATE, NEVER, Bools, Floats, FormStore, Ints, Longs, Picker
 from rules.transitions import SEVERITIES, Cause, Transition
 
-FILED, LATE, REVISED = range(3)
-CAUSES: tuple[Cause, ...] = ("filed", "late", "revised")
+FILED, LATE, REVISED, EDITED = range(4)
+CAUSES: tuple[Cause, ...] = ("filed", "late", "revised", "rule-changed")
 FIRST_ROWS = 64
 COMPACT_EVERY = 200_000
 
@@ -150,6 +151,10 @@ class Engine:
         self._due: dict[str, int] = {}
         self._ticked = int(NEVER)
         self.ended: set[Waiver] = set()
+        self.edition = Edition.of(self.rules)
+        self._edited: set[int] = set()
+        self._edited_rows: set[int] = set()
+        self._left_over: list[tuple[Rule, int, int, int]] = []
         self._across = frozenset[str]().union(*(g.triggers for g in self.groups if g.across))
         self._touched: dict[str, set[int]] = {}
         self._compact_at = COMPACT_EVERY
@@ -547,6 +552,7 @@ class Engine:
                 self._due[form] = wanted[0]
                 passed[form] = {wanted[1]}
         self._ticked = max(self._ticked, now)
+        found += self._judge_edited(now)
         before_now = self.world.clock
         found += self._end_waivers(now)
         found += self._run_out(found, before_now)
@@ -555,6 +561,7 @@ class Engine:
             found += [replace(said, cause="clock") for said in self._judge_across(passed)]
         self.laps.lap("rules")
         outcome.transitions = transitions(found, self.rules, self.world, self.institutions)
+        outcome.transitions += self._end_retired(now)
         outcome.evaluated = self.judge.tally.evaluated - before
         self.laps.lap("transitions")
         outcome.seconds = self.laps.take()
@@ -602,6 +609,56 @@ class Engine:
                 after.date[:] = waiver.until
                 found += [Said(event, "clock", waiver.until, "waiver") for event in events(before, after)]
         self.world.clock = max(self.world.clock, now)
+        return found
+
+    def mark_edited(self, rules: Iterable[int], rows: Ints) -> None:
+        """Have the next tick judge these rules again for institutions whose state other rules left."""
+        self._edited.update(rules)
+        if self._edited:
+            self._edited_rows.update(rows.tolist())
+
+    def mark_retired(self, rule: Rule, row: int, level: int, started: int) -> None:
+        """Have the next tick end an alert that was open when its rule was retired."""
+        self._left_over.append((rule, row, level, started))
+
+    def _end_retired(self, now: int) -> list[Transition]:
+        """End the alerts of retired rules, as of the day on which these were retired."""
+        left, self._left_over = self._left_over, []
+        rules = {rule.id: rule for rule, *_ in left}
+        names, said = list(rules), []
+        for rule, row, level, started in left:
+            assert rule.retired is not None
+            if self._active[row]:
+                at = max(started, parse_instant(rule.retired.on))
+                event = Event(names.index(rule.id), row, at, RESOLVED, 0, level, started)
+                said.append(Said(event, "retired", now, "retired"))
+        return transitions(said, list(rules.values()), self.world, self.institutions)
+
+    def _judge_edited(self, now: int) -> list[Said]:
+        """Fold edited rules again over the history at hand; say what comes out otherwise."""
+        found: list[Said] = []
+        marked, everyone = self._edited, np.array(sorted(self._edited_rows), np.int32)
+        self._edited, self._edited_rows = set(), set()
+        if not marked:
+            return found
+        self.world.members = np.flatnonzero(self._active & ~self._system).astype(np.int32)
+        rows = everyone[self._active[everyone]]
+        n = len(rows)
+        whole = FormBatch(
+            form="",
+            rows=rows,
+            as_of=np.full(n, NEVER),
+            submitted_at=np.full(n, now, np.int64),
+            revision=np.zeros(n, np.int32),
+            offset=np.full(n, -1, np.int64),
+            sequence=np.zeros(n, np.int64),
+            values=np.zeros((0, n)),
+        )
+        for group in self.groups:
+            edited = part(group, marked)
+            if edited is not None and not edited.clocks and n:
+                told = self._judge_again(edited, whole, np.full(n, EDITED, np.int8))
+                found += [replace(said, by=f"edit/{self.rules[said.event.rule].hash}") for said in told]
         return found
 
     def _run_out(self, found: Sequence[Said], last: int) -> list[Said]:

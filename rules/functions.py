@@ -372,6 +372,15 @@ def hhi(c: Compiler, call: Call) -> Node:
     return _of_number(c, call, keeps_unit=False)
 
 
+@function("gini(x, by=attribute)")
+def gini(c: Compiler, call: Call) -> Node:
+    """Gini coefficient of x over institutions: 0 where all are equal, 1 − 1/n where one has all.
+
+    Gaps and coverage as for group_sum; missing where the sum of x is not above zero.
+    """
+    return _of_number(c, call, keeps_unit=False)
+
+
 @function("count(condition, by=attribute)")
 def count(c: Compiler, call: Call) -> Node:
     """How many institutions the condition holds for; unknown does not count; coverage as for group_sum."""

@@ -119,7 +119,7 @@ class Row:
     author: str
     since: int
     until: int
-    place: Place = field(default=NOWHERE, compare=False)
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     @property
     def whom(self) -> str:
@@ -139,7 +139,7 @@ class Setting:
     title: dict[str, str]
     unit: str
     rows: tuple[Row, ...]
-    place: Place = field(default=NOWHERE, compare=False)
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Waiver:
     approver: str
     since: int
     until: int
-    place: Place = field(default=NOWHERE, compare=False)
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

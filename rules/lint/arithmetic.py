@@ -240,11 +240,11 @@ def _weighted(node: Node, facts: Facts) -> Range:
     return _widened(x) if weight.low >= 0 else ANYTHING
 
 
-@ranged("hhi", "share")
+@ranged("gini", "hhi", "share")
 def _part(node: Node, facts: Facts) -> Range:
     if facts.base.range(node.args[0]).low >= 0:
         return Range(0.0, 1.0 + SLACK)
-    return Range(0.0, INFINITE) if node.op == "hhi" else ANYTHING
+    return Range(0.0, INFINITE) if node.op != "share" else ANYTHING
 
 
 @ranged("share_of")

@@ -51,7 +51,8 @@ TEXTS = st.one_of(
     ),
     st.tuples(st.sampled_from(["count(a > 0)", "hhi(abs(a))", "group_sum(abs(f))", "peer_percentile(a)",
                                "share_of(a > 0, abs(b))", "weighted_mean(a, abs(b))", "group_mean(a)",
-                               "peer_rank(a)", "peer_mean(b)", "share(abs(a))"]), st.integers(-1, 3)).map(
+                               "gini(abs(b))", "peer_rank(a)", "peer_mean(b)",
+                               "share(abs(a))"]), st.integers(-1, 3)).map(
         lambda pair: f"{pair[0]} > {pair[1]}"
     ),
 )  # fmt: skip

@@ -235,10 +235,10 @@ SPANS = st.sampled_from(["1 filing", "2 filings", "3 filings", "5d", "40d", "100
 
 
 @st.composite
-def rules(draw: st.DrawFn, most: int = 3) -> list[dict[str, object]]:
-    """One to `most` rules as their YAML would say them; later ones may ask for earlier ones."""
+def rules(draw: st.DrawFn, most: int = 3, least: int = 1) -> list[dict[str, object]]:
+    """`least` to `most` rules as their YAML would say them; later ones may ask for earlier ones."""
     found: list[dict[str, object]] = []
-    for number in range(draw(st.integers(1, most))):
+    for number in range(draw(st.integers(least, most))):
         names = draw(st.lists(st.sampled_from(LEVELS), min_size=1, max_size=3, unique=True))
         anything = st.one_of(condition(0), condition(1), condition(2))
         if number:
@@ -336,7 +336,7 @@ def across() -> Texts:
         _made("share_of({}, abs({}){})", c, x, BY),
         _made("lag(group_mean({}), 1)", x),
     )
-    rounded = _made("{}({}{})", st.sampled_from(["hhi", "peer_zscore"]), x, BY)
+    rounded = _made("{}({}{})", st.sampled_from(["hhi", "gini", "peer_zscore"]), x, BY)
     return st.one_of(
         _made("{} {} {}", alike, INEQUALITIES, EIGHTHS),
         _made("{} {} {}", alike, INEQUALITIES, EIGHTHS),

@@ -879,6 +879,13 @@ def _hhi(members: Members, own: list[float] | None) -> float | None:
     return sum((x / total) ** 2 for x in _firsts(members)) if total > 0 else None
 
 
+@_aggregate("gini")
+def _gini(members: Members, own: list[float] | None) -> float | None:
+    values = _firsts(members)
+    apart = sum(abs(x - y) for x in values for y in values)
+    return apart / (2 * len(values) * sum(values)) if sum(values) > 0 else None
+
+
 @_aggregate("count")
 def _count_of(members: Members, own: list[float] | None) -> float | None:
     return sum(_firsts(members), 0.0)

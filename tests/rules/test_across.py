@@ -65,6 +65,7 @@ FIVE = [0.1, 0.2, 0.3, 0.4, 0.5]
         ("group_sum(x, by=peer_group)", 0.9),  # I0 + I2 + I4
         ("weighted_mean(x, assets)", (0.1 * 1 + 0.2 * 2 + 0.3 * 3 + 0.4 * 4 + 0.5 * 5) / 15),
         ("hhi(x)", (0.01 + 0.04 + 0.09 + 0.16 + 0.25) / 1.5**2),
+        ("gini(x)", (2 * (1 * 4 + 2 * 3 + 3 * 2 + 4 * 1) / 10) / (2 * 25 * 0.3)),  # differences of all pairs
         ("count(x > 25%)", 3.0),
         ("share_of(x > 25%, assets)", 12 / 15),
         ("share(x)", 0.5 / 1.5),
@@ -91,6 +92,14 @@ def test_the_peer_mean_leaves_the_outermost_twentieths_out() -> None:
 def test_a_herfindahl_index_is_between_even_and_whole(values: list[float]) -> None:
     found = value_for("hhi(x)", "I0", values)
     assert 1 / len(values) - 1e-9 <= found <= 1 + 1e-9
+
+
+def test_a_gini_coefficient_as_in_the_textbook() -> None:
+    """0 of equal values, 1 − 1/n where one has all; 0.25 of 1, 2, 3, 4 (as the measure of that name has it)."""
+    assert value_for("gini(x)", "I0", [2.0] * 4) == pytest.approx(0.0)
+    assert value_for("gini(x)", "I0", [0.0, 0.0, 0.0, 8.0]) == pytest.approx(0.75)
+    assert value_for("gini(x)", "I0", [3.0, 1.0, 4.0, 2.0]) == pytest.approx(0.25)
+    assert np.isnan(value_for("gini(x)", "I0", [0.0, 0.0, 0.0]))
 
 
 @given(st.lists(st.floats(-5, 5), min_size=3, max_size=9), st.permutations(range(9)))

@@ -1,0 +1,87 @@
+"""What an edit of rules means for alerts that are open: state that older rules left, read by the rules as they are.
+
+An edited rule keeps its alerts. Its history at hand is folded again, with the rules that look at it, and only what
+comes out otherwise is told, with the cause `rule-changed`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rules.judge import Group
+from rules.muting import FIRST_INHIBITOR, UNLESS, WAIVED, can_be_muted
+from rules.plan import Rule
+from rules.store import Ints
+
+SIGNED = 6
+GONE = 1 << 30
+"""The bit of a mask for what silenced an alert under the rules as they were, and can't any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """The rules as a state was made by them.
+
+    signatures: SIGNED bytes a rule, in the rules' order, which change with its text, its inhibitors and its waivers.
+    inhibitors: which rules inhibit each that any does, in the order of their bits.
+    """
+
+    signatures: bytes
+    inhibitors: dict[str, list[str]]
+
+    @classmethod
+    def of(cls, rules: Sequence[Rule]) -> Edition:
+        """Return the edition of these rules."""
+        inhibitors = {rule.id: [cause.rule for cause in rule.inhibited_by] for rule in rules if rule.inhibited_by}
+        return cls(b"".join(map(_signature, rules)), inhibitors)
+
+
+def _signature(rule: Rule) -> bytes:
+    causes = [(cause.rule, cause.level) for cause in rule.inhibited_by]
+    waivers = [(w.institution, w.since, w.until) for w in rule.waivers]
+    return hashlib.blake2b(f"{rule.hash} {causes} {waivers}".encode(), digest_size=SIGNED).digest()
+
+
+def edited(rules: Sequence[Rule], edition: Edition, ids: Sequence[str], signatures: bytes) -> frozenset[int]:
+    """Return the numbers of rules that are new or have other signatures than before, and of those that look at them.
+
+    edition: that of the rules. ids, signatures: the rules as they were; without signatures, as in states of old,
+    nothing counts as edited.
+    """
+    if not signatures or (signatures == edition.signatures and list(ids) == [rule.id for rule in rules]):
+        return frozenset()
+    before = {name: signatures[SIGNED * n : SIGNED * (n + 1)] for n, name in enumerate(ids)}
+    changed = set()
+    for n, rule in enumerate(rules):
+        known = next((before[name] for name in (rule.id, *reversed(rule.renamed_from)) if name in before), b"")
+        if known != edition.signatures[SIGNED * n : SIGNED * (n + 1)]:
+            changed.add(rule.id)
+    while more := {rule.id for rule in rules if (rule.asks | rule.heeds) & changed} - changed:
+        changed |= more
+    return frozenset(number for number, rule in enumerate(rules) if rule.id in changed)
+
+
+def translated(masks: Ints, rule: Rule, before: Sequence[str]) -> Ints:
+    """Return masks in which the bits of inhibitors `before` stand where the rule has them now."""
+    now = {cause.rule: 1 << bit for bit, cause in enumerate(rule.inhibited_by, start=FIRST_INHIBITOR)}
+    places = {1 << bit: now.get(name, GONE) for bit, name in enumerate(before, start=FIRST_INHIBITOR)}
+    places[UNLESS] = UNLESS if rule.unless is not None else GONE
+    places[WAIVED] = WAIVED if rule.waivers else GONE
+    found = np.zeros_like(masks)
+    for old, new in places.items():
+        found |= np.where(masks & old, new, 0).astype(np.int32)
+    return found
+
+
+def part(group: Group, numbers: Collection[int]) -> Group | None:
+    """Return the group with only the rules of these numbers; None where it has none."""
+    chosen = [i for i, number in enumerate(group.index.tolist()) if number in numbers]
+    if not chosen:
+        return None
+    rules = tuple(group.rules[i] for i in chosen)
+    mutable = tuple(i for i, rule in enumerate(rules) if can_be_muted(rule))
+    return replace(group, rules=rules, index=group.index[chosen], mutable=mutable)

@@ -268,13 +268,13 @@ def _restore_records(engine: Engine, state: _Core, rule_of: Ints, rows: Ints) ->
     engine.fold.restore(records.take(rule >= 0))
 
 
-def _retire(engine: Engine, state: _State, rows: Ints) -> None:
+def _retire(engine: Engine, state: _Core, rows: Ints) -> None:
     """Hand over the alerts that were open when their rule was retired: the next tick ends them."""
     ended = [rule for rule in engine.program.rules if rule.status == "retired"]
     retired = {name: rule for rule in ended for name in (*rule.renamed_from, rule.id)}
     if retired.keys().isdisjoint(state.rules):
         return
-    columns = {name: _unpack(array) for name, array in state.records.items()}
+    columns = {name: _view(array) for name, array in state.records.items()}
     for number, name in enumerate(state.rules):
         if name in retired:
             mine = np.flatnonzero(columns["rule"] == number)

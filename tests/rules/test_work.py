@@ -26,7 +26,7 @@ QUIET, LOUD = 9.0, 1.05
 CALLS_A_RULE = 78
 CALLS_A_TRANSITION = 36
 CALLS_AN_EXPORT = 420
-CALLS_A_RESTORE = 545
+CALLS_A_RESTORE = 560
 PEAK_SHARE = 0.9
 """A little above what was counted when the test was written. Raise one only for a feature that is worth it."""
 

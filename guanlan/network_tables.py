@@ -22,50 +22,81 @@ EDGES = ("lender", "borrower", "amount")
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Balance sheets: institutions in the file's order, and columns of numbers by name."""
+    """Balance sheets: institutions in the file's order, columns of numbers by name, and columns that are text.
+
+    `faults` says of a text column where its first cell is that is no number.
+    """
 
     file: str
     institutions: tuple[str, ...]
     columns: dict[str, Vector]
+    texts: dict[str, tuple[str, ...]]
+    faults: dict[str, str]
 
     def column(self, name: str, default: float | None = None) -> Vector:
-        """Return a column; InputError when it is not there and there is no default."""
+        """Return a column of numbers; InputError when it is text, or not there and without default."""
         if name in self.columns:
             return self.columns[name]
+        if name in self.faults:
+            raise InputError(self.faults[name])
         if default is None:
             fix = nearest(name, self.columns)
             raise InputError(f"{self.file} needs a column {name!r}. {fix}".strip())
         return np.full(len(self.institutions), default)
 
+    def members(self, column: str, value: str) -> list[int]:
+        """Return who has `value` in a column of text, as positions; InputError when nobody has or it is not there."""
+        if column not in self.texts:
+            fix = nearest(column, self.texts) or f"Columns of text: {', '.join(self.texts) or 'none'}"
+            raise InputError(f"{self.file} has no column of text {column!r} to make groups of. {fix}")
+        found = [i for i, text in enumerate(self.texts[column]) if text == value]
+        if not found:
+            fix = nearest(value, set(self.texts[column]))
+            raise InputError(f"{self.file}: nobody has {value!r} in the column {column!r}. {fix}".strip())
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A shock with a name: the share lost by each institution (float64[n])."""
+    """A shock with a name: the share lost by each institution (float64[n]), and what is lost beside it in currency."""
 
     name: str
     shares: Vector
+    losses: Vector
 
 
-def read_sheet(path: Path) -> Sheet:
-    """Read balance sheets: a column `institution` and columns of numbers; empty cells are refused."""
+def read_sheet(path: Path, *, numbers: bool = False) -> Sheet:
+    """Read balance sheets: a column `institution`, columns of numbers, and columns of text, like a name or a group.
+
+    With `numbers` every other column must be of numbers. InputError says file, line and what is wrong.
+    """
     lines = _lines(path)
     number, header = next(lines, (0, []))
     if "institution" not in header:
         raise InputError(f"{path}: needs a column 'institution'; it has {', '.join(header) or 'nothing'}")
-    names: list[str] = []
-    rows: list[list[float]] = []
+    if len(set(header)) < len(header):
+        raise InputError(f"{path} has two columns {next(h for h in header if header.count(h) > 1)!r}")
+    rows: dict[str, tuple[int, list[str]]] = {}
     where = header.index("institution")
     for number, cells in lines:
         _same_length(path, number, cells, header)
-        if cells[where] in names:
+        if cells[where] in rows:
             raise InputError(f"{path}:{number}: {cells[where]!r} stands twice")
-        names.append(cells[where])
-        rows.append(
-            [_number(path, number, c, h) for i, (c, h) in enumerate(zip(cells, header, strict=True)) if i != where]
-        )
-    values = np.array(rows, np.float64).reshape(len(names), len(header) - 1)
-    kept = [h for h in header if h != "institution"]
-    return Sheet(str(path), tuple(names), {name: values[:, i] for i, name in enumerate(kept)})
+        rows[cells[where]] = number, cells
+    columns: dict[str, Vector] = {}
+    texts: dict[str, tuple[str, ...]] = {}
+    faults: dict[str, str] = {}
+    for at, name in enumerate(header):
+        if at == where:
+            continue
+        try:
+            columns[name] = np.array([_number(path, line, cells[at], name) for line, cells in rows.values()])
+        except InputError as err:
+            if numbers:
+                raise
+            texts[name] = tuple(cells[at] for _, cells in rows.values())
+            faults[name] = str(err)
+    return Sheet(str(path), tuple(rows), columns, texts, faults)
 
 
 def read_network(path: Path, institutions: Sequence[str] | None = None) -> tuple[tuple[str, ...], Sparse]:
@@ -137,23 +168,30 @@ def _matrix(path: Path, header: list[str], lines: Iterator[tuple[int, list[str]]
     return found
 
 
-def scenarios(shocks: Sequence[str], institutions: Sequence[str]) -> list[Scenario]:
-    """Read shocks: `all` (each alone, in full), `none`, `uniform=0.05`, or `CODE=1.0`, several joined by commas."""
+def scenarios(shocks: Sequence[str], sheet: Sheet, holdings: Sheet | None = None) -> list[Scenario]:
+    """Read shocks: `all` (each alone, in full), `none`, or parts joined by commas.
+
+    A part is `uniform=0.05`, `CODE=1.0`, `COLUMN:TEXT=0.5` (everybody with that text in the balance sheets' column),
+    or `asset:CLASS=0.1` (the loss of a tenth of what is held of a column of `holdings`).
+    """
+    size = len(sheet.institutions)
     found: list[Scenario] = []
     for shock in shocks:
         if shock == "all":
-            found += [Scenario(code, np.eye(1, len(institutions), i)[0]) for i, code in enumerate(institutions)]
+            found += [
+                Scenario(code, np.eye(1, size, i)[0], np.zeros(size)) for i, code in enumerate(sheet.institutions)
+            ]
         elif shock == "none":
-            found.append(Scenario("none", np.zeros(len(institutions))))
+            found.append(Scenario("none", np.zeros(size), np.zeros(size)))
         else:
-            found.append(Scenario(shock, _shares(shock, institutions)))
+            found.append(Scenario(shock, *_parts(shock, sheet, holdings)))
     return found
 
 
-def _shares(shock: str, institutions: Sequence[str]) -> Vector:
-    shares = np.zeros(len(institutions))
+def _parts(shock: str, sheet: Sheet, holdings: Sheet | None) -> tuple[Vector, Vector]:
+    shares, losses = np.zeros(len(sheet.institutions)), np.zeros(len(sheet.institutions))
     for part in shock.split(","):
-        name, equals, text = part.rpartition("=")
+        name, equals, text = part.strip().rpartition("=")
         try:
             share = float(text)
         except ValueError:
@@ -162,14 +200,34 @@ def _shares(shock: str, institutions: Sequence[str]) -> Vector:
             raise InputError(
                 f"the shock {part!r} is not understood: use all, uniform=0.05 or CODE=1.0, shares from 0 to 1"
             )
-        if name == "uniform":
+        column, colon, value = name.partition(":")
+        if name in sheet.institutions:
+            shares[sheet.institutions.index(name)] = share
+        elif name == "uniform":
             shares[:] = share
-        elif name in institutions:
-            shares[list(institutions).index(name)] = share
+        elif colon and column == "asset":
+            losses += share * _held(value, sheet, holdings)
+        elif colon:
+            shares[sheet.members(column, value)] = share
         else:
-            fix = nearest(name, institutions)
+            fix = nearest(name, sheet.institutions)
             raise InputError(f"the shock names {name!r}, which is no institution here. {fix}".strip())
-    return shares
+    return shares, losses
+
+
+def _held(asset: str, sheet: Sheet, holdings: Sheet | None) -> Vector:
+    """What each institution holds of an asset class (float64[n]); 0 of one that the holdings do not name."""
+    if holdings is None:
+        raise InputError(f"a shock to the asset class {asset!r} needs --holdings")
+    held = dict(zip(holdings.institutions, holdings.column(asset).tolist(), strict=True))
+    for code, amount in held.items():
+        if code not in sheet.institutions:
+            raise InputError(
+                f"{holdings.file}: {code!r} has no balance sheet. {nearest(code, sheet.institutions)}".strip()
+            )
+        if amount < 0.0:
+            raise InputError(f"{holdings.file}: {code!r} holds {amount:g} of {asset!r}, which is below zero")
+    return np.array([held.get(code, 0.0) for code in sheet.institutions])
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:

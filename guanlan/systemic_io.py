@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rules.problems import InputError
-
 if TYPE_CHECKING:
     from guanlan.market_tables import Row
     from guanlan.network_tables import Scenario, Sheet
@@ -18,18 +16,30 @@ if TYPE_CHECKING:
 Output = Annotated[Literal["csv", "jsonl"], typer.Option("--format", help="csv or jsonl.")]
 Out = Annotated[Path | None, typer.Option(help="Write there instead of to standard output.")]
 Exposures = Annotated[
-    Path, typer.Option("--exposures", "--network", help="Edge list lender,borrower,amount, or a square matrix.")
+    Path | None,
+    typer.Option("--exposures", "--network", help="Edge list lender,borrower,amount, or a square matrix."),
 ]
+Margins = Annotated[
+    Path | None, typer.Option(help="In place of exposures: institution,assets,liabilities inside the network.")
+]
+Reconstructions = Annotated[int, typer.Option(min=1, help="Min-density networks drawn from the margins.")]
 Sheets = Annotated[
     Path, typer.Option("--balance-sheets", "--balance", help="CSV: institution, and the columns the method needs.")
 ]
 Shocks = Annotated[
-    list[str] | None, typer.Option("--shock", help="all, none, uniform=0.05 or CODE=1.0[,CODE=…]; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--shock", help="all, none, uniform=0.05, CODE=1.0, COLUMN:TEXT=0.5, asset:CLASS=0.1, or some with commas."
+    ),
 ]
 ShockOn = Annotated[Literal["equity", "external-assets"] | None, typer.Option(help="What the shares are of.")]
+Holdings = Annotated[
+    Path | None, typer.Option(help="For asset:CLASS shocks: institution, then a column for each asset class.")
+]
 
 BATCH = 256
 TOTALS = ("original_stress", "additional_stress", "original_losses", "additional_losses", "additional_defaults")
+ADDED = tuple(name for name in TOTALS if name.startswith("additional"))
 
 
 def register(app: typer.Typer) -> None:
@@ -41,19 +51,15 @@ def register(app: typer.Typer) -> None:
 
 def contagion(
     balance_sheets: Sheets,
-    exposures: Annotated[
-        Path | None,
-        typer.Option("--exposures", "--network", help="Edge list lender,borrower,amount, or a square matrix."),
-    ] = None,
-    margins: Annotated[
-        Path | None, typer.Option(help="In place of exposures: institution,assets,liabilities inside the network.")
-    ] = None,
-    reconstructions: Annotated[int, typer.Option(min=1, help="Min-density networks drawn from the margins.")] = 20,
+    exposures: Exposures = None,
+    margins: Margins = None,
+    reconstructions: Reconstructions = 20,
     method: Annotated[
         Literal["debtrank", "debtrank-2012", "threshold", "furfine"], typer.Option(help="How distress passes on.")
     ] = "debtrank",
     shock: Shocks = None,
     shock_on: ShockOn = None,
+    holdings: Holdings = None,
     recovery: Annotated[float, typer.Option(min=0, max=1, help="Share of an exposure that default spares.")] = 0.0,
     output: Output = "csv",
     out: Out = None,
@@ -63,74 +69,51 @@ def contagion(
     Balance sheets need `buffer`; `weight` (equal by default) weighs stress. Exposures are divided by the
     lender's buffer. debtrank: the linear form, exact; debtrank-2012: passes on once; threshold and furfine:
     at default only. Losses beyond a buffer count in losses; stress is capped at 1. With margins only, every
-    number is the median over reconstructed networks (maximum entropy, and minimum density several times), and
-    what contagion adds has its lowest and highest beside it.
+    number is the median over reconstructed networks (maximum entropy, and minimum density several times), what
+    contagion adds has its lowest and highest beside it, and so has the scenario's rank by added stress.
     """
     import numpy as np
 
     from guanlan.market_tables import write_rows
-    from guanlan.network_tables import read_network, read_sheet, scenarios
+    from guanlan.network_spread import in_words, networks, ranks, spread
+    from guanlan.network_tables import read_sheet, scenarios
+    from systemic.network.shocks import over_buffer
 
     sheet = read_sheet(balance_sheets)
     buffer, weight = sheet.column("buffer"), sheet.column("weight", 1.0)
-    if exposures is not None and margins is None:
-        networks = [read_network(exposures, sheet.institutions)[1]]
-    elif margins is not None and exposures is None:
-        networks = _reconstructed(margins, sheet, reconstructions)
-    else:
-        raise InputError("give either --exposures (a network) or --margins (each institution's totals)")
-    shocks = scenarios(shock or ["all"], sheet.institutions)
-    losses = sheet.column("external_assets") if shock_on == "external-assets" else None
-    spreads = [_in_words(_method(method), n, buffer, weight, recovery, len(shocks)) for n in networks]
+    several = networks(exposures, margins, sheet, reconstructions)
+    shocks = scenarios(shock or ["all"], sheet, read_sheet(holdings) if holdings else None)
+    base = sheet.column("external_assets") if shock_on == "external-assets" else None
+    passing = [in_words(_method(method), n, buffer, weight, recovery, len(shocks)) for n in several]
+
+    def shares(part: list[Scenario]) -> Matrix:
+        lost = np.column_stack([s.losses if base is None else s.losses + s.shares * base for s in part])
+        found = over_buffer(lost, buffer)
+        return found if base is not None else found + np.column_stack([s.shares for s in part])
+
+    def totals(part: list[Scenario]) -> Matrix:
+        start = shares(part)
+        return np.array([_totals(in_words(spreading, start)) for spreading in passing])
 
     def rows() -> Iterator[Row]:
-        for start in range(0, len(shocks), BATCH):
-            part = shocks[start : start + BATCH]
-            shares = _stacked(part)
-            if losses is not None:
-                shares = _relative(shares * losses[:, None], buffer)
-            totals = np.array([_totals(_in_words(spread, shares)) for spread in spreads])
-            for column, scenario in enumerate(part):
-                yield {"scenario": scenario.name, **_cells(totals[:, :, column])}
+        parts = (shocks[start : start + BATCH] for start in range(0, len(shocks), BATCH))
+        if len(several) == 1:
+            for part in parts:
+                found = totals(part)
+                for column, scenario in enumerate(part):
+                    yield {"scenario": scenario.name, **spread(TOTALS, found[:, :, column], (TOTALS[-1],))}
+            return
+        found = np.concatenate([totals(part) for part in parts], axis=2)
+        places = ranks(found[:, TOTALS.index("additional_stress")])
+        for column, scenario in enumerate(shocks):
+            place = dict(zip(("rank", "rank_low", "rank_high"), places[:, column].tolist(), strict=True))
+            yield {"scenario": scenario.name, **spread(TOTALS, found[:, :, column], (TOTALS[-1],), ADDED), **place}
 
     write_rows(rows(), output, out)
 
 
 def _totals(end: Any) -> list[Any]:
     return [getattr(end, name) for name in TOTALS]
-
-
-def _cells(totals: Matrix) -> Row:
-    """One scenario's totals (networks × totals) as cells; with several networks, the range of what is added."""
-    import numpy as np
-
-    middle = np.median(totals, axis=0)
-    cells: dict[str, str | float | int | None] = dict(zip(TOTALS, middle.tolist(), strict=True))
-    if middle[-1].is_integer():
-        cells[TOTALS[-1]] = int(middle[-1])
-    if len(totals) > 1:
-        for column, name in enumerate(TOTALS):
-            if name.startswith("additional"):
-                cells[f"{name}_low"] = float(totals[:, column].min())
-                cells[f"{name}_high"] = float(totals[:, column].max())
-    return cells
-
-
-def _reconstructed(margins: Path, sheet: Sheet, count: int) -> list[Any]:
-    """Return networks that have the margins, in the order of the balance sheets."""
-    import numpy as np
-
-    from guanlan.network_tables import read_sheet
-    from systemic.network.reconstruction import max_entropy, min_density
-
-    given = read_sheet(margins)
-    missing = sorted(set(given.institutions) ^ set(sheet.institutions))
-    if missing:
-        raise InputError(f"{margins} and the balance sheets differ in institutions: {', '.join(missing[:5])}")
-    order = np.array([given.institutions.index(code) for code in sheet.institutions], dtype=np.int64)
-    lent, owed = given.column("assets")[order], given.column("liabilities")[order]
-    drawn = [_in_words(min_density, lent, owed, seed) for seed in range(count)]
-    return [_in_words(max_entropy, lent, owed), *drawn]
 
 
 def _method(name: str) -> Callable[..., Callable[[Matrix], Any]]:
@@ -150,32 +133,11 @@ def _method(name: str) -> Callable[..., Callable[[Matrix], Any]]:
     return linear if name == "debtrank" else stepwise
 
 
-def _stacked(part: list[Scenario]) -> Matrix:
-    import numpy as np
-
-    return np.column_stack([scenario.shares for scenario in part])
-
-
-def _relative(losses: Matrix, buffer: Any) -> Matrix:
-    """Losses over buffers; a loss without buffer is default, no loss is none."""
-    import numpy as np
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found: Matrix = np.where(losses > 0, np.where(buffer[:, None] > 0, losses / buffer[:, None], 1.0), 0.0)
-    return found
-
-
-def _in_words(function: Callable[..., Any], *args: Any) -> Any:
-    """Run a measure; what it finds wrong with its inputs is said as one sentence."""
-    try:
-        return function(*args)
-    except ValueError as err:
-        raise InputError(str(err)) from None
-
-
 def clearing(
-    exposures: Exposures,
     balance_sheets: Sheets,
+    exposures: Exposures = None,
+    margins: Margins = None,
+    reconstructions: Reconstructions = 20,
     external: Annotated[
         Literal["pari-passu", "senior"], typer.Option(help="How creditors outside the network rank.")
     ] = "pari-passu",
@@ -183,36 +145,42 @@ def clearing(
     beta: Annotated[float, typer.Option(min=0, max=1, help="Share of interbank receipts realised in default.")] = 1.0,
     shock: Shocks = None,
     shock_on: ShockOn = None,
+    holdings: Holdings = None,
     output: Output = "csv",
     out: Out = None,
 ) -> None:
     """Greatest clearing vector after a shock to external assets, a line for each scenario and institution.
 
     Balance sheets need `external_assets`; `external_liabilities` are 0 by default. By default there is no
-    shock. A shock on equity takes that share of external and interbank assets less all liabilities.
+    shock. A shock on equity takes that share of external and interbank assets less all liabilities. With margins
+    only, payments are medians over reconstructed networks with their lowest and highest beside them, and
+    `default` is the share of the networks in which the institution defaults.
     """
+    import numpy as np
+
     from guanlan.market_tables import write_rows
-    from guanlan.network_tables import read_network, read_sheet, scenarios
+    from guanlan.network_spread import in_words, networks, spread
+    from guanlan.network_tables import read_sheet, scenarios
     from systemic.network.clearing import clear
 
     sheet = read_sheet(balance_sheets)
     assets, owed = sheet.column("external_assets"), sheet.column("external_liabilities", 0.0)
-    _, network = read_network(exposures, sheet.institutions)
-    base = _equity(sheet, network, assets, owed) if shock_on == "equity" else assets
+    several = networks(exposures, margins, sheet, reconstructions)
+    base = _equity(sheet, several[0], assets, owed) if shock_on == "equity" else assets
 
     def rows() -> Iterator[Row]:
-        import numpy as np
-
-        for scenario in scenarios(shock or ["none"], sheet.institutions):
-            left = np.maximum(assets - scenario.shares * base, 0.0)
-            found = _in_words(clear, network, left, owed, external, alpha, beta)
+        for scenario in scenarios(shock or ["none"], sheet, read_sheet(holdings) if holdings else None):
+            left = np.maximum(assets - scenario.shares * base - scenario.losses, 0.0)
+            cleared = [in_words(clear, network, left, owed, external, alpha, beta) for network in several]
+            paid = np.array([found.payment for found in cleared])
             for i, code in enumerate(sheet.institutions):
+                fallen = float(np.mean([found.default[i] for found in cleared]))
                 yield {
                     "scenario": scenario.name,
                     "institution": code,
-                    "default": int(found.default[i]),
-                    "payment": float(found.payment[i]),
-                    "total_liabilities": float(found.total_liabilities[i]),
+                    "default": int(fallen) if fallen.is_integer() else fallen,
+                    **spread(("payment",), paid[:, [i]], ranged=("payment",)),
+                    "total_liabilities": float(cleared[0].total_liabilities[i]),
                 }
 
     write_rows(rows(), output, out)
@@ -244,15 +212,13 @@ def reconstruct(
     import numpy as np
 
     from guanlan.market_tables import write_rows
+    from guanlan.network_spread import in_words
     from guanlan.network_tables import read_sheet
     from systemic.network.reconstruction import max_entropy, min_density
 
     sheet = read_sheet(margins)
     lent, owed = sheet.column("assets"), sheet.column("liabilities")
-    if method == "max-entropy":
-        network = _in_words(max_entropy, lent, owed)
-    else:
-        network = _in_words(min_density, lent, owed, seed)
+    network = in_words(max_entropy, lent, owed) if method == "max-entropy" else in_words(min_density, lent, owed, seed)
     names = sheet.institutions
     rows: Iterator[Row] = (
         {"lender": names[i], "borrower": names[j], "amount": float(network[i, j])}

@@ -139,7 +139,7 @@ class _Scenario:
         file = self.top.text("holdings", "")
         if not file:
             return None, ()
-        table = read_sheet(self.folder / file)
+        table = read_sheet(self.folder / file, numbers=True)
         where = [_place(names, code, file) for code in table.institutions]
         held = np.zeros((len(names), len(table.columns)))
         for column, values in enumerate(table.columns.values()):
@@ -197,7 +197,7 @@ class _Scenario:
         if cost == 0.0:
             fix = "give model: outage_cost, the share of assets lost when all services stop"
             self.top.problem(r.place("providers"), "required", "an outage costs nothing without a cost", fix)
-        table = read_sheet(self.folder / file)
+        table = read_sheet(self.folder / file, numbers=True)
         providers = tuple(table.columns)
         size = self._by_name(r, "providers", providers, {}, "provider")
         dependence = np.zeros((len(names), len(providers)))

@@ -20,4 +20,12 @@ def measure(setting: Setting) -> Iterator[Row]:
     exponent = slope([1, 5], [systemic.measure(fifth, 1)[0].seconds, lines[0].seconds])
     yield Row("growth", f"{lines[0].name}, by institutions and exposures", "exponent", [exponent], "less")
     for line in lines:
-        yield Row("network measures", line.name, "s", [line.best, line.seconds], "less", [], line.limit, line.note)
+        yield Row(
+            "network measures", line.name, "s", [line.best, line.seconds], "less", [line.cpu], line.limit, line.note
+        )
+    found, missing = systemic.others(world)
+    for line in found:
+        times = line.seconds / lines[0].seconds
+        yield Row("network measures", f"{line.name}: time over ours", "×", [times], note=line.note)
+    for sentence in missing:
+        print(f"  {sentence}")

@@ -32,8 +32,13 @@ class Sure:
         """Return the columns of estimate i."""
         found: Cells = {"low": self.low[i], "high": self.high[i], "standard_error": self.error[i]}
         if self.ranks is not None:
-            found |= dict(zip(("rank", "rank_low", "rank_high"), (column[i] for column in self.ranks), strict=True))
+            ranks = (_whole(float(column[i])) for column in self.ranks)
+            found |= dict(zip(("rank", "rank_low", "rank_high"), ranks, strict=True))
         return found
+
+
+def _whole(rank: float) -> float | int:
+    return int(rank) if rank.is_integer() else rank
 
 
 def cells(sure: Sure | None, i: int) -> Cells:

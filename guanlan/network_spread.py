@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 Cells = dict[str, str | float | int | None]
 
 
-def in_words(function: Callable[..., Any], *args: Any) -> Any:
-    """Run a measure; what it finds wrong with its inputs is said as one sentence."""
+def in_words(names: Sequence[str], function: Callable[..., Any], *args: Any) -> Any:
+    """Run a measure; what it finds wrong with its inputs is said as one sentence, with institutions by name."""
     try:
         return function(*args)
     except ValueError as err:
-        raise InputError(str(err)) from None
+        named = re.sub(r"(institution )?at position (\d+)", lambda found: f"of {names[int(found[2])]!r}", str(err))
+        raise InputError(re.sub(r"^of ", "", named)) from None
 
 
 def networks(exposures: Path | None, margins: Path | None, sheet: Sheet, count: int) -> list[Any]:
@@ -45,8 +47,8 @@ def networks(exposures: Path | None, margins: Path | None, sheet: Sheet, count: 
         raise InputError(f"{margins} and the balance sheets differ in institutions: {', '.join(missing[:5])}")
     order = np.array([given.institutions.index(code) for code in sheet.institutions], dtype=np.int64)
     lent, owed = given.column("assets")[order], given.column("liabilities")[order]
-    drawn = [in_words(min_density, lent, owed, seed) for seed in range(count)]
-    return [in_words(max_entropy, lent, owed), *drawn]
+    drawn = [in_words(sheet.institutions, min_density, lent, owed, seed) for seed in range(count)]
+    return [in_words(sheet.institutions, max_entropy, lent, owed), *drawn]
 
 
 def spread(names: Sequence[str], values: Matrix, counts: Sequence[str] = (), ranged: Sequence[str] = ()) -> Cells:

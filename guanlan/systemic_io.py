@@ -84,7 +84,7 @@ def contagion(
     several = networks(exposures, margins, sheet, reconstructions)
     shocks = scenarios(shock or ["all"], sheet, read_sheet(holdings) if holdings else None)
     base = sheet.column("external_assets") if shock_on == "external-assets" else None
-    passing = [in_words(_method(method), n, buffer, weight, recovery, len(shocks)) for n in several]
+    passing = [in_words(sheet.institutions, _method(method), n, buffer, weight, recovery, len(shocks)) for n in several]
 
     def shares(part: list[Scenario]) -> Matrix:
         lost = np.column_stack([s.losses if base is None else s.losses + s.shares * base for s in part])
@@ -93,7 +93,7 @@ def contagion(
 
     def totals(part: list[Scenario]) -> Matrix:
         start = shares(part)
-        return np.array([_totals(in_words(spreading, start)) for spreading in passing])
+        return np.array([_totals(in_words(sheet.institutions, spreading, start)) for spreading in passing])
 
     def rows() -> Iterator[Row]:
         parts = (shocks[start : start + BATCH] for start in range(0, len(shocks), BATCH))
@@ -171,7 +171,9 @@ def clearing(
     def rows() -> Iterator[Row]:
         for scenario in scenarios(shock or ["none"], sheet, read_sheet(holdings) if holdings else None):
             left = np.maximum(assets - scenario.shares * base - scenario.losses, 0.0)
-            cleared = [in_words(clear, network, left, owed, external, alpha, beta) for network in several]
+            cleared = [
+                in_words(sheet.institutions, clear, network, left, owed, external, alpha, beta) for network in several
+            ]
             paid = np.array([found.payment for found in cleared])
             for i, code in enumerate(sheet.institutions):
                 fallen = float(np.mean([found.default[i] for found in cleared]))
@@ -218,7 +220,11 @@ def reconstruct(
 
     sheet = read_sheet(margins)
     lent, owed = sheet.column("assets"), sheet.column("liabilities")
-    network = in_words(max_entropy, lent, owed) if method == "max-entropy" else in_words(min_density, lent, owed, seed)
+    network = (
+        in_words(sheet.institutions, max_entropy, lent, owed)
+        if method == "max-entropy"
+        else in_words(sheet.institutions, min_density, lent, owed, seed)
+    )
     names = sheet.institutions
     rows: Iterator[Row] = (
         {"lender": names[i], "borrower": names[j], "amount": float(network[i, j])}

@@ -152,7 +152,7 @@ def rank_range(replicates: Matrix, confidence: float = 0.9) -> tuple[Vector, Vec
     """Return the best and worst rank of each column over the replicates, at `confidence`; rank 1 is largest.
 
     `replicates` (R, n) of a measure over resamples, reconstructions or models; ties share their mean rank;
-    a missing entry ranks last in its row. Two (n,) vectors of ranks in 1 … n.
+    a missing entry ranks last in its row. Two (n,) vectors of ranks in 1 … n that occur among the replicates.
 
     >>> best, worst = rank_range(np.array([[3.0, 2.0, 1.0], [2.0, 3.0, 1.0]]), 1.0)
     >>> best.tolist(), worst.tolist()
@@ -160,7 +160,7 @@ def rank_range(replicates: Matrix, confidence: float = 0.9) -> tuple[Vector, Vec
     """
     ranks = rankdata(-np.nan_to_num(replicates, nan=-np.inf), axis=1)
     tail = (1 - confidence) / 2
-    best, worst = np.quantile(ranks, [tail, 1 - tail], axis=0)
+    best, worst = np.quantile(ranks, [tail, 1 - tail], axis=0, method="inverted_cdf")
     return np.asarray(best, dtype=np.float64), np.asarray(worst, dtype=np.float64)
 
 

@@ -151,3 +151,5 @@ declare("external_assets", ("institution",), "currency", "assets that are not cl
 declare("external_liabilities", ("institution",), "currency", "debts to creditors outside the network")
 declare("total_assets", ("institution",), "currency", "all assets")
 declare("values", ("institution",), "currency", "an amount of each institution, not below zero")
+declare("returns", ("time", "institution"), "ratio", "one-period returns of the institutions, oldest first")
+declare("market_return", ("time",), "ratio", "one-period returns of the market, same dates as `returns`")

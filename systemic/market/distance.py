@@ -10,10 +10,13 @@ from scipy.optimize import root
 from scipy.special import ndtr
 
 from systemic.arrays import Matrix, Vector
-from systemic.registry import measure
+from systemic.registry import declare, measure
 
 DAYS = 252
 ENOUGH_DAYS = 20
+
+declare("equity_path", ("time", "institution"), "currency", "market value of the equity, oldest first")
+declare("debt_path", ("time", "institution"), "currency", "debt that falls due at the horizon, same dates")
 
 MERTON = (
     "Merton (1974), On the pricing of corporate debt: the risk structure of interest rates, Journal of Finance 29(2)"
@@ -113,7 +116,7 @@ def kmv(
     *,
     horizon: float = 1.0,
     drift: float | None = None,
-    tolerance: float = 1e-10,
+    tolerance: float = 1e-12,
     rounds: int = 1_000,
 ) -> Merton:
     """Fit asset value and volatility to a path of equity values by the KMV iteration.

@@ -13,13 +13,9 @@ from systemic.registry import declare
 
 ReturnKind = Literal["log", "simple"]
 
-declare("returns", ("time", "institution"), "ratio", "one-period returns of the institutions, oldest first")
-declare("market_return", ("time",), "ratio", "one-period returns of the market, same dates as `returns`")
 declare("states", ("time", "state"), "ratio", "state variables on the same dates; a row conditions the next one")
 declare("equity_value", ("institution",), "currency", "market value of the equity")
 declare("debt", ("institution",), "currency", "book value of the liabilities")
-declare("equity_path", ("time", "institution"), "currency", "market value of the equity, oldest first")
-declare("debt_path", ("time", "institution"), "currency", "debt that falls due at the horizon, same dates")
 
 
 def price_returns(prices: ArrayLike, kind: ReturnKind = "log") -> Matrix:

@@ -14,6 +14,7 @@ from systemic.arrays import Matrix, Sparse, Vector
 from systemic.checks import as_network, as_vector
 
 MARGIN = 1e-8
+ROUNDING = 1e-15
 SWEEPS = 200_000
 UPPER = "Upper (2011), Simulation methods to assess the danger of contagion in interbank markets, JFS 7(3): 111-125"
 ANAND = "Anand, Craig, von Peter (2015), Filling in the blanks: network structure and interbank contagion, QF 15(4)"
@@ -23,9 +24,9 @@ def max_entropy(assets: ArrayLike, liabilities: ArrayLike) -> Matrix:
     """Return the exposures (n × n, zero diagonal) that spread each margin as evenly as the margins allow (RAS).
 
     `assets` (n): what each has lent inside the network; `liabilities` (n): what each has borrowed, the same
-    total, one currency. Margins are met to 1e-8 of the total. Every pair that can be connected is, so contagion
-    is understated (Upper 2011). O(n²) a sweep. ValueError when the totals differ or no network with a zero
-    diagonal has these margins.
+    total, one currency. Margins are met to 1e-8 of the total, to rounding where the diagonal leaves
+    room. Every pair that can be connected is, so contagion is understated (Upper 2011). O(n²) a sweep. ValueError
+    when the totals differ or no network with a zero diagonal has these margins.
     """
     lent, owed, total = _margins(assets, liabilities)
     n = lent.size
@@ -35,11 +36,13 @@ def max_entropy(assets: ArrayLike, liabilities: ArrayLike) -> Matrix:
     if whole is not None:
         return whole
     rows, columns = lent.copy(), owed.copy()
+    off = np.inf
     for _ in range(SWEEPS):
         with np.errstate(divide="ignore", invalid="ignore"):
             rows = np.where(lent > 0, lent / (columns.sum() - columns), 0.0)
             columns = np.where(owed > 0, owed / (rows.sum() - rows), 0.0)
-        if np.abs(rows * (columns.sum() - columns) - lent).max() <= MARGIN * 1e-3 * total:
+        before, off = off, float(np.abs(rows * (columns.sum() - columns) - lent).max())
+        if off <= ROUNDING * total or (off >= before and off <= MARGIN * total):
             break
     else:
         raise ValueError("the margins are so close to what a zero diagonal allows that scaling does not converge")

@@ -7,6 +7,8 @@ a reason to be an exception (then the table of exceptions gives it).
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -319,6 +321,20 @@ def register(name: str, **change: Any) -> None:
     def measured(values: Any) -> float:
         """Return nothing."""
         return float(len(values))
+
+
+def test_each_module_can_be_imported_alone() -> None:
+    """An input is declared where a module that reads it gets it, whatever was imported before."""
+    modules = sorted({found.function.__module__ for found in MEASURES.values()})
+    code = (
+        "import sys, importlib\n"
+        f"for name in {modules!r}:\n"
+        "    for loaded in [m for m in sys.modules if m.split('.')[0] == 'systemic']:\n"
+        "        del sys.modules[loaded]\n"
+        "    importlib.import_module(name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
 
 
 def test_every_input_can_be_drawn() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import textwrap
 from collections import Counter
 from datetime import UTC, datetime
@@ -155,13 +156,14 @@ def plot(chart: Chart, run: Run) -> str:
         figure, axes = plt.subplots(figsize=(6.4, 2.6), layout="constrained")
         axes.plot(dates, chart.values, color="#1f4e79", linewidth=1.4, marker=".", markersize=4)
         low, high = axes.get_ylim()
-        for band in chart.bands:
-            low, high = min(low, band.limit), max(high, band.limit)
+        limits = [limit for band in chart.bands for limit in band.limits.tolist() if not math.isnan(limit)]
+        low, high = min([low, *limits]), max([high, *limits])
         pad = (high - low) * 0.05
         axes.set_ylim(low - pad, high + pad)
         for band in chart.bands:
             edge = low - pad if band.op.startswith("<") else high + pad
-            axes.axhspan(band.limit, edge, color=LEVEL_COLOURS[SEVERITIES[band.level]], alpha=0.16, linewidth=0)
+            colour = LEVEL_COLOURS[SEVERITIES[band.level]]
+            axes.fill_between(dates, band.limits, edge, step="post", color=colour, alpha=0.16, linewidth=0)
         for event in run.events:
             if event.institution == chart.institution:
                 axes.axvline(datetime.fromtimestamp(event.at, UTC), color="black", linewidth=1, linestyle=":")

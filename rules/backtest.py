@@ -20,11 +20,11 @@ from rules.plan import Node, Rule
 from rules.registry import Institution
 from rules.rendering import render
 from rules.store import NEVER, Floats, Longs
+from rules.thresholds import Threshold, threshold
 from rules.transitions import SEVERITIES, Transition
 from rules.units import RATIO
 
 CHUNK = 2_000
-COMPARED = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +201,14 @@ def score(
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A level of a rule that compares one value with a number: `value op limit` means the level holds."""
+    """A level of a rule that compares one value with limits: `value op limit` means the level holds.
+
+    limits: one for each date of the chart, float64; a parameter's may change from date to date, NaN where none applies.
+    """
 
     level: int
     op: str
-    limit: float
+    limits: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,25 +227,22 @@ class Chart:
     bands: tuple[Band, ...]
 
 
-def main_value(rule: Rule) -> tuple[Node | None, tuple[Band, ...]]:
-    """Return the value that a rule is about, and the levels that compare it with a number.
+def main_value(rule: Rule) -> tuple[Node | None, tuple[tuple[int, Threshold], ...]]:
+    """Return the value that a rule is about, and the levels that compare it with a number or a parameter.
 
-    It is the one that most levels compare first with a plain number; None when no level does so.
+    It is the one that most levels compare first; None when no level does so.
     """
-    bands: dict[int, list[Band]] = {}
-    nodes: dict[int, Node] = {}
+    found: dict[int, list[tuple[int, Threshold]]] = {}
     for level in rule.levels:
         condition = level.condition
         while condition.op in ("and", "or"):
             condition = condition.args[0]
-        if condition.op in COMPARED and condition.args[1].op == "constant" and condition.args[0].op != "constant":
-            value, limit = condition.args
-            nodes[value.id] = value
-            bands.setdefault(value.id, []).append(Band(level.number, COMPARED[condition.op], float(limit.params[0])))  # type: ignore[arg-type]
-    if not bands:
+        if (one := threshold(condition)) is not None:
+            found.setdefault(one.value.id, []).append((level.number, one))
+    if not found:
         return None, ()
-    chosen = max(bands, key=lambda ident: len(bands[ident]))
-    return nodes[chosen], tuple(bands[chosen])
+    chosen = max(found.values(), key=len)
+    return chosen[0][1].value, tuple(chosen)
 
 
 def charts(
@@ -263,10 +263,12 @@ def charts(
     by_id = {rule.id: rule for rule in program.rules}
     found = []
     for rule_id, code in pairs:
-        value, bands = main_value(by_id[rule_id])
+        value, levels = main_value(by_id[rule_id])
         if value is not None:
             at = _dates(whole, by_id[rule_id], code)
-            values = number(value, Context(whole.world, np.full(len(at), whole.row(code), np.int32), at))
+            context = Context(whole.world, np.full(len(at), whole.row(code), np.int32), at)
+            values = number(value, context)
+            bands = tuple(Band(level, one.sign, number(one.bound, context)) for level, one in levels)
             found.append(Chart(rule_id, code, value_name(value, program), value.unit == RATIO, at, values, bands))
     return found
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rules.catalogue import Catalogue
 from rules.lint.ranges import ANYTHING, NOTHING, Range, Texts, above, below
 from rules.plan import Node, Setting
+from rules.thresholds import RELATIONS, leaves, relation
 
 Known = Range | Texts | bool
 MOST_STEPS = 20_000
@@ -75,7 +76,7 @@ class Facts:
             return False
         if not self.budget.spend():
             return True
-        if node.op in _RELATIONS:
+        if node.op in RELATIONS:
             return any(self.range(arg).missing for arg in node.args)
         if node.op in ("and", "or", "not", "choice"):
             return any(self.can_be_unknown(arg) for arg in node.args)
@@ -137,21 +138,6 @@ def _joined(mine: Known, theirs: Known | None) -> Known | None:
     return mine if isinstance(mine, bool) and mine is theirs else None
 
 
-def leaves(node: Node, outcome: bool) -> list[tuple[Node, bool]]:
-    """Take apart what must all come out so: the sides of an `and` that holds, of an `or` that does not."""
-    found: list[tuple[Node, bool]] = []
-    stack = [(node, outcome)]
-    while stack:
-        part, wanted = stack.pop()
-        if part.op == "not":
-            stack.append((part.args[0], not wanted))
-        elif part.op == ("and" if wanted else "or"):
-            stack.extend((arg, wanted) for arg in reversed(part.args))
-        else:
-            found.append((part, wanted))
-    return found
-
-
 def _either(found: Sequence[Facts | None]) -> Facts | None:
     possible = [facts for facts in found if facts is not None]
     if not possible:
@@ -201,16 +187,8 @@ def _missing(facts: Facts, node: Node, outcome: bool) -> Facts | None:
     return None if found.empty else facts.narrow(node.args[0], found.known())
 
 
-_RELATIONS = {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "unequal": "!="}
-_OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 _REFLEXIVE = ("<=", ">=", "==")
-
-
-def relation(node: Node, outcome: bool = True) -> str:
-    """Return the sign of a comparison that comes out so, '' for another node: not less is '>='."""
-    sign = _RELATIONS.get(node.op, "")
-    return sign if outcome or not sign else _OPPOSITE[sign]
 
 
 def _compare(facts: Facts, node: Node, outcome: bool) -> Facts | None:
@@ -253,5 +231,5 @@ _DECIDED: dict[str, Callable[[Facts, Node, bool], Facts | None]] = {
     "truth": _constant,
     "member": _member,
     "missing": _missing,
-    **dict.fromkeys(_RELATIONS, _compare),
+    **dict.fromkeys(RELATIONS, _compare),
 }

@@ -10,13 +10,13 @@ import numpy as np
 from rules.catalogue import Catalogue
 from rules.context import Context
 from rules.engine import Engine, FormBatch
-from rules.lint.ladder import thresholds
 from rules.operations import number
 from rules.pack import Program
 from rules.plan import Node, Rule
 from rules.rendering import Renderer, renderer
 from rules.testing.coverage import Goal, reached
 from rules.testing.tables import LEVEL, NOBODY, STALE, SUPPRESSED, Case, Row, names_in
+from rules.thresholds import thresholds
 from rules.transitions import SEVERITIES
 
 MOST_COMPUTED = 3

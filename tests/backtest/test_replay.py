@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rules.backtest import Band, as_dict, charts, main_value, replay, value_name
+from rules.backtest import as_dict, charts, main_value, replay, value_name
 from rules.calendar import parse_instant
 from rules.engine import Engine, FormBatch
+from rules.pack import PackText, compile_packs
 from rules.transitions import Transition
-from tests.rules.worlds import DAY, batch, institutions, program
+from tests.rules.worlds import DAY, batch, catalogue, institutions, program
 
 LOW = """
   - id: low
@@ -61,8 +62,10 @@ def test_a_line_says_rule_subject_state_severity_date_values_and_message() -> No
 
 def test_a_rule_is_about_the_value_its_levels_compare_with_numbers() -> None:
     compiled = program(LOW)
-    value, bands = main_value(compiled.rules[0])
-    assert (value and value_name(value, compiled), bands) == ("x", (Band(1, "<", 1.2), Band(3, "<", 1.0)))
+    value, levels = main_value(compiled.rules[0])
+    assert value is not None
+    assert value_name(value, compiled) == "x"
+    assert [(level, one.sign, one.limit) for level, one in levels] == [(1, "<", 1.2), (3, "<", 1.0)]
 
 
 def test_a_value_may_be_an_expression_or_a_derived_indicator() -> None:
@@ -80,3 +83,26 @@ def test_a_chart_holds_the_whole_history_of_the_indicator() -> None:
     (chart,) = charts(compiled, who, [filings], [("low", "I1")])
     assert chart.values == pytest.approx([n / 10 for n in range(1, 31)])
     assert chart.at.tolist() == [90 * n * DAY for n in range(1, 31)]
+
+
+def test_limits_below_zero_and_parameters_are_bands_of_the_chart() -> None:
+    """The parameter rises on day 180; a chart of three quarters shows its limit at each date."""
+    text = """
+pack: p
+version: '1'
+parameters:
+  floor:
+    unit: ratio
+    rows:
+      - {value: 5%, author: A, to: 1970-06-29}
+      - {value: 8%, author: A, from: 1970-06-30}
+rules:
+  - {id: fall, levels: {watch: change(x) < -10%, critical: -20% > change(x)}}
+  - {id: low, levels: {watch: x < floor + 2%, critical: x < floor}}
+"""
+    compiled, who = compile_packs([PackText(text, "p.yaml")], catalogue()), institutions(1)
+    filings = batch(Engine(compiled, who), "q", [("I0", 90 * n, (0.5, 1, 1)) for n in (1, 2, 3)])
+    fall, low = charts(compiled, who, [filings], [("fall", "I0"), ("low", "I0")])
+    assert [(b.level, b.op, b.limits.tolist()) for b in fall.bands] == [(1, "<", [-0.1] * 3), (3, "<", [-0.2] * 3)]
+    assert low.bands[0].limits == pytest.approx([0.07, 0.1, 0.1])
+    assert low.bands[1].limits == pytest.approx([0.05, 0.08, 0.08])

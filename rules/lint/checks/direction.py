@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from rules.lint.ladder import Threshold, better, named, thresholds
+from rules.lint.ladder import better, named
 from rules.lint.registry import Finding, check
 from rules.lint.subject import Subject, Written
+from rules.thresholds import Threshold, thresholds
 
 
 @check("direction")

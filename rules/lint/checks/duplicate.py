@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rules.lint.facts import leaves
 from rules.lint.registry import Finding, check
 from rules.lint.subject import Subject
 from rules.plan import Node, Rule
+from rules.thresholds import leaves
 
 
 @check("duplicate")

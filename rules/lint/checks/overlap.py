@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from rules.lint.ladder import Threshold, named, plain_ladder
+from rules.lint.ladder import named, plain_ladder
 from rules.lint.registry import Finding, check
 from rules.lint.subject import Subject, Written
+from rules.thresholds import Threshold
 
 
 @check("overlap")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rules.expressions import ExpressionError, Name, parse, parts
-from rules.lint.facts import Facts, leaves
+from rules.lint.facts import Facts
 from rules.lint.ladder import named
 from rules.lint.registry import Finding, check
 from rules.lint.subject import Condition, Subject, Written
 from rules.plan import Node
 from rules.problems import Place
+from rules.thresholds import leaves
 
 
 @check("zero-division")

@@ -18,6 +18,7 @@ from rich.table import Table
 from guanlan.market_tables import Row
 from guanlan.whatif_files import Scenario
 from guanlan.whatif_rules import Fired
+from guanlan.whatif_words import words
 from systemic.arrays import Vector
 from systemic.whatif import CHANNELS, Outcome
 
@@ -151,6 +152,7 @@ def as_html(scenario: Scenario, runs: Sequence[Run], language: str = "en", cells
     worst = np.argsort(-runs[-1].outcome.losses.sum(axis=0), kind="stable")[:SHOWN]
     return environment.get_template("whatif.html").render(
         language=language,
+        say=words(language),
         scenario=scenario,
         runs=runs,
         main=main,

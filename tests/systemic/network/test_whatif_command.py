@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from guanlan.commands.systemic_ import app
 from guanlan.whatif_files import read_scenario
+from guanlan.whatif_words import CHINESE
 from rules.problems import InputError
 
 EXAMPLE = Path(__file__).parent / "scenario"
@@ -155,6 +157,26 @@ def test_the_page_draws_network_waterfall_and_heat_map(tmp_path: Path) -> None:
     assert "fire sale" in page.text
     assert 'class="heat dark"' in source
     assert "http" not in source.replace("http-equiv", ""), "the page needs nothing from elsewhere"
+
+
+def test_the_waterfall_fits_its_frame(tmp_path: Path) -> None:
+    """Equity before, four channels, equity after: each bar and its name inside the 640 wide box."""
+    whatif(EXAMPLE / "property.yaml", "--out", tmp_path / "report.html")
+    drawn = (tmp_path / "report.html").read_text(encoding="utf-8").split("</svg>")[0]
+    bars = [(float(x), float(w)) for x, w in re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', drawn)]
+    assert len(bars) == 6
+    assert all(x >= 0 and x + w <= 640 for x, w in bars)
+    assert "equity after" in drawn
+
+
+def test_the_page_in_chinese_has_no_english_phrase_left(tmp_path: Path) -> None:
+    whatif(EXAMPLE / "property.yaml", "--out", tmp_path / "report.html", "--language", "zh")
+    page = Page()
+    page.feed((tmp_path / "report.html").read_text(encoding="utf-8").split("</style>")[1])
+    assert "情景推演" in page.text
+    for phrase in CHINESE:
+        if " " in phrase and "{" not in phrase:
+            assert phrase not in page.text
 
 
 def test_without_holdings_assets_outside_are_one_class(folder: Path) -> None:

@@ -359,3 +359,57 @@ def test_rows_without_dates_can_be_measured_but_not_joined(
             app, ["market", "--measure", "srisk", "--prices", str(path), "--market", "M", *map(str, balances)],
             catch_exceptions=False,
         )  # fmt: skip
+
+
+SURE = ("--interval", 0.9, "--replications", 20)
+
+
+@pytest.mark.parametrize("measure", ["mes", "covar", "delta-covar", "srisk", "spillover", "distance-to-default"])
+def test_an_interval_and_ranks_stand_beside_every_institution(
+    quotes: Path, balances: list[object], measure: str
+) -> None:
+    """Rank 1 is the riskiest: the largest loss, or the nearest to default."""
+    market = () if measure == "distance-to-default" else ("--prices", quotes, "--market", "M")
+    others = balances if measure in ("srisk", "distance-to-default") else ()
+    rows = run("market", "--measure", measure, *market, *others, "--last", *SURE)
+    value = {"spillover": "net", "distance-to-default": "distance_to_default"}.get(measure, measure.replace("-", "_"))
+    of_all = [row for row in rows if row["institution"] != "TOTAL"]
+    values, ranks = column(of_all, value), column(of_all, "rank")
+    worst = np.argmin(values) if measure == "distance-to-default" else np.argmax(values)
+    assert ranks[worst] == 1
+    assert sorted(ranks) == [1, 2, 3]
+    for row in of_all:
+        assert float(row["low"]) <= float(row["high"])
+        assert 1 <= int(row["rank_low"]) <= int(row["rank_high"]) <= 3
+    if measure in ("spillover", "distance-to-default"):
+        assert all(float(row["low"]) <= float(row[value]) <= float(row["high"]) for row in of_all)
+
+
+def test_the_sign_turns_the_interval_and_not_the_ranks(quotes: Path) -> None:
+    arguments = ("market", "--measure", "mes", "--prices", quotes, "--market", "M", *SURE)
+    losses, returns = run(*arguments), run(*arguments, "--sign", "return")
+    assert column(returns, "low") == [-high for high in column(losses, "high")]
+    assert [row["rank"] for row in returns] == [row["rank"] for row in losses]
+
+
+def test_covar_by_states_has_an_interval_on_its_last_day(tmp_path: Path, quotes: Path) -> None:
+    states = write(tmp_path / "s.csv", "XY", np.random.default_rng(0).normal(size=(321, 2)))
+    arguments = ("market", "--measure", "delta-covar", "--prices", quotes, "--market", "M", "--states", states)
+    assert "add --last or --window" in refused(*arguments, *SURE)
+    rows = run(*arguments, "--last", "--institutions", "A,B", "--interval", 0.8, "--replications", 10)
+    assert all(float(row["low"]) < float(row["high"]) for row in rows)
+
+
+def test_turbulence_and_the_spillover_index_are_bounded(quotes: Path) -> None:
+    last = run("market", "--measure", "turbulence", "--prices", quotes, "--window", 200, *SURE)[-1]
+    assert 0 < float(last["low"]) < float(last["high"])
+    assert "add --window" in refused("market", "--measure", "turbulence", "--prices", quotes, *SURE)
+    (total,) = run("market", "--measure", "spillover", "--prices", quotes, "--detail", "total", *SURE)
+    assert float(total["low"]) < float(total["total"]) < float(total["high"])
+    pairs = run("market", "--measure", "spillover", "--prices", quotes, "--detail", "pairs", *SURE)
+    assert all(float(row["low"]) <= float(row["share"]) <= float(row["high"]) for row in pairs)
+
+
+def test_a_simulated_loss_has_its_own_error(quotes: Path, balances: list[object]) -> None:
+    arguments = ("market", "--measure", "srisk", "--prices", quotes, "--market", "M", *balances, *SURE)
+    assert "lrmes_standard_error" in refused(*arguments, "--lrmes", "simulation")

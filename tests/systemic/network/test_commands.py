@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from guanlan.commands.systemic_ import app
-from rules.problems import InputError
+from rules.problems import GuanlanError, InputError
 
 EDGES = "lender,borrower,amount\nA,B,10\nB,C,8\nC,A,5\n"
 MATRIX = "code,A,B,C\nA,0,10,0\nB,0,0,8\nC,5,0,0\n"
@@ -170,3 +170,101 @@ def test_margins_of_many_give_a_range_around_the_middle(files: dict[str, str]) -
 def test_exposures_or_margins_but_not_both(files: dict[str, str]) -> None:
     with pytest.raises(InputError, match="either --exposures"):
         rows("contagion", "--balance-sheets", files["sheet"])
+
+
+def test_a_group_is_a_text_in_a_column_and_fails_together(files: dict[str, str]) -> None:
+    """B and C lose half of 16 and 10; columns of text, with commas too, are no hindrance."""
+    Path(files["sheet"]).write_text(
+        'institution,buffer,name,region\nA,20,"Alpha, Inc",north\nB,16,Beta,south\nC,10,Gamma,south\n', encoding="utf-8"
+    )
+    (found,) = contagion(files, "--shock", "region:south=0.5")
+    assert float(found["original_losses"]) == 13.0
+    assert float(found["original_stress"]) == pytest.approx(1 / 3)
+    with pytest.raises(InputError, match=r"nobody has 'sooth' in the column 'region'. did you mean 'south'"):
+        contagion(files, "--shock", "region:sooth=0.5")
+    with pytest.raises(InputError, match=r"no column of text 'buffer'"):
+        contagion(files, "--shock", "buffer:20=0.5")
+
+
+def test_an_asset_class_strikes_who_holds_it(files: dict[str, str]) -> None:
+    """A holds 50 of property: a tenth of it is a quarter of its buffer; C holds 30, three tenths of its.
+
+    Without property A and C have only what their debtors pay, B 30 and what C pays: b = 30 + 8/18 · 5/45 · 10/35 b.
+    """
+    holdings = Path(files["folder"]) / "holdings.csv"
+    holdings.write_text("institution,property,bonds\nA,50,0\nC,30,10\n", encoding="utf-8")
+    (found,) = contagion(files, "--shock", "asset:property=0.1", "--holdings", str(holdings))
+    assert float(found["original_losses"]) == pytest.approx(8.0)
+    assert float(found["original_stress"]) == pytest.approx((3 * 0.25 + 1 * 0.3) / 6)
+    args = ["clearing", "--exposures", files["edges"], "--balance-sheets", files["sheet"]]
+    after = rows(*args, "--shock", "asset:property=1", "--holdings", str(holdings))
+    b = 30 / (1 - 8 / 18 * 5 / 45 * 10 / 35)
+    assert [float(row["payment"]) for row in after] == pytest.approx([b * 10 / 35, b, b * 10 / 35 * 5 / 45])
+    with pytest.raises(InputError, match="needs --holdings"):
+        contagion(files, "--shock", "asset:property=0.1")
+
+
+def test_clearing_of_totals_carries_its_range(files: dict[str, str]) -> None:
+    """Who defaults hardly depends on the network; what is paid does."""
+    folder = Path(files["folder"])
+    (folder / "margins.csv").write_text("institution,assets,liabilities\nA,9,6\nB,4,5\nC,3,5\n", encoding="utf-8")
+    args = ["clearing", "--margins", str(folder / "margins.csv"), "--balance-sheets", files["sheet"]]
+    found = rows(*args, "--shock", "C=1.0", "--shock-on", "external-assets", "--reconstructions", "5")
+    c = found[2]
+    assert (c["institution"], c["default"]) == ("C", "1")
+    assert float(c["payment_low"]) <= float(c["payment"]) <= float(c["payment_high"]) == pytest.approx(3.0)
+
+
+def test_scenarios_of_totals_are_ranked_with_a_range(files: dict[str, str]) -> None:
+    folder = Path(files["folder"])
+    (folder / "margins.csv").write_text("institution,assets,liabilities\nA,9,6\nB,4,5\nC,3,5\n", encoding="utf-8")
+    found = rows("contagion", "--margins", str(folder / "margins.csv"), "--balance-sheets", files["sheet"])
+    assert sorted(float(row["rank"]) for row in found) == [1.0, 2.0, 3.0]
+    assert all(float(row["rank_low"]) <= float(row["rank"]) <= float(row["rank_high"]) for row in found)
+
+
+def test_a_wrong_amount_is_told_by_the_institution_s_name(files: dict[str, str]) -> None:
+    margins = Path(files["folder"]) / "margins.csv"
+    margins.write_text("institution,assets,liabilities\nAnchor,10,10\nBeacon,1,1\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"^'Anchor' lends 10 and borrows 10, more than the others"):
+        rows("reconstruct", "--margins", str(margins))
+
+
+def test_the_registry_is_printed(files: dict[str, str]) -> None:
+    found = {row["measure"]: row for row in rows("measures")}
+    assert (found["srisk"]["level"], found["srisk"]["unit"]) == ("institution", "currency")
+    assert "Brownlees" in found["srisk"]["reference"]
+    (one,) = rows("measures", "gini", "--language", "zh")
+    assert one["title"] == "基尼系数"
+    with pytest.raises(InputError, match="did you mean 'mes'"):
+        rows("measures", "mess")
+
+
+def test_concordance_of_two_files(files: dict[str, str]) -> None:
+    """Ranks 1 2 3 and, with its sign turned, 1 3 2: totals 2, 5, 5, so W = 12 · 6 / (4 · 24) = 0.75."""
+    folder = Path(files["folder"])
+    (folder / "a.csv").write_text("institution,x\nA,1\nB,2\nC,3\nD,\n", encoding="utf-8")
+    (folder / "b.csv").write_text("date,institution,y\n1,A,0\n2,A,9\n2,B,3\n2,C,5\n2,D,1\n", encoding="utf-8")
+    (found,) = rows("concordance", f"{folder}/a.csv:x", f"{folder}/b.csv:-y")
+    assert (found["measures"], found["institutions"]) == ("2", "3")
+    assert float(found["w"]) == pytest.approx(0.75)
+    assert float(found["chi_square"]) == pytest.approx(2 * 2 * 0.75)
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        (["a.csv:x"], "two measures or more"),
+        (["a.csv:x", "a.csv"], "FILE.csv:COLUMN"),
+        (["a.csv:x", "a.csv:z"], "has no column 'z'"),
+        (["a.csv:x", "none.csv:x"], "can't be read"),
+        (["a.csv:x", "a.csv:t"], "t is 'q', expected a number"),
+        (["a.csv:x", "one.csv:x"], "1 institutions are known to all"),
+    ],
+)
+def test_a_concordance_that_can_not_be_is_refused(files: dict[str, str], scores: list[str], message: str) -> None:
+    folder = Path(files["folder"])
+    (folder / "a.csv").write_text("institution,x,t\nA,1,q\nB,2,q\n", encoding="utf-8")
+    (folder / "one.csv").write_text("institution,x\nA,1\n", encoding="utf-8")
+    with pytest.raises(GuanlanError, match=message):
+        rows("concordance", *(f"{folder}/{score}" for score in scores))

@@ -56,7 +56,7 @@ def spread(names: Sequence[str], values: Matrix, counts: Sequence[str] = (), ran
 
     Of a single network there is no range. `counts` are whole numbers where the median is one.
     """
-    middle = np.median(values, axis=0)
+    middle = values[0] if len(values) == 1 else np.median(values, axis=0)
     cells: Cells = dict(zip(names, middle.tolist(), strict=True))
     for name in counts:
         value = float(middle[list(names).index(name)])

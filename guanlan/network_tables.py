@@ -58,11 +58,30 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A shock with a name: the share lost by each institution (float64[n]), and what is lost beside it in currency."""
+    """A shock with a name: shares lost by institution, and what is lost beside them in currency.
+
+    `alone` is the one institution that loses everything; then there is nothing else. `parts` are shares and losses.
+    """
 
     name: str
-    shares: Vector
-    losses: Vector
+    size: int
+    alone: int | None = None
+    parts: tuple[Vector, Vector] | None = None
+
+    @property
+    def shares(self) -> Vector:
+        """The share lost by each institution (float64[n])."""
+        if self.parts is not None:
+            return self.parts[0]
+        lost = np.zeros(self.size)
+        if self.alone is not None:
+            lost[self.alone] = 1.0
+        return lost
+
+    @property
+    def losses(self) -> Vector:
+        """What each institution loses beside that, in currency (float64[n])."""
+        return np.zeros(self.size) if self.parts is None else self.parts[1]
 
 
 def read_sheet(path: Path, *, numbers: bool = False) -> Sheet:
@@ -178,13 +197,11 @@ def scenarios(shocks: Sequence[str], sheet: Sheet, holdings: Sheet | None = None
     found: list[Scenario] = []
     for shock in shocks:
         if shock == "all":
-            found += [
-                Scenario(code, np.eye(1, size, i)[0], np.zeros(size)) for i, code in enumerate(sheet.institutions)
-            ]
+            found += [Scenario(code, size, alone=i) for i, code in enumerate(sheet.institutions)]
         elif shock == "none":
-            found.append(Scenario("none", np.zeros(size), np.zeros(size)))
+            found.append(Scenario("none", size))
         else:
-            found.append(Scenario(shock, *_parts(shock, sheet, holdings)))
+            found.append(Scenario(shock, size, parts=_parts(shock, sheet, holdings)))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -77,23 +78,21 @@ def contagion(
     from guanlan.market_tables import write_rows
     from guanlan.network_spread import in_words, networks, ranks, spread
     from guanlan.network_tables import read_sheet, scenarios
-    from systemic.network.shocks import over_buffer
 
     sheet = read_sheet(balance_sheets)
     buffer, weight = sheet.column("buffer"), sheet.column("weight", 1.0)
     several = networks(exposures, margins, sheet, reconstructions)
     shocks = scenarios(shock or ["all"], sheet, read_sheet(holdings) if holdings else None)
     base = sheet.column("external_assets") if shock_on == "external-assets" else None
-    passing = [in_words(sheet.institutions, _method(method), n, buffer, weight, recovery, len(shocks)) for n in several]
+    if method == "debtrank" and base is None and all(s.alone is not None for s in shocks):
+        totals = _of_failures(sheet, several, buffer, weight, recovery)
+    else:
+        start = partial(_start, buffer=buffer, base=base)
+        prepared = _method(method, len(shocks))
+        passing = [in_words(sheet.institutions, prepared, n, buffer, weight, recovery) for n in several]
 
-    def shares(part: list[Scenario]) -> Matrix:
-        lost = np.column_stack([s.losses if base is None else s.losses + s.shares * base for s in part])
-        found = over_buffer(lost, buffer)
-        return found if base is not None else found + np.column_stack([s.shares for s in part])
-
-    def totals(part: list[Scenario]) -> Matrix:
-        start = shares(part)
-        return np.array([_totals(in_words(sheet.institutions, spreading, start)) for spreading in passing])
+        def totals(part: list[Scenario]) -> Matrix:
+            return np.array([_totals(in_words(sheet.institutions, each, start(part))) for each in passing])
 
     def rows() -> Iterator[Row]:
         parts = (shocks[start : start + BATCH] for start in range(0, len(shocks), BATCH))
@@ -112,20 +111,48 @@ def contagion(
     write_rows(rows(), output, out)
 
 
+def _of_failures(
+    sheet: Sheet, several: list[Any], buffer: Any, weight: Any, recovery: float
+) -> Callable[[list[Scenario]], Matrix]:
+    """Return what gives TOTALS of failures of one institution each, from one factorisation of each network."""
+    import numpy as np
+
+    from guanlan.network_spread import in_words
+    from systemic.network.debtrank import impact_vulnerability
+
+    tables = []
+    for network in several:
+        found = in_words(sheet.institutions, impact_vulnerability, network, buffer, weight, recovery)
+        tables.append([weight / weight.sum(), found.impact, buffer, found.losses, found.defaults])
+    table = np.array(tables)
+    return lambda part: table[:, :, [scenario.alone for scenario in part]]
+
+
+def _start(part: list[Scenario], buffer: Any, base: Any) -> Matrix:
+    """Return the shares of buffers that scenarios take at first (float64[n, m]); `base` is what shares are of."""
+    import numpy as np
+
+    from systemic.network.shocks import over_buffer
+
+    lost = np.column_stack([s.losses if base is None else s.losses + s.shares * base for s in part])
+    found = over_buffer(lost, buffer)
+    return found if base is not None else found + np.column_stack([s.shares for s in part])
+
+
 def _totals(end: Any) -> list[Any]:
     return [getattr(end, name) for name in TOTALS]
 
 
-def _method(name: str) -> Callable[..., Callable[[Matrix], Any]]:
-    """Return what prepares a network once and gives a function from shocks (float64[n, m]) to end states."""
+def _method(name: str, count: int) -> Callable[..., Callable[[Matrix], Any]]:
+    """Return what prepares a network once for `count` scenarios: shocks (float64[n, m]) to end states."""
     from systemic.network.cascade import debtrank_2012, threshold_cascade
     from systemic.network.contagion import prepare
     from systemic.network.debtrank import LinearDebtRank
 
-    def linear(network: Any, buffer: Any, weight: Any, recovery: float, count: int) -> Callable[[Matrix], Any]:
+    def linear(network: Any, buffer: Any, weight: Any, recovery: float) -> Callable[[Matrix], Any]:
         return LinearDebtRank(prepare(network, buffer, weight, recovery), count).end
 
-    def stepwise(network: Any, buffer: Any, weight: Any, recovery: float, _: int) -> Callable[[Matrix], Any]:
+    def stepwise(network: Any, buffer: Any, weight: Any, recovery: float) -> Callable[[Matrix], Any]:
         method = debtrank_2012 if name == "debtrank-2012" else threshold_cascade
         prepare(network, buffer, weight, recovery)
         return lambda shares: method(network, buffer, shares, weight, recovery)

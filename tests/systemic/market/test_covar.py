@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from systemic.market.covar import conditional_covar, covar, delta_covar, value_at_risk
+from systemic.market.covar import conditional_covar, covar, delta_covar, delta_covar_given_states, value_at_risk
 from systemic.market.quantile import quantile_regression
 from tests.systemic.market.worlds import correlated
 
@@ -78,3 +78,10 @@ def test_too_few_rows_for_the_states_give_nothing() -> None:
     panel = correlated(22, 2)
     found = conditional_covar(panel[:, 1:], panel[:, 0], np.random.default_rng(0).normal(size=(22, 3)))
     assert np.isnan(found.delta).all()
+
+
+def test_by_name_it_is_the_last_row_given_the_states_before() -> None:
+    panel, states = correlated(80, 3, seed=2), np.random.default_rng(1).standard_normal((80, 2))
+    expected = conditional_covar(panel[:, 1:], panel[:, 0], states).delta[-1]
+    assert delta_covar_given_states(panel[:, 1:], panel[:, 0], states) == pytest.approx(expected)
+    assert delta_covar_given_states(panel[:0, 1:], panel[:0, 0], states[:0]).shape == (2,)

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 
 from systemic.arrays import Matrix
-from systemic.market.lrmes import lrmes_from_beta, lrmes_from_mes, market_beta, simulated_lrmes
+from systemic.market.lrmes import (
+    lrmes_by_beta,
+    lrmes_by_simulation,
+    lrmes_from_beta,
+    lrmes_from_mes,
+    market_beta,
+    simulated_lrmes,
+)
 from systemic.market.mes import marginal_expected_shortfall, tail_threshold
 from tests.systemic.market.worlds import correlated, panels
 
@@ -88,3 +95,15 @@ def test_the_same_seed_gives_the_same_simulation_and_no_crisis_gives_none() -> N
 def test_a_decline_is_a_fraction(decline: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         lrmes_from_beta(1.0, decline)
+
+
+def test_lrmes_by_name_are_the_formulas_of_each_institution_s_own_days() -> None:
+    """An institution that misses days is simulated over the days it has, whoever stands beside it."""
+    panel = 1.5 * correlated(200, 4, seed=3)
+    market, own = panel[:, 0], panel[:, 1:].copy()
+    own[:40, 1] = np.nan
+    assert lrmes_by_beta(own, market, decline=0.3) == pytest.approx(lrmes_from_beta(market_beta(own, market), 0.3))
+    found = lrmes_by_simulation(own, market, decline=0.2, horizon=60, paths=2_000)
+    for i in range(3):
+        alone = simulated_lrmes(own[:, [i]], market, decline=0.2, horizon=60, paths=2_000).lrmes[0]
+        assert found[i] == pytest.approx(alone, rel=1e-12)

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from systemic.arrays import Matrix, Vector
 from systemic.network.contagion import prepare
-from systemic.network.debtrank import LinearDebtRank, impact_vulnerability, linear_debtrank
+from systemic.network.debtrank import LinearDebtRank, impact_vulnerability, linear_debtrank, one_by_one
 from tests.systemic.network.worlds import World, sectors
 
 
@@ -203,3 +203,58 @@ def test_many_shocks_on_a_larger_network(radius: float) -> None:
         alone = linear_debtrank(exposures, buffer, np.eye(300)[j])
         assert alone.additional_stress == pytest.approx(found.impact[j], abs=1e-12)
         assert alone.additional_losses == pytest.approx(found.losses[j], abs=1e-10)
+
+
+def held_from_above(flow: Matrix, shock: Vector) -> Vector:
+    """The same least solution for one scenario, by dense systems: all at 1, release those below 1, repeat."""
+    capped = np.ones(shock.size, dtype=bool)
+    while True:
+        free = np.flatnonzero(~capped)
+        x = np.ones(shock.size)
+        system = np.eye(free.size) - flow[np.ix_(free, free)]
+        x[free] = np.linalg.solve(system, shock[free] + flow[np.ix_(free, np.flatnonzero(capped))].sum(axis=1))
+        still = capped & (shock + flow @ x >= 1.0)
+        if np.array_equal(still, capped):
+            return x
+        capped = still
+
+
+def sector_of_radius(radius: float, size: int = 90) -> tuple[sparse.csr_array, Vector]:
+    generator = np.random.default_rng(7)
+    exposures = sparse.random_array((size, size), density=0.15, rng=generator, format="csr")
+    exposures.setdiag(0.0)
+    exposures.eliminate_zeros()
+    buffer = np.asarray(exposures.sum(axis=1)) * generator.lognormal(0, 0.7, size) + 0.01
+    found = abs(np.linalg.eigvals(exposures.toarray() / buffer[:, None])).max()
+    return exposures, buffer * found / radius
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("radius", [0.5, 0.97, 1 - 1e-4, 1 - 1e-9, 1 - 1e-15, 1.0, 1 + 1e-12, 1 + 1e-6, 1.2, 4.0])
+def test_all_failures_at_once_are_each_alone_whatever_the_radius(radius: float) -> None:
+    """To 1e-12, below, at and above the radius at which small shocks stop dying out; on both ways to all of them."""
+    exposures, buffer = sector_of_radius(radius)
+    size = buffer.size
+    flow = exposures.toarray() / buffer[:, None]
+    network = prepare(exposures, buffer, None, 0.0)
+    alone = [held_from_above(flow, np.eye(size)[j]) for j in range(size)]
+    vulnerable = (np.sum(alone, axis=0) - 1.0) / (size - 1)
+    for found in (impact_vulnerability(exposures, buffer), one_by_one(network)):
+        assert found.impact == pytest.approx([(x.sum() - 1) / size for x in alone], abs=1e-12)
+        assert found.losses == pytest.approx([(exposures @ x).sum() for x in alone], rel=1e-12)
+        assert found.defaults.tolist() == [float((x > 1 - 1e-12).sum() - 1) for x in alone]
+        assert found.vulnerability == pytest.approx(vulnerable, abs=1e-12)
+
+
+def test_an_exposure_as_large_as_the_buffer_is_a_default() -> None:
+    """A lends B exactly its buffer; C lends A a third of its: one default, at h = 1 to rounding."""
+    exposures = np.array([[0, 0.3, 0], [0, 0, 0], [0.1, 0, 0]])
+    assert impact_vulnerability(exposures, [0.3, 1.0, 0.3]).defaults.tolist() == [0.0, 1.0, 0.0]
+
+
+@given(sectors())
+def test_both_ways_to_all_failures_agree(world: World) -> None:
+    fast = impact_vulnerability(world.exposures, world.buffer)
+    slow = one_by_one(prepare(world.exposures, world.buffer, None, 0.0))
+    for name in ("impact", "losses", "defaults", "vulnerability"):
+        assert getattr(fast, name) == pytest.approx(getattr(slow, name), rel=1e-11, abs=1e-11)

@@ -140,10 +140,10 @@ def export_dated(engine: Engine, rows: Sequence[int], form: str, as_of: int) -> 
     if len(slots) and (slots == slots[0]).all():
         slot, pick = int(slots[0]), Picker(index)
         revision, offset = pick(store.revision[slot]), pick(store.offset[slot])
-        values = pick(store.values[:, slot])
+        values = pick(store.values[slot])
     else:
         revision, offset = store.revision[slots, index], store.offset[slots, index]
-        values = store.values[:, slots, index]
+        values = store.values[slots, :, index].T
     codes = [engine.institutions[row].code for row in index.tolist()]
     dated = _Dated(form, as_of, codes, _pack(revision), _pack(offset), store.kept, _pack(values))
     return msgspec.msgpack.encode(dated)
@@ -168,10 +168,10 @@ def restore_pieces(engine: Engine, core: bytes, dated: Iterable[bytes]) -> list[
     for piece in map(_DATED.decode, dated):
         by_form.setdefault(piece.form, []).append(piece)
     for name, store in engine.world.stores.items():
-        if name in state.newest:
-            _restore_newest(store, state.newest[name], rows)
         if name in by_form:
             _restore_form(store, by_form[name], state.codes, rows)
+        if name in state.newest:
+            _restore_newest(store, state.newest[name], rows)
     rule_of = _rules_now(engine, state)
     _restore_records(engine, state, np.array(rule_of, np.int32), rows)
     engine.mark_edited(edited(engine.rules, engine.edition, state.rules, state.signatures), rows)
@@ -200,7 +200,7 @@ def _restore_newest(store: FormStore, newest: _Newest, rows: Ints) -> None:
         if indicator in store.last_column:
             store.latest[store.last_column[indicator], rows] = plane
         elif indicator in store.column:
-            store.values[store.column[indicator], 0, rows] = plane
+            store.values[0, store.column[indicator], rows] = plane
 
 
 def _restore_form(store: FormStore, dated: list[_Dated], codes: list[str], rows: Ints) -> None:
@@ -234,13 +234,15 @@ def _restore_dated(
     store.revision[where] = _view(piece.revision)[fits]
     store.offset[where] = _view(piece.offset)[fits]
     values = _view(piece.values)[:, fits]
+    slot, here = where
     if piece.indicators == store.kept:
-        store.values[:, *where] = values
+        store.values[slot, :, here] = values if isinstance(here, slice) else values.T
         return
+    store.values[slot, :, here] = np.nan
     newest = slots == 0
     for indicator, plane in zip(piece.indicators, values, strict=True):
         if indicator in store.column:
-            store.values[store.column[indicator]][where] = plane
+            store.values[slot, store.column[indicator], here] = plane
         elif indicator in store.last_column and newest.any():
             store.latest[store.last_column[indicator], index[newest]] = plane[newest]
 

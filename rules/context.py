@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,12 +142,25 @@ class Context:
     def reported(self, form: str, indicator: str) -> Floats:
         """Values of an indicator in the newest filing, however old it is."""
         store = self.world.stores[form]
-        return self.filed(form).read(store.values[store.column[indicator]])
+        return store.read(self.filed(form), store.column[indicator])
 
     def column(self, form: str, indicator: str) -> Floats:
         """Values of an indicator: of the newest filing, if it is not older than the form's validity."""
         values, fresh = self.reported(form, indicator), self.fresh(form)
         return values if fresh is None else np.where(fresh, values, np.nan)
+
+    def unaged(self, node: Node) -> Floats:
+        """Values of a column node in the newest filing, however old it is."""
+        return self.reported(str(node.params[0]), str(node.params[1]))
+
+    def leaf(self, node: Node) -> Floats:
+        """Values of a column node."""
+        values, fresh = self.unaged(node), self.fresh(str(node.params[0]))
+        return values if fresh is None else np.where(fresh, values, np.nan)
+
+    def constant(self, node: Node) -> Floats:
+        """The constant of a node, of no dimension, so that numpy need not read a column of it."""
+        return cast(Floats, np.float64(cast(float, node.params[0])))
 
     def load(self, form: str, nodes: Sequence[Node]) -> None:
         """Read many column nodes of one form, as `column` does, where that is quicker together."""
@@ -154,9 +168,9 @@ class Context:
         if len(filed.odd) or self.fresh(form) is not None:
             return
         store = self.world.stores[form]
-        planes, pick = store.values[:, filed.common], self.pick
+        plane, pick = store.values[filed.common], self.pick
         for node in nodes:
-            self.memo[node.id] = pick(planes[store.column[str(node.params[1])]])
+            self.memo[node.id] = pick(plane[store.column[str(node.params[1])]])
 
     def fresh(self, form: str) -> Bools | None:
         """Where there is a filing of the form, and the newest is not older than the form's validity.

@@ -18,7 +18,7 @@ from rules.edits import Edition, part
 from rules.evidence import transitions
 from rules.fold import Fold, Records
 from rules.history import rule_nodes
-from rules.judge import RESOLVED, Event, Group, Judge, Said, differences, events, group_rules
+from rules.judge import REASONS, RESOLVED, Event, Group, Judge, Said, differences, events, group_rules
 from rules.laps import Clock, Laps, no_clock
 from rules.muting import WAIVED, reasons
 from rules.operations import number
@@ -116,38 +116,43 @@ class Engine:
     """
 
     def __init__(self, program: Program, institutions: Iterable[Institution] = (), clock: Clock = no_clock) -> None:
+        institutions = list(institutions)
         self.program = program
         self.laps = Laps(clock)
         self.rules = tuple(r for r in program.rules if r.status != "retired")
         self._number = {rule.id: number for number, rule in enumerate(self.rules)}
-        self._capacity = FIRST_ROWS
+        self._capacity = rows = max(FIRST_ROWS, len(institutions))
         self._rows: dict[str, int] = {}
         self._free: list[int] = []
         self.institutions: list[Institution] = []
-        self._active: Bools = np.zeros(FIRST_ROWS, np.bool_)
-        self._system: Bools = np.zeros(FIRST_ROWS, np.bool_)
-        self.applied: Longs = np.full(FIRST_ROWS, -1, np.int64)
+        self._active: Bools = np.zeros(rows, np.bool_)
+        self._system: Bools = np.zeros(rows, np.bool_)
+        self.applied: Longs = np.full(rows, -1, np.int64)
         catalogue = program.catalogue
         nodes = (node for rule in self.rules for top in rule_nodes(rule) for node in walk(top))
         groupings = {str(node.params[0]) for node in nodes if is_aggregate(node)} - {""}
         self._texts = (*TEXT_ATTRIBUTES, *sorted(groupings.difference(TEXT_ATTRIBUTES)))
+        self.groups = group_rules(self.rules, rows)
         self.world = World(
             catalogue,
-            {form: self._store(form) for form in catalogue.forms},
-            {name: np.full(FIRST_ROWS, np.nan) for name in NUMBER_ATTRIBUTES},
-            {name: np.zeros(FIRST_ROWS, np.int32) for name in self._texts},
+            {form: self._store(form, rows) for form in catalogue.forms},
+            {name: np.full(rows, np.nan) for name in NUMBER_ATTRIBUTES},
+            {name: np.zeros(rows, np.int32) for name in self._texts},
             {"": 0},
             catalogue.country,
             program.derived,
         )
-        self.world.opened = np.zeros(FIRST_ROWS, np.int32)
+        self.world.opened = np.zeros(rows, np.int32)
         self.world.settings = {name: Table(setting) for name, setting in program.settings.items()}
-        self.fold = Fold(self.rules, FIRST_ROWS)
+        places = np.empty(len(self.rules), np.int32)
+        for group in self.groups:
+            group.bind(self.world.stores)
+            places[group.index] = np.arange(group.first, group.first + len(group.rules))
+        self.fold = Fold(self.rules, rows, places)
         self.world.level_at = self._level_at
         self.staleness = Staleness(self.rules, self.world, self.fold, FIRST_ROWS)
         self._shared = np.array([bool(rule.across) for rule in self.rules], np.bool_)
         self.judge = Judge(self.world, self.fold, self.laps)
-        self.groups = group_rules(self.rules, FIRST_ROWS)
         self._due: dict[str, int] = {}
         self._ticked = int(NEVER)
         self.ended: set[Waiver] = set()
@@ -161,13 +166,16 @@ class Engine:
         for institution in institutions:
             self.put_institution(institution)
 
-    def _store(self, form: str) -> FormStore:
+    def _store(self, form: str, rows: int) -> FormStore:
         catalogue = self.program.catalogue
         reported = catalogue.reported(form)
-        kept = self.program.reads.get(form, ())
+        together = (name for group in self.groups for stack in group.stacks for name in stack.reads(form))
+        # what is judged together stands together; the order is of no other account
+        read = self.program.reads.get(form, ())
+        kept = tuple(name for name in dict.fromkeys([*together, *read]) if name in read)
         last = tuple(i for i in reported if i not in kept and catalogue.indicators[i].series)
         depth = self.program.history.get(form, 1) + catalogue.forms[form].horizon
-        return FormStore(form, kept, last, depth, FIRST_ROWS)
+        return FormStore(form, kept, last, depth, rows)
 
     def _level_at(self, rule: str, rows: Ints, at: Longs) -> NDArray[np.int8]:
         index = self._number.get(rule)
@@ -179,7 +187,7 @@ class Engine:
         if row is None:
             row = self._free.pop() if self._free else len(self.institutions)
             if row >= self._capacity:
-                self._grow(2 * self._capacity)
+                self.reserve(self._capacity + max(FIRST_ROWS, self._capacity // 4))
             if row == len(self.institutions):
                 self.institutions.append(institution)
             self._rows[institution.code] = row
@@ -209,7 +217,10 @@ class Engine:
         get = self._rows.get
         return np.fromiter((get(code, -1) for code in codes), np.int32, len(codes))
 
-    def _grow(self, rows: int) -> None:
+    def reserve(self, rows: int) -> None:
+        """Make room for so many institutions; more of them make room as they come, a quarter more each time."""
+        if rows <= self._capacity:
+            return
         self._capacity = rows
         self.world.version += 1
         self._active = _wider(self._active, rows, False)
@@ -695,7 +706,7 @@ class Engine:
             store = self.world.stores[self.program.catalogue.indicators[indicator].form]
             at = store.newest(rows)
             if indicator in store.column:
-                values = store.filed(Picker(rows)).read(store.values[store.column[indicator]])
+                values = store.read(store.filed(Picker(rows)), store.column[indicator])
             elif indicator in store.last_column:
                 values = store.latest[store.last_column[indicator], rows]
             else:
@@ -734,14 +745,13 @@ class Engine:
     def held(self, rule: str, code: str) -> int:
         """Return the level of a rule that holds for an institution at its newest date: 0 none, -1 unknown."""
         for group in self.groups:
-            for one in group.rules:
+            for i, one in enumerate(group.rules):
                 if one.id == rule:
                     row = np.array([self._rows[code]], np.int32)
                     at = group.judged[row]
                     if at[0] == NEVER:
                         return -1
-                    only = replace(group, rules=(one,))
-                    return int(self.judge.held(only, Context(self.world, row, at), self._system[row])[0, 0])
+                    return int(self.judge.held(group, i, Context(self.world, row, at), self._system[row])[0])
         raise KeyError(rule)
 
     def why_unknown(self, rule: str, code: str) -> str:
@@ -758,10 +768,12 @@ class Engine:
 
     def unknown_counts(self) -> dict[str, dict[str, int]]:
         """Return how often each rule's outcome was unknown, by reason, since the start."""
-        out: dict[str, dict[str, int]] = {}
-        for (rule, reason), count in self.judge.tally.unknown.items():
-            out.setdefault(rule, {})[reason] = count
-        return out
+        counts = self.judge.tally.unknown
+        return {
+            rule.id: {REASONS[i]: int(counts[i, number]) for i in np.flatnonzero(counts[:, number])}
+            for number, rule in enumerate(self.rules)
+            if counts[:, number].any()
+        }
 
     def export(self, rows: Sequence[int]) -> bytes:
         """Return the state of these institutions as bytes that say what they are."""

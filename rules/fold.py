@@ -86,9 +86,13 @@ class Records:
 
 
 class Fold:
-    """All states of one program, and how they move."""
+    """All states of one program, and how they move.
 
-    def __init__(self, rules: Sequence[Rule], rows: int) -> None:
+    `place` says where each rule stands in `awake`, [rules, rows]: which pairs are not quiet.
+    """
+
+    def __init__(self, rules: Sequence[Rule], rows: int, place: Ints | None = None) -> None:
+        self.place: Ints = np.arange(len(rules), dtype=np.int32) if place is None else place
         self.hold_filings = np.array([r.hold.filings for r in rules], np.int32)
         self.hold_seconds = np.array([r.hold.seconds for r in rules], np.int64)
         self.guarded = np.array([r.clear is not None for r in rules], np.bool_)
@@ -158,7 +162,7 @@ class Fold:
             after.clear_run[quiet], after.clear_since[quiet] = 0, NEVER
         keep = ~quiet | (index >= 0)
         self._append(after.take(keep), rule[keep], row[keep])
-        self.awake[rule, row] = ~quiet
+        self.awake[self.place[rule], row] = ~quiet
         return before, after
 
     def _advance(self, before: Records, date: Longs, held: Bytes, clear: Bools) -> Records:
@@ -215,14 +219,9 @@ class Fold:
         self._count = last
         self.latest[rule, row] = np.arange(first, last, dtype=np.int32)
 
-    def add_awake(self, rules: Ints, pick: Picker, busy: Bools) -> None:
-        """Mark in `busy`, [rules, n] of the rows that `pick` reads, the pairs of which something is remembered."""
-        first, last = int(rules[0]), int(rules[-1])
-        if last - first == len(rules) - 1:  # a group's rules come in order
-            busy |= pick(self.awake[first : last + 1])
-        else:
-            for rule, out in zip(rules.tolist(), busy, strict=True):
-                out |= pick(self.awake[rule])
+    def remembered(self, first: int, count: int, pick: Picker) -> Bools:
+        """Of which pairs something is remembered, [count, n]: of rules from the place `first` on. It may be a view."""
+        return pick(self.awake[first : first + count])
 
     def rewind(self, rule: Ints, row: Ints, date: Longs) -> Records:
         """Take back every record of the pairs at or after `date`; return those taken, oldest first a pair."""
@@ -236,7 +235,7 @@ class Fold:
             index = np.where(back, self._records.previous[index], index)
         if taken:
             self.latest[rule, row] = index
-            self.awake[rule, row] = ~self._at(index, rule, row).quiet
+            self.awake[self.place[rule], row] = ~self._at(index, rule, row).quiet
         return self._records.take(np.concatenate(taken[::-1]) if taken else np.zeros(0, np.int32))
 
     def chain(self, rows: Ints) -> Records:
@@ -262,7 +261,7 @@ class Fold:
         records.previous = np.where(np.append(newest[1:], True), -1, index + 1).astype(np.int32)
         self._append(records, records.rule, records.row)
         self.latest[records.rule[newest], records.row[newest]] = index[newest]
-        self.awake[records.rule[newest], records.row[newest]] = ~records.quiet[newest]
+        self.awake[self.place[records.rule[newest]], records.row[newest]] = ~records.quiet[newest]
 
     def forget(self, rows: Ints) -> None:
         """Drop all records of these institutions."""
@@ -298,7 +297,7 @@ class Fold:
 
     def open(self) -> Records:
         """Return the newest record of every pair that is pending or firing."""
-        rule, row = np.nonzero(self.awake)
+        rule, row = np.nonzero(self.awake[self.place])
         return self.state(rule.astype(np.int32), row.astype(np.int32))
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rules.blocks import Pairs, judge_stack, scope_of
 from rules.context import Context, World
 from rules.fold import Bytes, Fold, Records
 from rules.ladders import Ladders
@@ -19,7 +18,8 @@ from rules.muting import can_be_muted, muted
 from rules.operations import blank, either, truth
 from rules.operations import number as number_at
 from rules.plan import Node, Rule, walk
-from rules.store import NEVER, Bools, Indices, Ints, Longs
+from rules.stacks import Stack, Stacked, stacked
+from rules.store import NEVER, Bools, FormStore, Indices, Ints, Longs
 from rules.transitions import Cause
 
 REASONS = (
@@ -39,22 +39,13 @@ class Inputs:
     settings: tuple[Node, ...]
 
 
-class Verdict(NamedTuple):
-    """Where a rule is unknown, and where it does not apply (out of its scope); None for nowhere."""
-
-    unknown: Bools | None
-    outside: Bools | None
-
-
-KNOWN = Verdict(None, None)
-
-
 @dataclass(slots=True)
 class Group:
     """Rules that are judged at the same dates, and until when each institution has been judged.
 
     At dates of `own` forms levels move; at those of other `forms` only what silences alerts. `mutable` are the
-    numbers of rules in the group that something can silence.
+    places of rules in the group that something can silence. Rules that are judged as `stacks` stand first; `alone`
+    are the places of the others. `first` is the group's first row in what the fold remembers.
     """
 
     rules: tuple[Rule, ...]
@@ -66,24 +57,33 @@ class Group:
     judged: Longs
     own: frozenset[str] = frozenset()
     mutable: tuple[int, ...] = ()
+    stacks: tuple[Stack, ...] = ()
+    first: int = 0
     ladders: Ladders = field(init=False)
     inputs: tuple[Inputs, ...] = field(init=False)
     columns: dict[str, list[Node]] = field(init=False)
+    alone: range = field(init=False)
 
     def __post_init__(self) -> None:
         self.ladders = Ladders(self.rules)
         self.inputs = tuple(map(_inputs, self.rules))
-        nodes = {node.id: node for inputs in self.inputs for node in inputs.columns}.values()
+        self.alone = range(self.stacks[-1].members.stop if self.stacks else 0, len(self.rules))
+        nodes = {node.id: node for i in self.alone for node in self.inputs[i].columns}.values()
         self.columns = {
             form: [node for node in nodes if node.params[0] == form] for form in sorted(self.forms & self.triggers)
         }
 
+    def bind(self, stores: Mapping[str, FormStore]) -> None:
+        """Look up where what the stacks read stands."""
+        for stack in self.stacks:
+            stack.bind(stores)
+
     def derive(self, context: Context) -> None:
-        """Read the columns of the group's rules, and compute what their ladders compare."""
+        """Read the columns of the rules that are judged alone, and compute what their ladders compare."""
         for form, nodes in self.columns.items():
             context.load(form, nodes)
-        for ladder in self.ladders.of:
-            if ladder is not None:
+        for i in self.alone:
+            if (ladder := self.ladders.of[i]) is not None:
                 number_at(ladder.number, context)
 
     def grow(self, rows: int) -> None:
@@ -138,10 +138,10 @@ class Said:
 
 @dataclass(slots=True)
 class Tally:
-    """What judging did: rule × subject evaluations, and unknown outcomes by rule and reason."""
+    """What judging did: rule × subject evaluations, and unknown outcomes, [reasons, rules]."""
 
-    evaluated: int = 0
-    unknown: Counter[tuple[str, str]] = field(default_factory=Counter)
+    evaluated: int
+    unknown: NDArray[np.int64]
 
 
 def group_rules(rules: Sequence[Rule], rows: int) -> list[Group]:
@@ -150,20 +150,26 @@ def group_rules(rules: Sequence[Rule], rows: int) -> list[Group]:
     for number, rule in enumerate(rules):
         key = (rule.rank, bool(rule.across), rule.forms, rule.triggers, rule.clocks, rule.own)
         found.setdefault(key, []).append(number)
-    return [
-        Group(
-            tuple(rules[n] for n in numbers),
-            np.array(numbers, np.int32),
-            forms,
-            triggers,
-            clocks,
-            across,
-            np.full(rows, NEVER),
-            own,
-            tuple(i for i, n in enumerate(numbers) if can_be_muted(rules[n])),
+    groups: list[Group] = []
+    for (_, across, forms, triggers, clocks, own), together in sorted(found.items(), key=lambda item: item[0][0]):
+        order, stacks = stacked([rules[n] for n in together])
+        numbers = [together[place] for place in order]
+        groups.append(
+            Group(
+                tuple(rules[n] for n in numbers),
+                np.array(numbers, np.int32),
+                forms,
+                triggers,
+                clocks,
+                across,
+                np.full(rows, NEVER),
+                own,
+                tuple(i for i, n in enumerate(numbers) if can_be_muted(rules[n])),
+                tuple(stacks),
+                sum(len(group.rules) for group in groups),
+            )
         )
-        for (_, across, forms, triggers, clocks, own), numbers in sorted(found.items(), key=lambda item: item[0][0])
-    ]
+    return groups
 
 
 class Judge:
@@ -173,36 +179,82 @@ class Judge:
         self.world = world
         self.fold = fold
         self.laps = laps
-        self.tally = Tally()
+        self.tally = Tally(0, np.zeros((len(REASONS), len(fold.latest)), np.int64))
 
     def step(self, group: Group, rows: Ints, dates: Longs, system: Bools) -> tuple[Records, Records]:
         """Judge the rows at their dates, later than any before; return states before and after the fold."""
         context = Context(self.world, rows, dates)
+        marked = system if system.any() else None
+        awake = self.fold.remembered(group.first, len(group.rules), context.pick)
         self.laps.lap("rules")
+        parts = [self._stack(group, stack, context, marked, awake) for stack in group.stacks]
+        if group.alone:
+            parts.append(self._alone(group, context, marked, awake))
+        self.tally.evaluated += len(group.rules) * len(rows)
+        pairs = Pairs.joined(parts)
+        numbers = group.index[pairs.local]
+        if group.stacks:  # told in the order of the rules
+            order = np.lexsort((pairs.position, numbers))
+            pairs, numbers = pairs.take(order), numbers[order]
+        group.judged[rows] = np.maximum(group.judged[rows], dates)
+        masks = self._muted(group, context, pairs.local, pairs.position) if group.mutable else None
+        still = self._still(group, context, pairs.position)
+        where = rows[pairs.position], dates[pairs.position]
+        return self.fold.step(numbers, *where, pairs.held, pairs.clear, masks, still)
+
+    def _stack(self, group: Group, stack: Stack, context: Context, system: Bools | None, awake: Bools) -> Pairs:
+        judged = judge_stack(stack, group.ladders, context, system, awake[stack.members], self.laps)
+        local, position = judged.unknown
+        if len(local):
+            self._count_pairs(group, stack, context, local, position)
+        return judged.pairs
+
+    def _count_pairs(self, group: Group, stack: Stack, context: Context, local: Indices, position: Indices) -> None:
+        """Count unknown outcomes of a stack by reason."""
+        rules = group.index[local]
+        inputs = group.inputs[stack.members.start]
+        if stack.template.across:
+            np.add.at(self.tally.unknown[-1], rules, 1)
+            return
+        plain = len(inputs.columns) == 1 and stack.template.levels[0].condition.args[0] is inputs.columns[0]
+        if plain and context.fresh(inputs.forms[0]) is None:
+            self._count(rules, REASONS.index("not reported"))  # all have filed, so it is the value itself
+            return
+        pairs = Stacked(context, stack.leaves, (local - stack.members.start, position))
+        for reason, mask in _reasons(inputs, pairs):
+            if mask is None:
+                continue
+            here = mask & (rules >= 0)
+            self._count(rules[here], REASONS.index(reason))
+            rules = np.where(here, -1, rules)
+        self._count(rules[rules >= 0], REASONS.index("history too short"))
+
+    def _count(self, rules: Ints, reason: int) -> None:
+        counts = np.bincount(rules, minlength=self.tally.unknown.shape[1])
+        self.tally.unknown[reason] += counts
+
+    def _alone(self, group: Group, context: Context, system: Bools | None, awake: Bools) -> Pairs:
+        """Judge the rules that are in no stack, one after another."""
         group.derive(context)
         self.laps.lap("derive")
-        busy: Bools = np.empty((len(group.rules), len(rows)), np.bool_)
-        verdicts = self._verdicts(group, context, system, busy)
-        self.tally.evaluated += busy.size
-        for rule, inputs, verdict in zip(group.rules, group.inputs, verdicts, strict=True):
-            if verdict.unknown is not None:
-                self._count_unknown(rule, inputs, context, verdict.unknown)
-        self.fold.add_awake(group.index, context.pick, busy)
-        local, position = np.divmod(np.flatnonzero(busy), max(1, len(rows)))
-        parts = _parts(local, len(group.rules))
+        busy: Bools = np.empty((len(group.alone), len(context)), np.bool_)
+        verdicts = [self._verdict(group, i, context, system, out) for i, out in zip(group.alone, busy, strict=True)]
+        for i, (unknown, _) in zip(group.alone, verdicts, strict=True):
+            if unknown is not None:
+                self._count_unknown(int(group.index[i]), group.rules[i], group.inputs[i], context, unknown)
+        busy |= awake[group.alone.start :]
+        place, position = np.divmod(np.flatnonzero(busy), max(1, len(context)))
+        parts = _parts(place, len(group.alone))
+        local = place + group.alone.start
         held = self._held(group, context, verdicts, local, position, parts)
-        clear = _clear(group, context, position, parts)
-        group.judged[rows] = np.maximum(group.judged[rows], dates)
-        pairs = group.index[local], rows[position], dates[position]
-        masks = self._muted(group, context, local, position) if group.mutable else None
-        return self.fold.step(*pairs, held, clear, masks, self._still(group, context, position))
+        return Pairs(local, position, held, _clear(group, context, position, parts))
 
     def _muted(self, group: Group, context: Context, local: NDArray[np.intp], position: NDArray[np.intp]) -> Ints:
         found = np.zeros(len(local), np.int32)
-        for number in group.mutable:
-            chosen = np.flatnonzero(local == number)
+        for i in group.mutable:
+            chosen = np.flatnonzero(local == i)
             if len(chosen):
-                found[chosen] = muted(group.rules[number], context, position[chosen])
+                found[chosen] = muted(group.rules[i], context, position[chosen])
         return found
 
     def _still(self, group: Group, context: Context, position: NDArray[np.intp]) -> Bools | None:
@@ -214,65 +266,69 @@ class Judge:
             moves |= context.as_of(form) == context.at
         return ~moves[position]
 
-    def held(self, group: Group, context: Context, system: Bools) -> Bytes:
-        """Highest level that holds, [rules, n]: 0 none or out of scope, -1 unknown."""
-        group.derive(context)
-        shape = len(group.rules), len(context)
-        verdicts = self._verdicts(group, context, system, np.empty(shape, np.bool_))
-        local, position = np.divmod(np.arange(shape[0] * shape[1]), max(1, shape[1]))
-        return self._held(group, context, verdicts, local, position, _parts(local, shape[0])).reshape(shape)
+    def held(self, group: Group, i: int, context: Context, system: Bools) -> Bytes:
+        """Highest level of the i-th rule that holds, [n]: 0 none or out of scope, -1 unknown."""
+        everywhere = np.arange(len(context))
+        unknown, outside = self._verdict(group, i, context, system, np.empty(len(context), np.bool_))
+        held = _highest(group.rules[i], context, everywhere)
+        if unknown is not None:
+            held[unknown] = -1
+        if outside is not None:
+            held[outside] = 0
+        return held
 
-    def _verdicts(self, group: Group, context: Context, system: Bools, some: Bools) -> list[Verdict]:
-        """Write into `some`, [rules, n], where any level holds; say where that is unknown or does not apply."""
-        marked = system if system.any() else None
-        return [self._verdict(group, i, context, marked, out) for i, out in enumerate(some)]
+    def _verdict(
+        self, group: Group, i: int, context: Context, system: Bools | None, out: Bools
+    ) -> tuple[Bools | None, Bools | None]:
+        """Write into `out` where any level of the i-th rule holds; return where that is unknown, and outside.
 
-    def _verdict(self, group: Group, i: int, context: Context, system: Bools | None, out: Bools) -> Verdict:
-        """As `_verdicts`, of the i-th rule; `system` is None where no row stands for the system."""
+        `system` marks rows that stand for the system, None where there are none.
+        """
         rule, ladder = group.rules[i], group.ladders.of[i]
         if ladder is not None:
             ladder.compare(number_at(ladder.number, context), ladder.weakest, out)
             unknown = blank(ladder.number, context)
         else:
             unknown = _any_level(rule, context, out)
-        outside: Bools | None = None
-        if system is not None:
-            outside = system if rule.scope == "institution" else ~system
-        elif rule.scope == "system":
-            outside = np.ones(len(context), np.bool_)
-        if rule.where is None and outside is None:
-            return KNOWN if unknown is None else Verdict(unknown, None)
-        return _within(rule, context, out, unknown, outside)
+        scope = scope_of(rule, context, system)
+        if scope.unsure is not None:
+            out &= ~scope.unsure
+            unknown = either(unknown, scope.unsure)
+        if scope.outside is not None:
+            out &= ~scope.outside
+            unknown = None if unknown is None else unknown & ~scope.outside
+        return unknown, scope.outside
 
     def _held(
         self,
         group: Group,
         context: Context,
-        verdicts: Sequence[Verdict],
+        verdicts: Sequence[tuple[Bools | None, Bools | None]],
         local: Indices,
         position: Indices,
         parts: Sequence[tuple[int, slice]],
     ) -> Bytes:
-        """Highest level of the pairs, in order of rules; 0 none or out of scope, -1 unknown."""
+        """Highest level of the pairs, in order of rules that are judged alone; 0 none or out of scope, -1 unknown."""
         values = np.full(len(local), np.nan)
         ladders = group.ladders.of
-        for i, part in parts:
-            if (ladder := ladders[i]) is not None:
+        for place, part in parts:
+            if (ladder := ladders[group.alone[place]]) is not None:
                 values[part] = number_at(ladder.number, context)[position[part]]
         held = group.ladders.levels(local, values)
-        for i, part in parts:
-            verdict, here = verdicts[i], position[part]
+        for place, part in parts:
+            i, here = group.alone[place], position[part]
+            unknown, outside = verdicts[place]
             if ladders[i] is None:
                 held[part] = _highest(group.rules[i], context, here)
-            if verdict.unknown is not None:
-                held[part][verdict.unknown[here]] = -1
-            if verdict.outside is not None:
-                held[part][verdict.outside[here]] = 0
+            if unknown is not None:
+                held[part][unknown[here]] = -1
+            if outside is not None:
+                held[part][outside[here]] = 0
         return held
 
     def why_unknown(self, group: Group, i: int, context: Context, system: Bools) -> list[str]:
         """Return, for each place of the context, why the i-th rule of the group is unknown; '' where it is not."""
-        unknown = self._verdict(group, i, context, system, np.empty(len(context), np.bool_)).unknown
+        unknown, _ = self._verdict(group, i, context, system, np.empty(len(context), np.bool_))
         found = [""] * len(context)
         if unknown is None:
             return found
@@ -282,16 +338,18 @@ class Judge:
             found[at] = next((reason for reason, mask in causes if mask is not None and mask[at]), last)
         return found
 
-    def _count_unknown(self, rule: Rule, inputs: Inputs, context: Context, unknown: Bools) -> None:
+    def _count_unknown(self, number: int, rule: Rule, inputs: Inputs, context: Context, unknown: Bools) -> None:
+        """Count unknown outcomes of one rule by reason."""
         count = int(np.count_nonzero(unknown))
         if not count:
             return
+        told = self.tally.unknown[:, number]
         if rule.across:
-            self.tally.unknown[rule.id, "coverage too low"] += count
+            told[-1] += count
             return
         only = inputs.columns[0] if len(inputs.columns) == 1 else None
         if only is not None and unknown is context.blanks.get(only.id) and context.fresh(inputs.forms[0]) is None:
-            self.tally.unknown[rule.id, "not reported"] += count  # all have filed, so it is the value itself
+            told[REASONS.index("not reported")] += count  # all have filed, so it is the value itself
             return
         at = unknown.nonzero()[0]
         for reason, mask in _reasons(inputs, context):
@@ -299,11 +357,11 @@ class Judge:
                 continue
             here = mask[at]
             if found := int(np.count_nonzero(here)):
-                self.tally.unknown[rule.id, reason] += found
+                told[REASONS.index(reason)] += found
                 if found == len(at):
                     return
                 at = at[~here]
-        self.tally.unknown[rule.id, "history too short"] += len(at)
+        told[REASONS.index("history too short")] += len(at)
 
 
 def _reasons(inputs: Inputs, context: Context) -> Iterator[tuple[str, Bools | None]]:
@@ -311,11 +369,10 @@ def _reasons(inputs: Inputs, context: Context) -> Iterator[tuple[str, Bools | No
     filed = [context.filed(form) for form in inputs.forms]
     yield "not filed", None if all(f.complete for f in filed) else ~np.logical_and.reduce([f.there for f in filed])
     for node in inputs.columns:
-        form, indicator = str(node.params[0]), str(node.params[1])
-        if context.fresh(form) is None:
+        if context.fresh(str(node.params[0])) is None:
             yield "not reported", blank(node, context)
         else:
-            gone = np.isnan(context.reported(form, indicator))
+            gone = np.isnan(context.unaged(node))
             yield "not reported", gone
             yield "too old", ~gone & np.isnan(number_at(node, context))
     for node in inputs.settings:
@@ -340,23 +397,10 @@ def _any_level(rule: Rule, context: Context, out: Bools) -> Bools | None:
     return None if unknown is None else unknown & ~out
 
 
-def _within(rule: Rule, context: Context, out: Bools, unknown: Bools | None, outside: Bools | None) -> Verdict:
-    """Take out of `out` what is not in the rule's `where`, or in `outside`."""
-    if rule.where is not None:
-        where = truth(rule.where, context)
-        if not where.everywhere:
-            out &= where.yes
-            unknown, outside = either(unknown, where.unknown), either(outside, where.no)
-    if outside is not None:
-        out &= ~outside
-        unknown = None if unknown is None else unknown & ~outside
-    return Verdict(unknown, outside)
-
-
 def _clear(group: Group, context: Context, position: Indices, parts: Sequence[tuple[int, slice]]) -> Bools:
     clear = np.zeros(len(position), np.bool_)
-    for i, part in parts:
-        rule, here = group.rules[i], position[part]
+    for place, part in parts:
+        rule, here = group.rules[group.alone[place]], position[part]
         if rule.clear is not None:
             clear[part] = truth(rule.clear, context).yes[here]
             if rule.where is not None:

@@ -20,39 +20,53 @@ LEVELS = 3
 _UPWARD = {"greater": (1.0, True), "greater_equal": (1.0, False), "less": (-1.0, True), "less_equal": (-1.0, False)}
 """By comparison: the sign that makes it an upward one, and whether its bound itself is too low."""
 
+_FAILS = {"greater": np.less_equal, "greater_equal": np.less, "less": np.greater_equal, "less_equal": np.greater}
+
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """One rule's ladder: the number compared, numpy's comparison, the weakest bound (of no dimension)."""
+    """One rule's ladder: the number compared, numpy's comparison and its opposite, the weakest bound (no dimension).
+
+    `bounds`, by level, are those of an upward comparison; infinite for levels that are not there.
+    """
 
     number: Node
     compare: np.ufunc
+    fails: np.ufunc
     weakest: Floats
+    sign: float
+    strict: bool
+    bounds: Floats
+
+
+def ladder_of(rule: Rule) -> Ladder | None:
+    """Return a rule's ladder; None where its levels are none."""
+    first = rule.levels[0].condition
+    if not all(_same_kind(first, level.condition) for level in rule.levels):
+        return None
+    sign, strict = _UPWARD[first.op]
+    bounds = [sign * _bound(level.condition) for level in rule.levels]
+    numbers = [level.number for level in rule.levels]
+    if bounds != sorted(bounds) or numbers != sorted(numbers):
+        return None
+    upward = np.full(LEVELS + 1, np.inf)
+    upward[numbers] = bounds
+    return Ladder(first.args[0], getattr(np, first.op), _FAILS[first.op], np.array(_bound(first)), sign, strict, upward)
 
 
 class Ladders:
     """The ladders among some rules: `of[i]` is that of the i-th rule, None where it has none."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self.of: list[Ladder | None] = [None] * len(rules)
+        self.of = [ladder_of(rule) for rule in rules]
+        found = [(i, ladder) for i, ladder in enumerate(self.of) if ladder is not None]
+        self.weakest: Floats = np.full((len(rules), 1), np.inf)
         self._sign = np.ones(len(rules))
         self._strict: Bools = np.zeros(len(rules), np.bool_)
         self._bounds: Floats = np.full((LEVELS + 1, len(rules)), np.inf)
-        for i, rule in enumerate(rules):
-            self._add(i, rule)
-
-    def _add(self, i: int, rule: Rule) -> None:
-        first = rule.levels[0].condition
-        if not all(_same_kind(first, level.condition) for level in rule.levels):
-            return
-        sign, strict = _UPWARD[first.op]
-        bounds = [sign * _bound(level.condition) for level in rule.levels]
-        if bounds != sorted(bounds) or [level.number for level in rule.levels] != sorted(x.number for x in rule.levels):
-            return
-        self.of[i] = Ladder(first.args[0], getattr(np, first.op), np.array(_bound(first)))
-        self._sign[i], self._strict[i] = sign, strict
-        for level, bound in zip(rule.levels, bounds, strict=True):
-            self._bounds[level.number, i] = bound
+        for i, ladder in found:
+            self.weakest[i] = ladder.weakest
+            self._sign[i], self._strict[i], self._bounds[:, i] = ladder.sign, ladder.strict, ladder.bounds
 
     def levels(self, rule: Indices, values: Floats) -> NDArray[np.int8]:
         """Return the highest level that holds for each value of each rule; 0 for none, and where it is NaN."""

@@ -62,7 +62,11 @@ def blank(node: Node, context: Context) -> Bools | None:
         return found
     column = number(node, context)
     # a sum of squares is NaN if and only if one of them is: half the price of looking at each
-    gone = np.isnan(column) if isnan(column.dot(column)) else None
+    if column.ndim == 1 and not isnan(column.dot(column)):
+        gone = None
+    else:
+        gone = np.isnan(column)
+        gone = gone if gone.any() else None
     context.blanks[node.id] = gone
     return gone
 
@@ -77,7 +81,8 @@ def either(a: Bools | None, b: Bools | None) -> Bools | None:
 
 @operation("constant")
 def _constant(node: Node, context: Context) -> Column:
-    return np.full(len(context), cast(float, node.params[0]))
+    found = context.constant(node)
+    return found if found.ndim else np.full(len(context), found)
 
 
 @operation("truth")
@@ -92,7 +97,7 @@ def _text(node: Node, context: Context) -> Column:
 
 @operation("column")
 def _column(node: Node, context: Context) -> Column:
-    return context.column(str(node.params[0]), str(node.params[1]))
+    return context.leaf(node)
 
 
 @operation("parameter")
@@ -133,10 +138,7 @@ def _pair(name: str, compute: Callable[[Floats, Floats], Floats]) -> None:
 
 
 def _operand(node: Node, context: Context) -> Floats:
-    """A constant as a scalar, so that numpy need not read a column of it."""
-    if node.op == "constant":
-        return cast(Floats, np.float64(cast(float, node.params[0])))
-    return number(node, context)
+    return context.constant(node) if node.op == "constant" else number(node, context)
 
 
 def _divide(a: Floats, b: Floats) -> Floats:
@@ -251,7 +253,7 @@ class _Window:
         """How many values there are."""
         if self.whole:
             return len(self.columns)
-        return sum((~np.isnan(column) for column in self.columns), np.zeros(len(self.columns[0]), np.int64))
+        return sum((~np.isnan(column) for column in self.columns), np.zeros(self.columns[0].shape, np.int64))
 
     @property
     def at(self) -> list[Floats]:
@@ -315,7 +317,7 @@ def _enough(node: Node, window: _Window, least: int = 1) -> Bools | None:
 
 def _only(found: Floats, enough: Bools | None) -> Floats:
     """`found` where it is a number and there were values enough, else NaN."""
-    if enough is None and isfinite(found.dot(found)):
+    if enough is None and found.ndim == 1 and isfinite(found.dot(found)):
         return found
     good = np.isfinite(found)
     return np.where(good if enough is None else good & enough, found, np.nan)

@@ -4,6 +4,9 @@ A form's filings of one institution sit in `depth` slots in no order; `order[p, 
 p-th newest. So a filing on time costs one write, and a late one goes to its place without moving values.
 New filings go to one slot for all institutions where that is possible, so that the p-th newest of most stand in
 one plane of memory and are read without looking up where each is.
+
+A slot is indicator × institution. Memory of slots and rows that nobody has filed into is reserved, not touched, so
+a history costs what is in it. What stands where there is no filing means nothing: readers ask `Filed.there`.
 """
 
 from __future__ import annotations
@@ -80,7 +83,7 @@ class Filed:
     complete: bool
 
     def read(self, planes: NDArray[Item]) -> NDArray[Item]:
-        """Return what stands there. planes: [depth, rows]. It may be a view, so write nothing into it."""
+        """Return what stands there, [n], of planes [depth, rows]. It may be a view, so write nothing into it."""
         if FEW * len(self.odd) > len(self.slots):
             found: NDArray[Item] = planes[self.slots, self.pick.index]
             return found
@@ -89,6 +92,13 @@ class Filed:
             found = found.copy()
             found[self.odd] = planes[self.slots[self.odd], self.pick.index[self.odd]]
         return found
+
+    def take(self, places: Indices, pick: Picker) -> Filed:
+        """Return the same of some of the rows, which `pick` reads."""
+        slots = self.slots[places]
+        odd = np.flatnonzero(slots != self.common) if len(self.odd) else self.odd
+        there = self.there[places]
+        return Filed(pick, slots, there, self.as_of[places], self.common, odd, self.complete)
 
 
 class FormStore:
@@ -105,16 +115,19 @@ class FormStore:
         self.revision: Ints = np.zeros((depth, rows), np.int32)
         self.offset: Longs = np.full((depth, rows), -1, np.int64)
         self.order: NDArray[np.int16] = np.tile(np.arange(depth, dtype=np.int16)[:, None], (1, rows))
-        self.values: Floats = np.full((len(kept), depth, rows), np.nan)
+        self.values: Floats = np.empty((depth, len(kept), rows))
         self.latest: Floats = np.full((len(last), rows), np.nan)
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` institutions."""
         fresh = FormStore(self.form, self.kept, self.last, self.depth, rows)
-        for name in ("as_of", "revision", "offset", "order", "values", "latest"):
+        for name in ("as_of", "revision", "offset", "order", "latest"):
             old, new = getattr(self, name), getattr(fresh, name)
             new[..., : old.shape[-1]] = old
             setattr(self, name, new)
+        for slot in np.flatnonzero((self.as_of != NEVER).any(axis=1)):
+            fresh.values[slot, :, : self.values.shape[-1]] = self.values[slot]
+        self.values = fresh.values
 
     def clear(self, rows: Ints) -> None:
         """Forget the history of these institutions."""
@@ -122,7 +135,6 @@ class FormStore:
         self.as_of[:, rows] = NEVER
         self.offset[:, rows] = -1
         self.revision[:, rows] = 0
-        self.values[:, :, rows] = np.nan
         self.latest[:, rows] = np.nan
 
     def newest(self, rows: Ints) -> Longs:
@@ -156,6 +168,35 @@ class FormStore:
             there &= inside
             as_of = np.where(there, as_of, NEVER)
         return Filed(pick, slots, there, as_of, common, odd, bool(there.all()))
+
+    def read(self, filed: Filed, column: int) -> Floats:
+        """Return an indicator's values [n] in these filings; NaN where there is none. It may be a view."""
+        found = filed.read(self.values[:, column])
+        return found if filed.complete else np.where(filed.there, found, np.nan)
+
+    def read_many(self, filed: Filed, columns: slice | Indices) -> Floats:
+        """Return m indicators' values [m, n] in these filings; NaN where there is none. It may be a view."""
+        pick = filed.pick
+        if FEW * len(filed.odd) > len(filed.slots):
+            index = np.arange(len(self.kept))[columns]
+            found: Floats = self.values[filed.slots, index[:, None], pick.index]
+        else:
+            plane = self.values[filed.common]
+            if pick.rows is not None:
+                found = plane[columns, pick.rows]
+            else:
+                index = np.arange(len(self.kept))[columns]
+                found = plane[index[:, None], pick.index]
+            if len(odd := filed.odd):
+                index = np.arange(len(self.kept))[columns]
+                found = found.copy() if found.base is not None else found
+                found[:, odd] = self.values[filed.slots[odd], index[:, None], pick.index[odd]]
+        return found if filed.complete else np.where(filed.there, found, np.nan)
+
+    def read_each(self, filed: Filed, columns: Indices) -> Floats:
+        """Return one value a filing, [n], each of an indicator of its own; NaN where there is no filing."""
+        found: Floats = self.values[filed.slots, columns, filed.pick.index]
+        return found if filed.complete else np.where(filed.there, found, np.nan)
 
     def place(
         self,
@@ -205,8 +246,9 @@ class FormStore:
         if not len(odd):
             return slots
         moved, free = rows[odd].astype(np.intp), slots[odd]
-        for planes in (self.as_of, self.revision, self.offset, self.values):
-            planes[..., free, moved] = planes[..., common, moved]
+        for planes in (self.as_of, self.revision, self.offset):
+            planes[free, moved] = planes[common, moved]
+        self.values[free, :, moved] = self.values[common, :, moved]
         order = self.order[:, moved]
         self.order[:, moved] = np.where(order == common, free, np.where(order == free, common, order))
         return np.full(len(slots), common)
@@ -220,9 +262,14 @@ class FormStore:
         self.as_of[where] = as_of
         self.revision[where] = revision
         self.offset[where] = offset
-        # one plane after another: all at once, numpy would go through them institution by institution
-        for planes, values in zip(self.values, kept, strict=True):
-            planes[where] = values
+        # one indicator after another: all at once, numpy would go through them institution by institution
+        slot, here = where
+        if isinstance(slot, int):
+            for row, values in zip(self.values[slot], kept, strict=True):
+                row[here] = values
+        else:
+            for column, values in enumerate(kept):
+                self.values[slot, column, here] = values
 
     def _refresh(self, pick: Picker, last: Iterable[Floats], newest: Bools, known: Bools) -> None:
         """Bring `order` and `latest` up to date after writes into the oldest or the same slots."""

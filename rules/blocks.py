@@ -6,7 +6,6 @@ pairs that are not quiet, or unknown, are looked at together, whatever block the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -14,12 +13,12 @@ import numpy as np
 
 from rules.context import Context
 from rules.fold import Bytes
-from rules.ladders import Ladder, Ladders
+from rules.ladders import Ladders
 from rules.laps import Laps
 from rules.operations import number, truth
 from rules.plan import Rule
 from rules.stacks import Stack, Stacked
-from rules.store import Bools, Floats, Indices
+from rules.store import Bools, Indices
 
 BLOCK = 1 << 16
 """Numbers in a block."""
@@ -72,7 +71,7 @@ def scope_of(rule: Rule, context: Context, system: Bools | None) -> Scope:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What was found of one stack: the pairs to fold, and those that are unknown, awake or not."""
+    """What was found of one stack: the pairs to fold, and member and position of those that are unknown."""
 
     pairs: Pairs
     unknown: tuple[Indices, Indices]
@@ -83,24 +82,27 @@ def judge_stack(
 ) -> Judged:
     """Judge a stack at all places of the context. awake: [m, n], pairs of which something is remembered."""
     scope = scope_of(stack.template, context, system)
-    blocks = list(_blocks(stack, ladders, context, scope, awake, laps))
-    local, position, values = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    busy = _busy(stack, ladders, context, scope, awake, laps)
+    member, position = _places(busy)
+    ladder = ladders.of[stack.members.start]
+    assert ladder is not None
+    values = number(ladder.number, Stacked(context, stack.leaves, (member, position)))
     gone = np.isnan(values)
     if scope.unsure is not None:
         gone |= scope.unsure[position]
     out = None if scope.outside is None else scope.outside[position]
     if out is not None:
         gone &= ~out
-    member = local - stack.members.start
     lost = np.flatnonzero(gone)
-    unknown = local[lost], position[lost]
-    asleep = lost[~awake[member[lost], position[lost]]]
+    unknown = member[lost], position[lost]
+    asleep = lost[~awake[unknown]]
     if len(asleep):
-        keep = np.ones(len(local), np.bool_)
+        keep = np.ones(len(member), np.bool_)
         keep[asleep] = False
         index = np.flatnonzero(keep)
-        local, position, member, values, gone = (a[index] for a in (local, position, member, values, gone))
+        position, member, values, gone = position[index], member[index], values[index], gone[index]
         out = None if out is None else out[index]
+    local = member + stack.members.start
     held = ladders.levels(local, values)
     held[gone] = -1
     if out is not None:
@@ -108,40 +110,35 @@ def judge_stack(
     return Judged(Pairs(local, position, held, _clear(stack, context, member, position)), unknown)
 
 
-def _blocks(
-    stack: Stack, ladders: Ladders, context: Context, scope: Scope, awake: Bools, laps: Laps
-) -> Iterator[tuple[Indices, Indices, Floats]]:
-    """Yield, by block, the pairs that are not known to be quiet, and the numbers that their levels compare."""
+def _busy(stack: Stack, ladders: Ladders, context: Context, scope: Scope, awake: Bools, laps: Laps) -> Bools:
+    """Return which pairs, [m, n], are not known to be quiet."""
     ladder = ladders.of[stack.members.start]
     assert ladder is not None
-    columns = len(context)
-    rows = max(1, BLOCK // max(1, columns))
-    inside = None if scope.outside is None else ~scope.outside
-    room = np.empty((rows, columns), np.bool_)
-    for first in range(0, stack.members.stop - stack.members.start, rows):
-        part = slice(first, min(first + rows, stack.members.stop - stack.members.start))
-        values = stacked_number(stack, ladder, context, part)
+    count, columns = stack.members.stop - stack.members.start, len(context)
+    busy = np.empty((count, columns), np.bool_)
+    # a column is there already; what is computed should not leave the cache before it is compared
+    rows = count if ladder.number.op == "column" else max(1, BLOCK // max(1, columns))
+    for first in range(0, count, rows):
+        part = slice(first, min(first + rows, count))
+        values = number(ladder.number, Stacked(context, stack.leaves.part(part)))
         laps.lap("derive")
-        busy = room[: part.stop - part.start]
-        ladder.fails(values, ladders.weakest[stack.members][part], out=busy)
-        np.logical_not(busy, out=busy)
-        if inside is not None:
-            busy &= inside
+        quiet = ladder.fails(values, ladders.weakest[stack.members][part], out=busy[part])
+        if scope.outside is not None:
+            quiet |= scope.outside
         if scope.unsure is not None:
-            busy |= scope.unsure
-        busy |= awake[part]
-        found = np.flatnonzero(busy)
-        edges = np.searchsorted(found, np.arange(1, len(busy) + 1) * columns)
-        member = np.repeat(np.arange(len(busy)), np.diff(edges, prepend=0))
-        position = found - member * columns
-        yield member + (stack.members.start + first), position, values[member, position]
+            quiet &= ~scope.unsure
+        np.greater_equal(awake[part], quiet, out=quiet)
         laps.lap("rules")
+    return busy
 
 
-def stacked_number(stack: Stack, ladder: Ladder, context: Context, members: slice) -> Floats:
-    """Return what the ladders of some members compare, [m, n]."""
-    found = number(ladder.number, Stacked(context, stack.leaves.part(members)))
-    return np.broadcast_to(found, (members.stop - members.start, len(context)))
+def _places(busy: Bools) -> tuple[Indices, Indices]:
+    """Return row and column of what is set, in order."""
+    found = np.flatnonzero(busy)
+    rows, columns = busy.shape
+    edges = np.searchsorted(found, np.arange(rows + 1) * columns)
+    row = np.repeat(np.arange(rows), np.diff(edges))
+    return row, found - row * columns
 
 
 def _clear(stack: Stack, context: Context, member: Indices, position: Indices) -> Bools:

@@ -67,10 +67,6 @@ class FormBatch:
             self.values[:, index],
         )
 
-    def heads(self, index: NDArray[np.intp]) -> FormBatch:
-        """Return the chosen filings without their values."""
-        return replace(self, values=np.zeros((0, len(self.rows)))).take(index)
-
 
 @dataclass(slots=True)
 class Outcome:
@@ -153,6 +149,7 @@ class Engine:
         self.staleness = Staleness(self.rules, self.world, self.fold, FIRST_ROWS)
         self._shared = np.array([bool(rule.across) for rule in self.rules], np.bool_)
         self.judge = Judge(self.world, self.fold, self.laps)
+        self._reported = {form: self._places_of(store) for form, store in self.world.stores.items()}
         self._due: dict[str, int] = {}
         self._ticked = int(NEVER)
         self.ended: set[Waiver] = set()
@@ -176,6 +173,11 @@ class Engine:
         last = tuple(i for i in reported if i not in kept and catalogue.indicators[i].series)
         depth = self.program.history.get(form, 1) + catalogue.forms[form].horizon
         return FormStore(form, kept, last, depth, rows)
+
+    def _places_of(self, store: FormStore) -> tuple[list[int], list[int]]:
+        """Where the store's indicators stand among those that the form reports."""
+        place = {name: i for i, name in enumerate(self.program.catalogue.reported(store.form))}
+        return [place[name] for name in store.kept], [place[name] for name in store.last]
 
     def _level_at(self, rule: str, rows: Ints, at: Longs) -> NDArray[np.int8]:
         index = self._number.get(rule)
@@ -314,10 +316,15 @@ class Engine:
     def _apply_one_each(self, batch: FormBatch, outcome: Outcome) -> list[Said]:
         """Apply filings of one form, at most one an institution, in order of rows: so columns are read in one go."""
         store = self.world.stores[batch.form]
-        order, values = np.argsort(batch.rows, kind="stable"), batch.values
-        batch = batch.heads(order)
-        reported = {name: i for i, name in enumerate(self.program.catalogue.reported(batch.form))}
-        kept, last = ((values[reported[name]].take(order) for name in names) for names in (store.kept, store.last))
+        values, order = batch.values, None
+        batch = replace(batch, values=values[:0])
+        if (batch.rows[1:] < batch.rows[:-1]).any():
+            order = np.argsort(batch.rows, kind="stable")
+            batch = batch.take(order)
+        kept, last = (
+            (values[row] if order is None else values[row].take(order) for row in rows)
+            for rows in self._reported[batch.form]
+        )
         placed = store.place(batch.rows, batch.as_of, batch.revision, batch.offset, kept, last)
         self.laps.lap("scatter")
         self.applied[batch.rows] = np.maximum(self.applied[batch.rows], batch.offset)

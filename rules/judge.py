@@ -204,14 +204,13 @@ class Judge:
 
     def _stack(self, group: Group, stack: Stack, context: Context, system: Bools | None, awake: Bools) -> Pairs:
         judged = judge_stack(stack, group.ladders, context, system, awake[stack.members], self.laps)
-        local, position = judged.unknown
-        if len(local):
-            self._count_pairs(group, stack, context, local, position)
+        if len(judged.unknown[0]):
+            self._count_pairs(group, stack, context, judged.unknown)
         return judged.pairs
 
-    def _count_pairs(self, group: Group, stack: Stack, context: Context, local: Indices, position: Indices) -> None:
-        """Count unknown outcomes of a stack by reason."""
-        rules = group.index[local]
+    def _count_pairs(self, group: Group, stack: Stack, context: Context, unknown: tuple[Indices, Indices]) -> None:
+        """Count unknown outcomes of a stack by reason: of pairs of member and position."""
+        rules = group.index[stack.members][unknown[0]]
         inputs = group.inputs[stack.members.start]
         if stack.template.across:
             np.add.at(self.tally.unknown[-1], rules, 1)
@@ -220,7 +219,7 @@ class Judge:
         if plain and context.fresh(inputs.forms[0]) is None:
             self._count(rules, REASONS.index("not reported"))  # all have filed, so it is the value itself
             return
-        pairs = Stacked(context, stack.leaves, (local - stack.members.start, position))
+        pairs = Stacked(context, stack.leaves, unknown)
         for reason, mask in _reasons(inputs, pairs):
             if mask is None:
                 continue

@@ -234,6 +234,16 @@ def _lag(node: Node, context: Context) -> Column:
     return values if there.all() else np.where(there, values, np.nan)
 
 
+def _folded(combine: np.ufunc, columns: Sequence[Floats], out: Floats | None = None) -> Floats:
+    """Return columns combined one after another, in `out` or in memory of its own: each pass costs as much as any."""
+    if len(columns) == 1:
+        return columns[0].copy()
+    found: Floats = combine(columns[0], columns[1], out=out)
+    for column in columns[2:]:
+        combine(found, column, out=found)
+    return found
+
+
 @dataclass(frozen=True)
 class _Window:
     """Values of the last k filings, newest first: a column [n] each, NaN where it does not count.
@@ -264,23 +274,23 @@ class _Window:
         """Sum of the columns, missing values left out."""
         if not self.whole:
             columns = [np.where(np.isnan(column), 0.0, column) for column in columns]
-        found = columns[0].copy()
-        for column in columns[1:]:
-            found += column
-        return found
+        return _folded(np.add, columns)
 
-    def lowest(self) -> Floats:
+    def lowest(self, out: Floats | None = None) -> Floats:
         """Smallest value; NaN where there is none."""
-        return functools.reduce(np.minimum if self.whole else np.fmin, self.columns)
+        return _folded(np.minimum if self.whole else np.fmin, self.columns, out)
 
-    def highest(self) -> Floats:
+    def highest(self, out: Floats | None = None) -> Floats:
         """Largest value; NaN where there is none."""
-        return functools.reduce(np.maximum if self.whole else np.fmax, self.columns)
+        return _folded(np.maximum if self.whole else np.fmax, self.columns, out)
 
     def mean(self) -> Floats:
         """Mean of the known values, between the smallest and the largest: of equal values it is exactly theirs."""
-        found: Floats = self.total(self.columns) / self.known
-        return np.minimum(np.maximum(found, self.lowest()), self.highest())
+        found = self.total(self.columns)
+        found /= self.known
+        bound = self.lowest()
+        np.maximum(found, bound, out=found)
+        return np.minimum(found, self.highest(bound), out=found)
 
     def std(self) -> Floats:
         """Sample standard deviation; exactly 0 of equal values, which rules ask for."""
@@ -295,10 +305,15 @@ def _window(node: Node, context: Context) -> _Window:
     argument = node.args[0]
     columns = [number(argument, earlier) for earlier in contexts]
     if inside is not None:
-        columns = [np.where(mask, column, np.nan) for mask, column in zip(inside, columns, strict=True)]
-        return _Window(columns, contexts, False, np.logical_and.reduce(inside))
+        return _counted(columns, contexts, inside)
     whole = all(blank(argument, earlier) is None for earlier in contexts)
     return _Window(columns, contexts, whole, None)
+
+
+def _counted(columns: Sequence[Floats], contexts: list[Context], inside: Sequence[Bools]) -> _Window:
+    """A window of the values that count."""
+    known = [np.where(mask, column, np.nan) for mask, column in zip(inside, columns, strict=True)]
+    return _Window(known, contexts, False, np.logical_and.reduce(inside))
 
 
 def _enough(node: Node, window: _Window, least: int = 1) -> Bools | None:
@@ -324,11 +339,35 @@ def _only(found: Floats, enough: Bools | None) -> Floats:
 
 
 def _reduction(name: str, reduce: Callable[[_Window], Floats], least: int = 1) -> None:
+    """Register a reduction of windows. It must give NaN where a value is missing and the window is taken as whole.
+
+    Few windows have gaps. So all are taken as whole first, and those of which that gives no number are looked at
+    again, by themselves.
+    """
+
     @operation(f"window_{name}")
     def run(node: Node, context: Context) -> Column:
-        window = _window(node, context)
+        contexts, inside = context.window(str(node.params[0]), cast(int, node.params[1]), cast(int, node.params[2]))
+        columns = [number(node.args[0], earlier) for earlier in contexts]
         with np.errstate(all="ignore"):
-            return _only(reduce(window), _enough(node, window, least))
+            found = np.broadcast_to(reduce(_Window(columns, contexts, True, None)), columns[0].shape)
+            good = np.isfinite(found)
+            if inside is not None:
+                good &= np.logical_and.reduce(inside)
+            if len(columns) < least:
+                good[:] = False
+            gaps = np.flatnonzero(~good)
+            if not len(gaps):
+                return found
+            places = np.unravel_index(gaps, found.shape)
+            few = [column[places] for column in columns]
+            if inside is None:
+                window = _Window(few, contexts, False, None)
+            else:
+                window = _counted(few, contexts, [mask[places[-1]] for mask in inside])
+            found = found.copy()
+            found[places] = _only(reduce(window), _enough(node, window, least))
+        return found
 
 
 def _median(window: _Window) -> Floats:

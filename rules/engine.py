@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,19 @@ from rules.edits import Edition, part
 from rules.evidence import transitions
 from rules.fold import Fold, Records
 from rules.history import rule_nodes
-from rules.judge import REASONS, RESOLVED, Event, Group, Judge, Said, differences, events, group_rules
+from rules.judge import (
+    REASONS,
+    RESOLVED,
+    Event,
+    Group,
+    Judge,
+    Said,
+    by_pair,
+    differences,
+    events,
+    group_rules,
+    standings,
+)
 from rules.laps import Clock, Laps, no_clock
 from rules.muting import WAIVED, reasons
 from rules.operations import number
@@ -146,7 +157,7 @@ class Engine:
             places[group.index] = np.arange(group.first, group.first + len(group.rules))
         self.fold = Fold(self.rules, rows, places)
         self.world.level_at = self._level_at
-        self.staleness = Staleness(self.rules, self.world, self.fold, FIRST_ROWS)
+        self.staleness = Staleness(self.rules, self.world, self.fold, rows)
         self._shared = np.array([bool(rule.across) for rule in self.rules], np.bool_)
         self.judge = Judge(self.world, self.fold, self.laps)
         self._reported = {form: self._places_of(store) for form, store in self.world.stores.items()}
@@ -403,48 +414,32 @@ class Engine:
     ) -> list[Said]:
         """dates: [k, n] ascending, NEVER where there is nothing to do."""
         rows = batch.rows
-        pair_rule = np.repeat(group.index, len(rows)).astype(np.int32)
-        pair_row = np.tile(rows, len(group.index)).astype(np.int32)
-        taken = self.fold.rewind(pair_rule, pair_row, np.tile(since, len(group.index)))
-        first = self.fold.state(pair_rule, pair_row)
-        old = self._old_events(taken, first)
-        new: list[Event] = []
+        taken = self.fold.rewind(group.index, rows, since)
+        before = self.fold.latest[np.ix_(group.index, rows)]
+        old = by_pair(self._old_events(taken))
+        new: dict[tuple[int, int], list[Event]] = {}
         group.judged[rows] = np.where(group.judged[rows] >= since, NEVER, group.judged[rows])
         for layer in dates[(dates != NEVER).any(axis=1)]:
             chosen = np.flatnonzero(layer != NEVER)
-            before, after = self.judge.step(group, rows[chosen], layer[chosen], self._system[rows[chosen]])
-            new += events(before, after)
-        last_date = dict(zip(rows.tolist(), dates[-1].tolist(), strict=True))
+            step = self.judge.step(group, rows[chosen], layer[chosen], self._system[rows[chosen]])
+            by_pair(events(*step), new)
+        # only what was said before, or is said now, is looked at pair by pair
+        touched = sorted(old.keys() | new.keys())
+        if not touched:
+            return []
+        rule, row = (np.array(column, np.int32) for column in zip(*touched, strict=True))
+        place = np.argsort(group.index)[np.searchsorted(np.sort(group.index), rule)]
+        position = np.searchsorted(rows, row)
+        firsts = standings(self.fold.at(before[place, position], rule, row))
+        lasts = standings(self.fold.state(rule, row))
         said: list[Event] = []
-        touched = {(e.rule, e.row) for e in old} | {(e.rule, e.row) for e in new}
-        place_of_rule = {int(rule): i * len(rows) for i, rule in enumerate(group.index)}
-        place_of_row = {int(row): i for i, row in enumerate(rows)}
-        for rule, row in sorted(touched):
-            pair = np.array([place_of_rule[rule] + place_of_row[row]])
-            said += differences(
-                first.take(pair),
-                [e for e in old if (e.rule, e.row) == (rule, row)],
-                [e for e in new if (e.rule, e.row) == (rule, row)],
-                self.fold.state(np.array([rule], np.int32), np.array([row], np.int32)),
-                last_date[row],
-            )
+        for pair, first, last, date in zip(touched, firsts, lasts, dates[-1][position].tolist(), strict=True):
+            said += differences(first, old.get(pair, ()), new.get(pair, ()), last, date)
         return self._attribute(said, batch, cause)
 
-    def _old_events(self, taken: Records, first: Records) -> list[Event]:
-        """Events that the records taken back had said, oldest first a pair."""
-        if not len(taken):
-            return []
-        found: list[Event] = []
-        before = {(int(k), int(r)): i for i, (k, r) in enumerate(zip(first.rule, first.row, strict=True))}
-        order = np.lexsort((taken.date, taken.row, taken.rule))
-        pairs = zip(taken.rule[order].tolist(), taken.row[order].tolist(), order.tolist(), strict=True)
-        for pair, members in groupby(pairs, key=lambda p: p[:2]):
-            state = first.take(np.array([before[pair]]))
-            for _, _, i in members:
-                now = taken.take(np.array([i]))
-                found += events(state, now)
-                state = now
-        return found
+    def _old_events(self, taken: Records) -> list[Event]:
+        """Events that the records taken back had said, by pair and oldest first."""
+        return events(self.fold.at(taken.previous, taken.rule, taken.row), taken)
 
     def _judge_across(self, touched: Mapping[str, set[int]], filed: Ints | None = None) -> list[Said]:
         """Judge rules on values across institutions, for all of them, at the dates touched and since.

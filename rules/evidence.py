@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import repeat
 from math import isnan
+from typing import Any
 
 import numpy as np
 
@@ -54,20 +56,19 @@ def transitions(
     for index, positions in by_rule.items():
         rule = rules[index]
         at = places[positions]
+        mine = [said[position] for position in positions]
+        subjects = [institutions[one.event.row] for one in mine]
         readings = _readings(rule, sources, at)
         revisions = sources.revisions(rule, at)
-        applied = in_force(rule, context, at)
-        covered = covered_by(rule, context, at)
-        subjects = [institutions[said[position].event.row] for position in positions]
-        messages = {
-            language: render(pieces, context, at, subjects, [said[p] for p in positions], rule, language)
-            for language, pieces in rule.message.items()
-        }
-        for i, position in enumerate(positions):
-            message = {language: texts[i] for language, texts in messages.items()}
-            found[position] = _transition(
-                rule, said[position], subjects[i], readings[i], applied[i], covered[i], revisions[i], message, world
-            )
+        applied = in_force(rule, context, at) if rule.settings else repeat(_NO_MAP)
+        covered = covered_by(rule, context, at) if rule.across else repeat(_NO_MAP)
+        languages = list(rule.message)
+        texts = [render(rule.message[language], context, at, subjects, mine, rule, language) for language in languages]
+        messages = [dict(zip(languages, words, strict=True)) for words in zip(*texts, strict=True)]
+        tell = _Teller(rule, world)
+        told = zip(mine, subjects, readings, applied, covered, revisions, messages or repeat(_NO_MAP), strict=False)
+        for position, evidence in zip(positions, told, strict=True):
+            found[position] = tell(*evidence)
     return [t for t in found if t is not None]
 
 
@@ -119,66 +120,79 @@ class _Sources:
         return self._exact[form]
 
 
-def _transition(
-    rule: Rule,
-    said: Said,
-    institution: Institution,
-    readings: dict[str, Reading],
-    applied: dict[str, Applied],
-    covered: dict[str, Covered],
-    revision: int,
-    message: dict[str, str],
-    world: World,
-) -> Transition:
-    event = said.event
-    state, severity = STATES[event.kind], SEVERITIES[event.level]
-    as_of = instant(event.date)
-    started = instant(event.alert) if event.alert != NEVER else ""
-    subject = institution.code
-    alert = alert_id(rule.first_id, subject, started) if started else ""
-    supersedes = ""
-    if event.supersedes != NEVER:
-        supersedes = alert_id(rule.first_id, subject, instant(event.supersedes))
-    level = event.level or event.previous
-    return Transition(
-        id=transition_id(rule.first_id, subject, alert, as_of, state, severity, revision, said.by),
-        alert_id=alert,
-        rule=rule.id,
-        subject=subject,
-        state=state,
-        severity=severity,
-        previous=SEVERITIES[event.previous],
-        as_of=as_of,
-        started=started,
-        seen_at=format_seen(said.seen_at),
-        revision=revision,
-        cause=said.cause,
-        scope=rule.scope,
-        pack=rule.pack,
-        pack_version=rule.pack_version,
-        rule_hash=rule.hash,
-        status=rule.status,
-        supersedes=supersedes,
-        condition=next((x.text for x in rule.levels if x.number == level), ""),
-        values=readings,
-        title=rule.title,
-        message=message,
-        basis=rule.basis,
-        action=rule.action,
-        deadline=rule.deadline,
-        route=rule.route,
-        tags=list(rule.tags),
-        labels={"type": institution.type, "region": institution.region, "peer_group": institution.peer_group},
-        suppressed_by=reasons(rule, event.muted) if event.muted else [],
-        waiver=waived(rule, subject, event.date) if event.muted & WAIVED else None,
-        parameters=dict(applied),
-        plan=list(rule.plan),
-        due=act_until(rule, said, world),
-        coverage=dict(covered),
-        notes=notes(covered) if covered else [],
-        overdue=[overdue(lapse, world) for lapse in said.overdue],
-    )
+class _Teller:
+    """Makes one rule's transitions. What says the same in all of them is one object, and nobody writes into it."""
 
+    def __init__(self, rule: Rule, world: World) -> None:
+        self._rule = rule
+        self._world = world
+        self._conditions = {level.number: level.text for level in rule.levels}
+        self._fixed: dict[str, Any] = {
+            "rule": rule.id,
+            "scope": rule.scope,
+            "pack": rule.pack,
+            "pack_version": rule.pack_version,
+            "rule_hash": rule.hash,
+            "status": rule.status,
+            "title": rule.title,
+            "basis": rule.basis,
+            "action": rule.action,
+            "deadline": rule.deadline,
+            "route": rule.route,
+            "tags": list(rule.tags),
+            "plan": list(rule.plan),
+        }
+
+    def __call__(
+        self,
+        said: Said,
+        institution: Institution,
+        readings: dict[str, Reading],
+        applied: dict[str, Applied],
+        covered: dict[str, Covered],
+        revision: int,
+        message: dict[str, str],
+    ) -> Transition:
+        """Return the transition of one event."""
+        rule, event = self._rule, said.event
+        state, severity = STATES[event.kind], SEVERITIES[event.level]
+        as_of = instant(event.date)
+        started = instant(event.alert) if event.alert != NEVER else ""
+        subject = institution.code
+        alert = alert_id(rule.first_id, subject, started) if started else ""
+        supersedes = ""
+        if event.supersedes != NEVER:
+            supersedes = alert_id(rule.first_id, subject, instant(event.supersedes))
+        return Transition(
+            id=transition_id(rule.first_id, subject, alert, as_of, state, severity, revision, said.by),
+            alert_id=alert,
+            subject=subject,
+            state=state,
+            severity=severity,
+            previous=SEVERITIES[event.previous],
+            as_of=as_of,
+            started=started,
+            seen_at=format_seen(said.seen_at),
+            revision=revision,
+            cause=said.cause,
+            supersedes=supersedes,
+            condition=self._conditions.get(event.level or event.previous, ""),
+            values=readings,
+            message=message,
+            labels={"type": institution.type, "region": institution.region, "peer_group": institution.peer_group},
+            suppressed_by=reasons(rule, event.muted) if event.muted else _NO_LIST,
+            waiver=waived(rule, subject, event.date) if event.muted & WAIVED else None,
+            parameters=applied,
+            due=act_until(rule, said, self._world) if rule.deadline else "",
+            coverage=covered,
+            notes=notes(covered) if covered else _NO_LIST,
+            overdue=[overdue(lapse, self._world) for lapse in said.overdue] if said.overdue else _NO_LIST,
+            **self._fixed,
+        )
+
+
+_NO_MAP: dict[str, Any] = {}
+_NO_LIST: list[Any] = []
 
 instant = lru_cache(maxsize=65_536)(format_instant)
 

@@ -113,9 +113,10 @@ class Fold:
 
     def state(self, rule: Ints, row: Ints) -> Records:
         """Return the newest state of each pair."""
-        return self._at(self.latest[rule, row], rule, row)
+        return self.at(self.latest[rule, row], rule, row)
 
-    def _at(self, index: Ints, rule: Ints, row: Ints) -> Records:
+    def at(self, index: Ints, rule: Ints, row: Ints) -> Records:
+        """Return the states of pairs as records of these numbers say them; -1 is quiet."""
         found = self._records.take(np.maximum(index, 0))
         gone = index < 0
         if gone.any():
@@ -149,7 +150,7 @@ class Fold:
         silences the alert. still: pairs whose level stays as it is, because only what silences it has a date.
         """
         index = self.latest[rule, row]
-        before = self._at(index, rule, row)
+        before = self.at(index, rule, row)
         after = self._advance(before, date, held, clear)
         if still is not None:
             _stay(after, before, still)
@@ -223,20 +224,27 @@ class Fold:
         """Of which pairs something is remembered, [count, n]: of rules from the place `first` on. It may be a view."""
         return pick(self.awake[first : first + count])
 
-    def rewind(self, rule: Ints, row: Ints, date: Longs) -> Records:
-        """Take back every record of the pairs at or after `date`; return those taken, oldest first a pair."""
-        taken: list[Ints] = []
+    def rewind(self, rules: Ints, rows: Ints, since: Longs) -> Records:
+        """Take back the records of these rules for these rows, each from its date on; return them.
+
+        since: seconds [n], of the rows. The records come by rule, by row, and oldest first.
+        """
+        place, position = np.nonzero(self.latest[np.ix_(rules, rows)] >= 0)
+        rule, row, date = rules[place], rows[position], since[position]
         index = self.latest[rule, row]
+        taken: list[Ints] = []
         while True:
             back = (index >= 0) & (self._records.date[index] >= date)
             if not back.any():
                 break
             taken.append(index[back])
             index = np.where(back, self._records.previous[index], index)
-        if taken:
-            self.latest[rule, row] = index
-            self.awake[self.place[rule], row] = ~self._at(index, rule, row).quiet
-        return self._records.take(np.concatenate(taken[::-1]) if taken else np.zeros(0, np.int32))
+        if not taken:
+            return Records.empty()
+        self.latest[rule, row] = index
+        self.awake[self.place[rule], row] = ~self.at(index, rule, row).quiet
+        found = self._records.take(np.concatenate(taken))
+        return found.take(np.lexsort((found.date, found.row, found.rule)))
 
     def chain(self, rows: Ints) -> Records:
         """Return every live record of these institutions, newest first within a pair."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -460,12 +461,42 @@ def events(before: Records, after: Records) -> list[Event]:
     return [Event(*fields) for fields in zip(*(column.tolist() for column in columns), strict=True)]
 
 
-def differences(first: Records, old: Sequence[Event], new: Sequence[Event], last: Records, date: int) -> list[Event]:
+class Standing(NamedTuple):
+    """How one pair stands: the fields of a record that its events tell of."""
+
+    rule: int
+    row: int
+    level: int
+    held: int
+    started: int
+    muted: int
+    pending: bool
+
+
+def standings(records: Records) -> list[Standing]:
+    """Return how each pair stands."""
+    of = records
+    columns = (of.rule, of.row, of.level, of.held, of.started, of.muted, of.pending)
+    return [Standing(*fields) for fields in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+Told = dict[tuple[int, int], list[Event]]
+
+
+def by_pair(found: Sequence[Event], into: Told | None = None) -> Told:
+    """Gather events by rule and row, in their order."""
+    gathered: Told = {} if into is None else into
+    for event in found:
+        gathered.setdefault((event.rule, event.row), []).append(event)
+    return gathered
+
+
+def differences(first: Standing, old: Sequence[Event], new: Sequence[Event], last: Standing, date: int) -> list[Event]:
     """What to say when the past of one pair was folded again.
 
-    first: the state before the earliest date folded again; last: the state now (each of length 1). old and
-    new: events since, as they were and as they are. What is new is said; then every alert that readers
-    would now believe in a wrong state is put right, at `date`, and so is what they believe pending.
+    first: the state before the earliest date folded again; last: the state now. old and new: events since, as they
+    were and as they are. What is new is said; then every alert that readers would now believe in a wrong state is
+    put right, at `date`, and so is what they believe pending.
     """
     belief = _Belief(first)
     for event in old:
@@ -491,11 +522,10 @@ def differences(first: Records, old: Sequence[Event], new: Sequence[Event], last
 class _Belief:
     """What a reader of one pair's events believes: level and mask of each alert, and whether one is pending."""
 
-    def __init__(self, first: Records) -> None:
-        opened = bool(first.level[0] > 0)
-        self.levels = {int(first.started[0]): int(first.level[0])} if opened else {}
-        self.masks = {int(first.started[0]): int(first.muted[0])} if opened else {}
-        self.pending = bool(first.pending[0])
+    def __init__(self, first: Standing) -> None:
+        self.levels = {first.started: first.level} if first.level > 0 else {}
+        self.masks = {first.started: first.muted} if first.level > 0 else {}
+        self.pending = first.pending
 
     def hear(self, event: Event) -> None:
         if event.kind in (PENDING, LAPSED):
@@ -506,10 +536,9 @@ class _Belief:
         self.masks[event.alert] = event.muted
         self.pending = self.pending and event.kind != FIRING
 
-    def corrections(self, last: Records, date: int, silenced: Sequence[Event]) -> list[Event]:
+    def corrections(self, last: Standing, date: int, silenced: Sequence[Event]) -> list[Event]:
         """What to say so that the reader believes the state `last`: at `date`, or as one of `silenced` says it."""
-        rule, row = int(last.rule[0]), int(last.row[0])
-        started, level, mask = int(last.started[0]), int(last.level[0]), int(last.muted[0])
+        rule, row, level, _, started, mask, _ = last
         said: list[Event] = []
         for alert, belief in list(self.levels.items()):
             now = level if alert == started and level > 0 else 0
@@ -523,7 +552,7 @@ class _Belief:
                 same = [e for e in silenced[-1:] if (e.kind, e.level, e.alert, e.muted) == (kind, now, alert, mask)]
                 said.append(same[0] if same else event)
                 self.hear(said[-1])
-        if self.pending != bool(last.pending[0]):
-            kind, held = (LAPSED, 0) if self.pending else (PENDING, int(last.held[0]))
+        if self.pending != last.pending:
+            kind, held = (LAPSED, 0) if self.pending else (PENDING, last.held)
             said.append(Event(rule, row, date, kind, held, 0, int(NEVER)))
         return said

@@ -281,7 +281,9 @@ class FormStore:
             column[where] = values if whole else values[newest]
         fresh = rows[newest & ~known]
         if len(fresh) and self.depth > 1:
-            self.order[:, fresh] = np.roll(self.order[:, fresh], 1, axis=0)
+            chosen = pick.rows if pick.rows is not None and len(fresh) == len(rows) else fresh
+            before = self.order[:, chosen].copy()
+            self.order[1:, chosen], self.order[0, chosen] = before[:-1], before[-1]
         late = rows[~newest & ~known]
         if len(late):
             self.order[:, late] = np.argsort(-self.as_of[:, late], axis=0, kind="stable").astype(np.int16)

@@ -14,7 +14,7 @@ Cause = Literal["filed", "late", "revised", "clock", "rule-changed", "retired"]
 SEVERITIES: tuple[Severity, ...] = ("none", "watch", "warning", "critical")
 
 
-class Reading(msgspec.Struct, frozen=True, omit_defaults=True):
+class Reading(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One value a rule read: number (or None where missing), its unit, and the filing it came from."""
 
     value: float | None

@@ -18,7 +18,7 @@ from benchmarks.setting import Setting
 
 INSTITUTIONS = (1_000, 4_000)
 RULES = (100, 400)
-DATES, QUARTERS = 3, 40
+DATES, QUARTERS = 10, 40
 REACH_BYTES = float(2 << 30)
 
 
@@ -37,7 +37,7 @@ def measure(setting: Setting) -> Iterator[Row]:
 
 
 def resident(institutions: int, rules: int, quarters: int = 1) -> int:
-    """Return the resident bytes of a process that holds this many, after three dates; room is made for all quarters."""
+    """Return the resident bytes of a process that holds this many, after so many quarters, at least ten, were filed."""
     command = [sys.executable, "-m", "benchmarks.parts.memory", str(institutions), str(rules), str(quarters)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     return int(done.stdout)
@@ -45,16 +45,15 @@ def resident(institutions: int, rules: int, quarters: int = 1) -> int:
 
 def main(institutions: int, rules: int, quarters: int) -> None:
     """Fill an engine and print the resident bytes of this process."""
-    from benchmarks.parts.engine import filed, make_engine
+    from benchmarks.parts.engine import dated, draw, make_engine
     from benchmarks.parts.recovery import looking_back
 
     job = Job("memory", institutions, 500, rules, institutions, history=True)
     engine = make_engine(job, looking_back(job, quarters) if quarters > 1 else job.pack)
-    rng = np.random.default_rng(job.seed)
-    for turn in range(DATES):
-        batch = filed(engine, job, turn, rng)
-        engine.apply([batch])
-        del batch
+    drawn = [draw(job, np.random.default_rng([job.seed, n])) for n in range(2)]
+    for turn in range(max(DATES, quarters)):
+        engine.apply([dated(drawn[turn % 2], turn)])
+    del drawn
     pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     print(pages * 4096)
 

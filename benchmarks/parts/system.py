@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks.jobs import Job
-from benchmarks.parts.engine import filed
+from benchmarks.parts.engine import dated, draw
 from benchmarks.parts.growth import slope
 from benchmarks.rows import Row, taken
 from benchmarks.setting import Setting
 from rules.catalogue import parse_catalogues
-from rules.engine import Engine, FormBatch
+from rules.engine import Engine
 from rules.pack import PackText, compile_packs
 from streams.cross_section import Slice, decode_slice
 
@@ -65,7 +65,7 @@ def slices(job: Job, turn: int, engine: Engine | None = None) -> Iterator[bytes]
     rng = np.random.default_rng(job.seed + turn)
     if engine is None:
         engine = Engine(compile_packs([], parse_catalogues([(wide.catalogue, "wide.yaml")])), wide.institutions)
-    whole: FormBatch = filed(engine, job, turn, rng)
+    whole = dated(draw(job, rng), turn)
     for start in range(0, job.institutions, BATCH):
         batch = whole.take(np.arange(start, min(start + BATCH, job.institutions)))
         codes = [engine.institutions[row].code for row in batch.rows.tolist()]

@@ -20,7 +20,7 @@ from rules.plan import Rule
 from rules.stacks import Stack, Stacked
 from rules.store import Bools, Indices
 
-BLOCK = 1 << 16
+BLOCK = 1 << 17
 """Numbers in a block."""
 
 

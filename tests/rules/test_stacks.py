@@ -39,7 +39,7 @@ def alike(draw: st.DrawFn) -> list[dict[str, object]]:
     odd, known = draw(st.sampled_from(SHAPES)), draw(st.sampled_from(["ab", "fg"]))
     for number in range(draw(st.integers(3, 6))):
         x, y = draw(st.permutations(known))
-        text = (shape if number else odd).format(x=x, y=y, c=draw(EIGHTHS))
+        text = (shape if number else odd).format(x=x, y=y, c=abs(draw(EIGHTHS)))
         bounds = sorted(n / 8 + 0.0137 for n in draw(st.sets(st.integers(-8, 16), min_size=1, max_size=3)))
         if sign.startswith("<"):
             bounds.reverse()

@@ -84,4 +84,4 @@ def part(group: Group, numbers: Collection[int]) -> Group | None:
         return None
     rules = tuple(group.rules[i] for i in chosen)
     mutable = tuple(i for i, rule in enumerate(rules) if can_be_muted(rule))
-    return replace(group, rules=rules, index=group.index[chosen], mutable=mutable)
+    return replace(group, rules=rules, index=group.index[chosen], mutable=mutable, stacks=())

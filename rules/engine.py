@@ -151,11 +151,10 @@ class Engine:
         )
         self.world.opened = np.zeros(rows, np.int32)
         self.world.settings = {name: Table(setting) for name, setting in program.settings.items()}
-        places = np.empty(len(self.rules), np.int32)
         for group in self.groups:
             group.bind(self.world.stores)
-            places[group.index] = np.arange(group.first, group.first + len(group.rules))
-        self.fold = Fold(self.rules, rows, places)
+        order = np.concatenate([np.zeros(0, np.int32), *(group.index for group in self.groups)])
+        self.fold = Fold(self.rules, rows, np.argsort(order).astype(np.int32))
         self.world.level_at = self._level_at
         self.staleness = Staleness(self.rules, self.world, self.fold, rows)
         self._shared = np.array([bool(rule.across) for rule in self.rules], np.bool_)

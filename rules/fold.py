@@ -220,9 +220,12 @@ class Fold:
         self._count = last
         self.latest[rule, row] = np.arange(first, last, dtype=np.int32)
 
-    def remembered(self, first: int, count: int, pick: Picker) -> Bools:
-        """Of which pairs something is remembered, [count, n]: of rules from the place `first` on. It may be a view."""
-        return pick(self.awake[first : first + count])
+    def remembered(self, rules: Ints, pick: Picker) -> Bools:
+        """Of which pairs of the rules something is remembered, [rules, n]. It may be a view."""
+        places = self.place[rules]
+        if (np.diff(places) == 1).all():  # as those of a group that is whole
+            return pick(self.awake[places[0] : places[-1] + 1])
+        return pick(self.awake[places])
 
     def rewind(self, rules: Ints, rows: Ints, since: Longs) -> Records:
         """Take back the records of these rules for these rows, each from its date on; return them.

@@ -46,7 +46,7 @@ class Group:
 
     At dates of `own` forms levels move; at those of other `forms` only what silences alerts. `mutable` are the
     places of rules in the group that something can silence. Rules that are judged as `stacks` stand first; `alone`
-    are the places of the others. `first` is the group's first row in what the fold remembers.
+    are the places of the others.
     """
 
     rules: tuple[Rule, ...]
@@ -59,7 +59,6 @@ class Group:
     own: frozenset[str] = frozenset()
     mutable: tuple[int, ...] = ()
     stacks: tuple[Stack, ...] = ()
-    first: int = 0
     ladders: Ladders = field(init=False)
     inputs: tuple[Inputs, ...] = field(init=False)
     columns: dict[str, list[Node]] = field(init=False)
@@ -167,7 +166,6 @@ def group_rules(rules: Sequence[Rule], rows: int) -> list[Group]:
                 own,
                 tuple(i for i, n in enumerate(numbers) if can_be_muted(rules[n])),
                 tuple(stacks),
-                sum(len(group.rules) for group in groups),
             )
         )
     return groups
@@ -186,7 +184,7 @@ class Judge:
         """Judge the rows at their dates, later than any before; return states before and after the fold."""
         context = Context(self.world, rows, dates)
         marked = system if system.any() else None
-        awake = self.fold.remembered(group.first, len(group.rules), context.pick)
+        awake = self.fold.remembered(group.index, context.pick)
         self.laps.lap("rules")
         parts = [self._stack(group, stack, context, marked, awake) for stack in group.stacks]
         if group.alone:

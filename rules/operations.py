@@ -375,7 +375,7 @@ def _median(window: _Window) -> Floats:
     known = np.broadcast_to(window.known, ordered.shape[1:])
     low, high = (np.take_along_axis(ordered, np.maximum(at, 0)[None], 0)[0] for at in ((known - 1) // 2, known // 2))
     found: Floats = (low + high) / 2
-    return found
+    return np.where(np.isnan(ordered[-1]), np.nan, found) if window.whole else found
 
 
 def _zscore(window: _Window) -> Floats:

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 
 from rules.problems import NOWHERE, Place, Problem
 from rules.source import Reader, Value
+from rules.values import silent_rules
 
 FORM = "measures.stress"
 PACK = "stress"
@@ -127,20 +128,6 @@ def _indicator(value: Value, problems: list[Problem]) -> StressIndicator:
 
 
 def rules_of(stress: Stress) -> str:
-    """Return, as the text of a pack, rules that never fire and read every value: so the engine keeps their history.
-
-    A value that does not differ from itself has no level; one that can't be known is counted as unknown.
-    """
-    lines = [f"pack: {PACK}", 'version: "1"', "title: {en: Indicators of the stress index, zh: 压力指数指标}", "rules:"]
-    for _, name, indicator in stress.indicators:
-        if indicator.value:
-            condition = f"({indicator.value}) != ({indicator.value})".replace("'", "''")
-            lines += [
-                f"  - id: {PACK}.{name}",
-                f"    title: {{en: Stress indicator {name}, zh: 压力指标{name}}}",
-                "    scope: system",
-                "    status: shadow",
-                f"    levels: {{watch: '{condition}'}}",
-                f"    message: {{en: {name}}}",
-            ]
-    return "\n".join(lines) + "\n" if len(lines) > 4 else ""
+    """Return, as the text of a pack, rules that never fire and read every value: so the engine keeps their history."""
+    values = [(name, indicator.value) for _, name, indicator in stress.indicators if indicator.value]
+    return silent_rules(PACK, "{en: Indicators of the stress index, zh: 压力指数指标}", values)

@@ -45,7 +45,7 @@ from streams.place import Place
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
 from streams.stages import Stages, busy
-from streams.system import MEASURED, SystemSide
+from streams.system import SystemSide, needed
 from streams.topics import (
     ALERTS,
     CROSS_SECTION,
@@ -115,7 +115,7 @@ class Worker:
             names,
             place.partitions,
             settings.max_record_bytes,
-            forwarded(system, MEASURED),
+            forwarded(system, needed(program.catalogue)),
         )
         self.system = SystemSide(
             system,

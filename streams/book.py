@@ -1,211 +1,224 @@
 """The book: who has lent to whom, with what equity and on whose services, by reporting date.
 
-Plain state; `streams.measured` computes what it says about the system.
+Plain state; `streams.measuring` computes what it says about the system.
 """
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
-from functools import cache
-from typing import Literal, TypeVar
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import msgspec
 
+from rules.assets import AssetClass
+from streams.checkpoint import block_of
+from streams.entries import DATES, Entry, Level, Margins, Report, Sheet, Verdict, latest, place
 from streams.measured import Lack
-from streams.networks import Network
-
-DATES = 8
-VALID_SECONDS = 184 * 86_400
-MARGIN_VALID = 62 * 86_400
-
-Verdict = Literal["accepted", "replayed", "duplicate", "revision_backwards", "beyond"]
+from streams.networks import Figures, Network
 
 
-class Report(msgspec.Struct, frozen=True, array_like=True):
-    """One institution's claims as of a date: amounts by counterparty.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Figures that one purpose needs: the indicators, the forms they come with, who files them, seconds they hold."""
 
-    `owed` are its debts by lender, `services` the shares of its services by provider; None where not told.
-    `totals` are what it has lent and borrowed, where it could not say to and from whom; `claims` are then empty.
-    """
-
-    as_of: int
-    revision: int
-    claims: dict[str, float]
-    owed: dict[str, float] | None = None
-    services: dict[str, float] | None = None
-    totals: tuple[float, float] | None = None
+    indicators: frozenset[str]
+    forms: tuple[str, ...]
+    expected: tuple[str, ...]
+    valid: int
 
 
-class Margin(msgspec.Struct, frozen=True, array_like=True):
-    """One institution's interbank assets and liabilities by its balance sheet; None where not told."""
+class Shelf(msgspec.Struct, array_like=True):
+    """What is kept of the institutions of one block, newest first, at most `DATES` each.
 
-    as_of: int
-    revision: int
-    lent: float | None
-    borrowed: float | None
-
-
-class Level(msgspec.Struct, frozen=True, array_like=True):
-    """One institution's equity and total assets as of a date; None where a revision took the value away."""
-
-    as_of: int
-    revision: int
-    equity: float | None
-    assets: float | None = None
-
-
-Entry = TypeVar("Entry", Report, Level, Margin)
-
-
-class Margins(msgspec.Struct):
-    """Margins by institution, newest first: the newest of each of the last `DATES` months.
-
-    They are filed daily and the network is measured quarterly: a margin makes nothing due by itself.
-    """
-
-    held: dict[str, list[Margin]] = {}
-
-    def put(self, code: str, margin: Margin) -> None:
-        """Take in what an institution has lent and borrowed in total."""
-        held = self.held.setdefault(code, [])
-        month = _month(margin.as_of)
-        for position, old in enumerate(held):
-            if _month(old.as_of) == month:
-                if (margin.as_of, margin.revision) > (old.as_of, old.revision):
-                    held[position] = margin
-                return
-        _place(held, margin)
-
-    def at(self, code: str, date: int) -> tuple[float, float] | None:
-        """Return what was lent and borrowed as of a date, None where it is not known or older than two months."""
-        found = _latest(self.held.get(code, ()), date)
-        if found is None or found.lent is None or found.borrowed is None or date - found.as_of > MARGIN_VALID:
-            return None
-        return found.lent, found.borrowed
-
-
-class Book(msgspec.Struct):
-    """Reports and equity by institution, newest first, at most `DATES` each.
-
-    `applied` is the offset of each reporter's last record, `seen` the latest time of submission. `due` are the
-    dates whose measures are to be computed again, each with the `version` of the book that asked for it.
-    `lacking` says by date why a measure could not be computed.
+    `applied` is the offset of each reporter's last record; `sheets` are by form.
     """
 
     reports: dict[str, list[Report]] = {}
     equity: dict[str, list[Level]] = {}
     applied: dict[str, int] = {}
+    sheets: dict[str, dict[str, list[Sheet]]] = {}
+
+
+class Ledger(msgspec.Struct, array_like=True):
+    """Which dates are to be measured again, each with the `version` of the book that asked for it.
+
+    `due` are those of the quick measures, `slow` those of the others. `seen` is the latest time of submission.
+    `lacking` says by date why a measure could not be computed.
+    """
+
     due: dict[int, int] = {}
+    slow: dict[int, int] = {}
     version: int = 0
     seen: int = 0
     lacking: dict[int, dict[str, Lack]] = {}
 
+
+class Book:
+    """Reports, equity and other figures of institutions on shelves by block of state, and what is due."""
+
+    def __init__(self) -> None:
+        self.shelves: dict[str, Shelf] = {}
+        self.state = Ledger()
+        self._home: dict[str, Shelf] = {}
+        self._reported: Counter[int] = Counter()
+        self._levelled: Counter[int] = Counter()
+        self._newest: list[int] | None = None
+
+    @property
+    def due(self) -> dict[int, int]:
+        """The dates of which the quick measures are due."""
+        return self.state.due
+
+    def put_shelf(self, block: str, shelf: Shelf) -> None:
+        """Take in a shelf that was kept, in the place of the one there is."""
+        old = self.shelves.get(block, Shelf())
+        self.shelves[block] = shelf
+        self._home = {code: known for code, known in self._home.items() if known is not old}
+        for counts, before, after in (
+            (self._reported, old.reports, shelf.reports),
+            (self._levelled, old.equity, shelf.equity),
+        ):
+            _count(counts, (), (entry for held in after.values() for entry in held))
+            _count(counts, (entry for held in before.values() for entry in held), ())
+        self._newest = None
+
+    def _shelf(self, code: str) -> Shelf:
+        found = self._home.get(code)
+        if found is None:
+            found = self._home[code] = self.shelves.setdefault(block_of(code), Shelf())
+        return found
+
     def report(self, code: str, report: Report, offset: int, at: int) -> Verdict:
         """Take in a report that was submitted `at` (seconds); it replaces an earlier revision of its date."""
-        if offset <= self.applied.get(code, -1):
+        shelf = self._shelf(code)
+        if offset <= shelf.applied.get(code, -1):
             return "replayed"
-        self.applied[code] = offset
-        held = self.reports.setdefault(code, [])
-        verdict = _place(held, report)
-        if verdict == "accepted":
-            self.seen = max(self.seen, at)
-            self.mark(report.as_of)
-        return verdict
+        shelf.applied[code] = offset
+        return self._put(shelf.reports.setdefault(code, []), report, at, self._reported)
 
     def level(self, code: str, level: Level, at: int) -> Verdict:
         """Take in an institution's equity and assets."""
-        verdict = _place(self.equity.setdefault(code, []), level)
+        return self._put(self._shelf(code).equity.setdefault(code, []), level, at, self._levelled)
+
+    def sheet(self, form: str, code: str, sheet: Sheet, at: int) -> Verdict:
+        """Take in other figures of an institution's filing."""
+        return self._put(self._shelf(code).sheets.setdefault(form, {}).setdefault(code, []), sheet, at, None)
+
+    def _put(self, held: list[Entry], new: Entry, at: int, counts: Counter[int] | None) -> Verdict:
+        before = list(held)
+        verdict = place(held, new)
         if verdict == "accepted":
-            self.seen = max(self.seen, at)
-            self.mark(level.as_of)
+            if counts is not None and [e.as_of for e in before] != [e.as_of for e in held]:
+                _count(counts, before, held)
+                self._newest = None
+            self.state.seen = max(self.state.seen, at)
+            self.mark(new.as_of)
         return verdict
+
+    def levels(self, code: str) -> Sequence[Level]:
+        """Return an institution's equity and assets, newest first."""
+        return self._shelf(code).equity.get(code, ())
 
     def dates(self) -> list[int]:
         """Return the newest reporting dates, oldest first; those of balance sheets where nobody reports exposures."""
-        reported = {r.as_of for held in self.reports.values() for r in held}
-        if not reported:
-            reported = {level.as_of for held in self.equity.values() for level in held}
-        return sorted(reported)[-DATES:]
+        if self._newest is None:
+            self._newest = sorted(self._reported or self._levelled)[-DATES:]
+        return self._newest
 
     def mark(self, since: int) -> None:
         """What is known changed from `since` on: the measures of those dates are due."""
-        self.version += 1
-        self.due.update((date, self.version) for date in self.dates() if date >= since)
+        self.state.version += 1
+        changed = {date: self.state.version for date in self.dates() if date >= since}
+        self.state.due.update(changed)
+        self.state.slow.update(changed)
 
-    def done(self, date: int, version: int) -> None:
-        """The measures of a date were filed, from the book's `version`."""
-        if self.due.get(date) == version:
-            del self.due[date]
+    def waiting(self, slow: bool = False) -> dict[int, int]:
+        """Return the dates that are due and still kept."""
         kept = set(self.dates())
-        self.lacking = {day: lacking for day, lacking in self.lacking.items() if day in kept}
+        due = self.state.slow if slow else self.state.due
+        for date in [date for date in due if date not in kept]:
+            del due[date]
+        return due
 
-    def network(self, date: int, expected: Collection[str], margins: Margins | None = None) -> Network:
+    def done(self, date: int, version: int, slow: bool = False) -> None:
+        """The measures of a date were filed, from the book's `version`."""
+        due = self.state.slow if slow else self.state.due
+        if due.get(date) == version:
+            del due[date]
+        kept = set(self.dates())
+        self.state.lacking = {day: lacking for day, lacking in self.state.lacking.items() if day in kept}
+
+    def network(
+        self,
+        date: int,
+        expected: Collection[str],
+        margins: Margins | None = None,
+        wanted: Mapping[str, Wanted] = MappingProxyType({}),
+        classes: tuple[AssetClass, ...] = (),
+    ) -> Network:
         """Return what is known for a date of the institutions that are expected in the network.
 
-        Values hold for half a year: reports and equity are quarterly, and one may be late.
+        Values hold for half a year: reports and equity are quarterly, and one may be late. `wanted` are further
+        figures by purpose, `classes` the asset classes of the catalogue.
         """
-        network = Network(date, self.due.get(date, self.version), len(expected))
+        state = self.state
+        version = state.due.get(date) or state.slow.get(date) or state.version
+        network = Network(date, version, len(expected), classes=classes)
         for code in expected:
-            level = _latest(self.equity.get(code, ()), date)
+            shelf = self._shelf(code)
+            level = latest(shelf.equity.get(code, ()), date)
             if level is not None:
                 if level.equity is not None:
                     network.equity[code] = level.equity
                 if level.assets is not None:
                     network.assets[code] = level.assets
-            report = _latest(self.reports.get(code, ()), date)
+            report = latest(shelf.reports.get(code, ()), date)
             if report is not None:
-                network.reported_at[code] = report.as_of
-                if report.totals is None:
-                    network.claims[code] = report.claims
-                else:
-                    network.totals[code] = report.totals
-                if report.owed is not None:
-                    network.owed[code] = report.owed
-                if report.services is not None:
-                    network.services[code] = report.services
+                _add_report(network, code, report)
             totals = margins.at(code, date) if margins is not None and code not in network.totals else None
             if totals is not None:
                 network.totals[code] = totals
+        for purpose, figures in wanted.items():
+            network.figures[purpose] = self._figures(figures, date)
         return network
 
-
-def _place(held: list[Entry], new: Entry) -> Verdict:
-    """Put `new` in its place, newest first, dropping what is too old to keep."""
-    for position, old in enumerate(held):
-        if old.as_of == new.as_of:
-            if new.revision > old.revision:
-                held[position] = new
-                return "accepted"
-            return "duplicate" if new.revision == old.revision else "revision_backwards"
-    if len(held) >= DATES and new.as_of < held[-1].as_of:
-        return "beyond"
-    insort(held, new, key=lambda entry: -entry.as_of)
-    del held[DATES:]
-    return "accepted"
+    def _figures(self, wanted: Wanted, date: int) -> Figures:
+        found = Figures(len(wanted.expected))
+        for code in wanted.expected:
+            sheets = self._shelf(code).sheets
+            told: dict[str, float] = {}
+            for form in wanted.forms:
+                sheet = latest(sheets.get(form, {}).get(code, ()), date, wanted.valid)
+                if sheet is not None:
+                    told.update((name, x) for name, x in sheet.values.items() if name in wanted.indicators)
+            if told:
+                found.values[code] = told
+        return found
 
 
-@cache
-def _month(seconds: int) -> tuple[int, int]:
-    day = datetime.fromtimestamp(seconds, UTC)
-    return day.year, day.month
+def _add_report(network: Network, code: str, report: Report) -> None:
+    network.reported_at[code] = report.as_of
+    if report.totals is None:
+        network.claims[code] = report.claims
+    else:
+        network.totals[code] = report.totals
+    if report.owed is not None:
+        network.owed[code] = report.owed
+    if report.services is not None:
+        network.services[code] = report.services
+    if report.movable:
+        network.movable[code] = report.movable
+    if report.chains:
+        network.chains[code] = report.chains
 
 
-def _latest(held: Iterable[Entry], date: int) -> Entry | None:
-    for entry in held:
-        if entry.as_of <= date:
-            return entry if date - entry.as_of <= VALID_SECONDS else None
-    return None
-
-
-def joined(claims: Sequence[tuple[str, float]]) -> dict[str, float]:
-    """Sum claims on the same counterparty, of whatever instrument.
-
-    >>> joined([("A", 1.0), ("B", 2.0), ("A", 3.0)])
-    {'A': 4.0, 'B': 2.0}
-    """
-    out: dict[str, float] = {}
-    for counterparty, amount in claims:
-        out[counterparty] = out.get(counterparty, 0.0) + amount
-    return out
+def _count(counts: Counter[int], before: Iterable[Entry], after: Iterable[Entry]) -> None:
+    """Count entries by date: those that were there no longer, those that are now."""
+    for entry in after:
+        counts[entry.as_of] += 1
+    for entry in before:
+        counts[entry.as_of] -= 1
+        if not counts[entry.as_of]:
+            del counts[entry.as_of]

@@ -285,7 +285,8 @@ def _unknown_indicator(name: str, form: str, known: tuple[str, ...], catalogue: 
 
 
 def _exposure(exposure: Any, path: str) -> None:
-    amount = _entry(exposure, path, "counterparty", "amount", "instrument")
+    amount = _entry(exposure, path, ("counterparty", "amount", "instrument"))
+    _word(exposure, path, "instrument")
     if amount < 0:
         _stop(Reason.OUT_OF_RANGE, f"{path}.amount is {amount:g}; an exposure can't be negative")
 
@@ -302,30 +303,48 @@ def _totals(totals: Any) -> None:
 
 
 def _service(service: Any, path: str) -> None:
-    share = _entry(service, path, "provider", "share", "kind")
+    _share(_entry(service, path, ("provider", "share", "kind", "substitutable", "relies_on")), f"{path}.share")
+    _word(service, path, "kind")
+    if "substitutable" in service:
+        _share(_number(service["substitutable"], f"{path}.substitutable"), f"{path}.substitutable")
+    behind = service.get("relies_on")
+    if behind is not None and not isinstance(behind, list):
+        _stop(Reason.WRONG_SHAPE, f"{path}.relies_on must be a list, not {_kind(behind)}")
+    for position, entry in enumerate(behind or ()):
+        at = f"{path}.relies_on[{position}]"
+        _share(_entry(entry, at, ("provider", "share")), f"{at}.share")
+
+
+def _share(share: float, path: str) -> None:
     if not 0 <= share <= 1:
-        _stop(Reason.OUT_OF_RANGE, f"{path}.share is {share:g}; a share is from 0 to 1")
+        _stop(Reason.OUT_OF_RANGE, f"{path} is {share:g}; a share is from 0 to 1")
 
 
-def _entry(entry: Any, path: str, code: str, number: str, text: str) -> float:
-    """Check an entry of a list: who, how much, and optionally a word on what it is; return how much."""
+def _entry(entry: Any, path: str, known: tuple[str, ...]) -> float:
+    """Check an entry of a list: first of the `known` fields who, then how much; return how much."""
+    code, number = known[:2]
     if not isinstance(entry, dict):
         _stop(Reason.WRONG_SHAPE, f"{path} must be an object, not {_kind(entry)}")
     for name in (code, number):
         if name not in entry:
             _stop(Reason.WRONG_SHAPE, f"{path} has no {name!r}")
-    known = (code, number, text)
     for name in entry:
         if name not in known:
             _stop(Reason.WRONG_SHAPE, f"{path} has an unknown field {_quote(name)}{_guess(name, known)}")
     _code(entry[code], f"{path}.{code}")
-    value = entry[number]
+    return _number(entry[number], f"{path}.{number}")
+
+
+def _number(value: Any, path: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        _stop(Reason.WRONG_SHAPE, f"{path}.{number} must be a number, not {_kind(value)}")
-    word = entry.get(text, "")
-    if not isinstance(word, str) or len(word) > 64:
-        _stop(Reason.WRONG_SHAPE, f"{path}.{text} must be a text of up to 64 characters")
+        _stop(Reason.WRONG_SHAPE, f"{path} must be a number, not {_kind(value)}")
     return float(value)
+
+
+def _word(entry: Any, path: str, name: str) -> None:
+    word = entry.get(name, "")
+    if not isinstance(word, str) or len(word) > 64:
+        _stop(Reason.WRONG_SHAPE, f"{path}.{name} must be a text of up to 64 characters")
 
 
 def _kind(value: Any) -> str:

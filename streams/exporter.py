@@ -34,13 +34,13 @@ from prometheus_client.registry import Collector
 from rules.catalogue import Catalogue, Indicator
 from rules.problems import ConfigError
 from rules.registry import Institution
-from streams.measured import LISTED, MARKET_FORM, SYSTEM_FORMS
+from streams.measured import LISTED, MARKET_FORM, SIMULATED_FORM, SYSTEM_FORMS
 
 log = logging.getLogger("guanlan.worker")
 
 SUBJECT_LABELS = ("institution", "type", "region", "peer_group")
 INFO_LABELS = ("institution", "name", "name_zh", "type", "region", "peer_group", "lei", "dsib_bucket")
-PART_LABELS = ("measure", "part")
+PART_LABELS, CASE_LABELS = ("measure", "part"), ("measure", "case")
 AS_OF = "_as_of_timestamp_seconds"
 SNAPSHOT_SECONDS = 8.0
 
@@ -73,6 +73,7 @@ class Snapshot:
     unavailable: dict[tuple[str, str], int] = field(default_factory=dict)
     parts: dict[tuple[str, str], float] = field(default_factory=dict)
     moves: dict[tuple[str, str], float] = field(default_factory=dict)
+    cases: dict[tuple[str, str], float] = field(default_factory=dict)
     lag: dict[tuple[str, int], int] = field(default_factory=dict)
 
 
@@ -173,6 +174,12 @@ class Exporter(Collector):
         yield _family("guanlan_measure_part", "What a measure of the system is the sum of", PART_LABELS, shown.parts)
         yield _family(
             "guanlan_measure_move", "What moved a measure since the date before, by part", PART_LABELS, shown.moves
+        )
+        yield _family(
+            "guanlan_measure_case",
+            "Single cases that a measure is made of, as one provider's outage",
+            CASE_LABELS,
+            shown.cases,
         )
         lag = {(topic, str(partition)): n for (topic, partition), n in shown.lag.items()}
         yield _family(
@@ -277,7 +284,7 @@ def check_budget(catalogue: Catalogue, institutions: Sequence[Institution], budg
         subjects = sum(of_type[t] for t in form.types) if form is not None and form.types else everyone
         if indicator.form in SYSTEM_FORMS:
             subjects = 1
-        elif indicator.form == MARKET_FORM:
+        elif indicator.form in (MARKET_FORM, SIMULATED_FORM):
             subjects = min(subjects, LISTED)
         count += 2 * subjects
     if count > budget:

@@ -102,13 +102,15 @@ class Filer:
 
 
 def _more(name: str, measured: Measured, values: Mapping[str, float]) -> dict[str, object]:
-    """Return what stands beside a value: bounds and what they are, parts, and what moved it."""
+    """Return what stands beside a value: bounds and what they are, parts or cases, and what moved it."""
     more: dict[str, object] = {}
     low, high = (values.get(name + suffix, float("nan")) for suffix in BOUNDS)
     if not np.isnan(low) and not np.isnan(high):
         more |= {"low": low, "high": high, "interval": measured.interval_of(name)}
     if name in measured.parts:
         more["parts"] = measured.parts[name]
+    if name in measured.cases:
+        more["cases"] = measured.cases[name]
     if name in measured.moves:
         steps = sorted(measured.moves[name].items(), key=lambda step: -abs(step[1][1] - step[1][0]))
         more["moves"] = [{"part": part, "before": before, "after": after} for part, (before, after) in steps]

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from streams.measured import MARKET_FORM, Lack, Measured
+from streams.measured import MARKET_FORM, MARKET_SYSTEM_FORM, MIN_COVERAGE, Lack, Measured
 from streams.tape import CREDIT, DAY, MARKET, RECENT, Line, Prices, on_one_axis
-from systemic.bootstrap import concordance, rank_range
+from systemic.bootstrap import concordance, jackknife, rank_range
 from systemic.market.absorption import absorption_ratio, last_turbulence
 from systemic.market.connectedness import granger_degree, pcas
 from systemic.market.covar import delta_covar
@@ -28,11 +28,9 @@ from systemic.market.spillover import spillover_index, spillover_net
 from systemic.market.srisk import capital_shortfall, total_shortfall
 from systemic.stress.creditgap import CREDIT_LAMBDA, buffer_guide, hp_trend
 
-SYSTEM = "measures.market_system"
 WINDOW = 250
 FEWEST = 60
 MIN_KNOWN = 0.9
-MIN_COVERAGE = 0.8
 REPLICATIONS = 200
 CONFIDENCE = 0.9
 RATE = 0.02
@@ -40,6 +38,7 @@ CAPITAL = 0.08
 MONTH = 20
 SERIES_OF_VAR = 30
 QUARTERS = 8
+FOLDS = 10
 
 OF_MARKET = ("mes", "delta_covar", "market_beta", "lrmes")
 OF_BALANCE = ("srisk", "distance_to_default")
@@ -62,12 +61,16 @@ class Books:
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """What was quoted up to a day, the balance sheets known then, and the version of the tape."""
+    """What was quoted up to a day, the balance sheets known then, and the version of the tape.
+
+    `states` are the catalogue's market series beside MARKET.
+    """
 
     as_of: int
     version: int
     lines: Mapping[str, Line]
     books: Mapping[str, Books] = field(default_factory=dict)
+    states: Mapping[str, Line] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -86,7 +89,7 @@ class _Day:
 def measure_market(quoted: Quoted) -> Measured:
     """Compute every market measure that the quotes of the day allow, and say of the others why not."""
     prices = on_one_axis(dict(quoted.lines), WINDOW + 1)
-    fresh, expected = _listed(quoted)
+    fresh, expected = listed(quoted)
     coverage = len(fresh) / expected if expected else 0.0
     found = Measured(
         quoted.as_of,
@@ -94,10 +97,11 @@ def measure_market(quoted: Quoted) -> Measured:
         coverage,
         {"market_coverage": coverage},
         prices.codes,
-        forms=(MARKET_FORM, SYSTEM),
+        forms=(MARKET_FORM, MARKET_SYSTEM_FORM),
         intervals={
             "": f"{CONFIDENCE:.0%}, stationary bootstrap",
             "distance_to_default": f"{CONFIDENCE:.0%}, by formula",
+            "granger_degree": f"{CONFIDENCE:.0%}, jackknife of {FOLDS} blocks",
         },
     )
     _credit(quoted, found)
@@ -113,7 +117,7 @@ def measure_market(quoted: Quoted) -> Measured:
     return found
 
 
-def _listed(quoted: Quoted) -> tuple[list[str], int]:
+def listed(quoted: Quoted) -> tuple[list[str], int]:
     """Return who is quoted on the day, and how many were in the last ten days."""
     own = {s: line for s, line in quoted.lines.items() if s not in (MARKET, CREDIT) and line.days}
     recent = [s for s, line in own.items() if line.days[-1] > quoted.as_of - RECENT]
@@ -228,22 +232,38 @@ def _together(returns: Floats, inside: NDArray[np.bool_], found: Measured) -> No
         found.lack(TOGETHER, "too_few_series", f"{n} institutions have returns enough; two are needed")
         return
     draws = draw_rows(np.nan_to_num(returns), REPLICATIONS)
-    intervals: dict[str, tuple[Callable[[Floats], float], Floats]] = {"absorption_ratio": (absorption_ratio, draws)}
+    _bounded(found, "absorption_ratio", absorption_ratio(returns), replicate(absorption_ratio, returns, draws))
+    before = returns[:-1]
+    usual = replicate(
+        lambda rows: last_turbulence(np.vstack([rows, returns[-1:]])),
+        before,
+        draw_rows(np.nan_to_num(before), REPLICATIONS),
+    )
+    _bounded(found, "turbulence", last_turbulence(returns), usual)
     if n <= SERIES_OF_VAR:
-        intervals["spillover_index"] = (spillover_index, draws)
-        _put(found, "spillover_net", _everyone(spillover_net(returns), inside))
+        _bounded(found, "spillover_index", spillover_index(returns), replicate(spillover_index, returns, draws))
+        given = replicate(spillover_net, returns, draws)
+        _put(
+            found,
+            "spillover_net",
+            *(_everyone(v, inside) for v in (spillover_net(returns), *bounds(given, CONFIDENCE))),
+        )
         _keep(found, "granger_degree", granger_degree(returns))
+        if "granger_degree" in found.system:
+            low, high = jackknife(granger_degree, returns, FOLDS, CONFIDENCE)
+            found.system["granger_degree_low"], found.system["granger_degree_high"] = max(0.0, low), min(1.0, high)
     else:
         detail = f"{n} series; a vector autoregression of a year of days holds {SERIES_OF_VAR} at most"
         found.lack(("spillover_index", "granger_degree"), "too_many_series", detail)
-    for name, (function, at) in intervals.items():
-        _keep(found, name, function(returns))
-        if name in found.system:
-            low, high = bounds(replicate(function, returns, at), CONFIDENCE)
-            found.system[f"{name}_low"], found.system[f"{name}_high"] = float(low[0]), float(high[0])
-    _keep(found, "turbulence", last_turbulence(returns))
     exposure = replicate(pcas, returns, draws)
     _put(found, "pcas", *(_everyone(v, inside) for v in (pcas(returns), *bounds(exposure, CONFIDENCE))))
+
+
+def _bounded(found: Measured, name: str, value: float, replicates: Floats) -> None:
+    _keep(found, name, value)
+    low, high = bounds(replicates, CONFIDENCE)
+    if name in found.system and np.isfinite(low[0]):
+        found.system[f"{name}_low"], found.system[f"{name}_high"] = float(low[0]), float(high[0])
 
 
 def _keep(found: Measured, name: str, value: float) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from rules.assets import AssetClass
 from systemic.network.debtrank import Impacts, impact_vulnerability
 from systemic.network.reconstruction import fill_in
 from systemic.network.running import RunningImpacts
@@ -23,12 +25,26 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """Figures that institutions filed for one purpose, by code and indicator; `expected` is how many should file."""
+
+    expected: int
+    values: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def complete(self, indicators: Collection[str]) -> list[str]:
+        """Return who has filed all of these, in order."""
+        return sorted(code for code, told in self.values.items() if all(name in told for name in indicators))
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """What was known for one date of the institutions that are supervised, by code; amounts in currency.
 
     `expected` is how many institutions should be in it, `version` the state of the book it was taken from.
     `claims` is what each lent to whom, `owed` what each says it owes whom, as of `reported_at`; `services` the
-    shares of its critical services by provider. `totals` is what each has lent and borrowed in all, as far as known.
+    shares of its critical services by provider, `movable` the shares of those that it could move in time, `chains`
+    what it knows its providers to depend on. `totals` is what each has lent and borrowed in all, as far as known.
+    `figures` are other filings by purpose, `classes` the asset classes that the catalogue declares.
     """
 
     as_of: int
@@ -40,7 +56,11 @@ class Network:
     claims: dict[str, dict[str, float]] = field(default_factory=dict)
     owed: dict[str, dict[str, float]] = field(default_factory=dict)
     services: dict[str, dict[str, float]] = field(default_factory=dict)
+    movable: dict[str, dict[str, float]] = field(default_factory=dict)
+    chains: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     totals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    figures: dict[str, Figures] = field(default_factory=dict)
+    classes: tuple[AssetClass, ...] = ()
 
     @property
     def codes(self) -> tuple[str, ...]:

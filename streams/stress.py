@@ -204,6 +204,11 @@ def shaped(line: Line, indicator: StressIndicator) -> Series:
     return days[MONTH:], np.asarray(turned.std(axis=1, ddof=1))
 
 
+def shaped_level(line: Line, axis: NDArray[np.int64]) -> Floats:
+    """Return a market series' level at each day of an axis: the newest of the ten days up to it, NaN without one."""
+    return _held(axis, (np.array(line.days, np.int64), np.array(line.values, np.float64)), RECENT)
+
+
 def measure_stress(watched: Watched) -> list[Measured]:
     """Compute the index of every date that is due, each with its parts and what moved it since the date before.
 

@@ -15,36 +15,52 @@ import numpy as np
 from aiokafka import ConsumerRecord
 
 from rules.aggregates import is_aggregate
-from rules.catalogue import MEASURES, SYSTEM
+from rules.catalogue import MEASURES, SYSTEM, Catalogue
 from rules.engine import Engine, FormBatch
 from rules.pack import Program, rule_nodes
 from rules.plan import walk
 from rules.problems import nearest
 from rules.registry import Institution
-from streams.book import Book, Level, Margin, Margins, Report, joined
+from streams.book import Book, Ledger, Shelf, Wanted
 from streams.checkpoint import block_of
 from streams.columnar import StateTable, yield_to_loop
 from streams.columns import Refused
 from streams.cross_section import Slice, decode_slice
+from streams.entries import Level, Margin, Margins, Report, Sheet, joined
 from streams.exporter import Column, Snapshot, exported, subject_labels
 from streams.exposures import decode_exposures
 from streams.filer import Filer
-from streams.measured import SYSTEM_FORMS, Lack, Measured
+from streams.importance import METHODS
+from streams.measured import SYSTEM_FORM, SYSTEM_FORMS, Lack, Measured
 from streams.place import STATE_OF_SYSTEM
 from streams.quotes import decode_quotes, is_traded, judge_quote
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
 from streams.stages import busy
 from streams.stress import StressBook, StressState, pieces
-from streams.tape import OWN_SERIES, Due, Line, Tape
+from streams.tape import DAY, OWN_SERIES, Due, Line, Tape
+from streams.values import ValueBook, ValueState
 from streams.watch import show_alerts
-from streams.wire import ExposureReport, Quote, Reason, Rejection, to_seconds
-from streams.work import Job, Planner
+from streams.wire import ExposureReport, Quote, Reason, Rejection, Service, to_seconds
+from streams.work import Job, Planner, Sources
 
 MEASURED = ("equity", "total_assets", "interbank_assets", "interbank_liabilities")
-BOOK, MARGINS, STRESS, TAPE = "book", "margins", "stress", "tape"
-LINE = "tape/"
+BOOK, MARGINS, STRESS, TAPE, VALUES = "book", "margins", "stress", "tape", "values"
+LINE, SHELF = "tape/", "book/"
 PARTITION = 0
+
+
+def purposes(catalogue: Catalogue) -> dict[str, frozenset[str]]:
+    """Return by purpose the further indicators that measures need; without one of them there is no purpose."""
+    wanted = {prefix: frozenset(method.indicators) for prefix, method in METHODS.items()}
+    wanted["holdings"] = frozenset(held.indicator for held in catalogue.asset_classes)
+    reported = {name for name, i in catalogue.indicators.items() if i.form}
+    return {purpose: names for purpose, names in wanted.items() if names and names <= reported}
+
+
+def needed(catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the indicators that measures are made of."""
+    return (*MEASURED, *sorted(frozenset[str]().union(*purposes(catalogue).values())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +102,8 @@ class SystemSide(Side[Crossing]):
         self._series = frozenset(OWN_SERIES) | (program.catalogue.stress.series if program.catalogue.stress else set())
         form = program.catalogue.indicators[MEASURED[0]].form if MEASURED[0] in program.catalogue.indicators else ""
         self._types = frozenset(program.catalogue.forms[form].types) if form else frozenset()
+        self._purposes = purposes(program.catalogue)
+        self._figures = frozenset[str]().union(*self._purposes.values())
         tops = [top for rule in program.rules if rule.scope != "system" for top in rule_nodes(rule)]
         self._entangled = any(is_aggregate(node) for top in tops for node in walk(top))
         self.filer = Filer(program, names.measures)
@@ -99,6 +117,7 @@ class SystemSide(Side[Crossing]):
         self.margins = Margins()
         self.tape = Tape()
         self.stress = StressBook(self._program.catalogue, self._program.rules)
+        self.values = ValueBook(self._program.rules)
         self.planner = Planner(self._market_seconds)
         self._parts: dict[str, Measured] = {}
         self._lacking: dict[str, Measured] = {}
@@ -125,9 +144,13 @@ class SystemSide(Side[Crossing]):
         return effects
 
     def export(self, partition: int, block: str) -> bytes:
-        """Return the book, the tape or a line of it, the stress indicators, or the block's institutions."""
+        """Return the book or a shelf of it, the tape or a line of it, what is due, or the block's institutions."""
         if block == BOOK:
-            return msgspec.msgpack.encode(self.book)
+            return msgspec.msgpack.encode(self.book.state)
+        if block.startswith(SHELF):
+            return msgspec.msgpack.encode(self.book.shelves[block.removeprefix(SHELF)])
+        if block == VALUES:
+            return msgspec.msgpack.encode(self.values.state)
         if block == MARGINS:
             return msgspec.msgpack.encode(self.margins)
         if block == STRESS:
@@ -146,7 +169,11 @@ class SystemSide(Side[Crossing]):
     def restore(self, partition: int, block: str, state: bytes, parts: Mapping[str, bytes]) -> None:
         """Take in what `export` gave."""
         if block == BOOK:
-            self.book = msgspec.msgpack.decode(state, type=Book)
+            self.book.state = msgspec.msgpack.decode(state, type=Ledger)
+        elif block.startswith(SHELF):
+            self.book.put_shelf(block.removeprefix(SHELF), msgspec.msgpack.decode(state, type=Shelf))
+        elif block == VALUES:
+            self.values.state = msgspec.msgpack.decode(state, type=ValueState)
         elif block == MARGINS:
             self.margins = msgspec.msgpack.decode(state, type=Margins)
         elif block == STRESS:
@@ -203,13 +230,13 @@ class SystemSide(Side[Crossing]):
         for refused in read.rejected:
             rejection = Rejection(refused.reason, refused.detail)
             effects.reject(self.names.rejected, read.records[refused.position], rejection)
-        version = self.book.version
+        version = self.book.state.version
         self._take_slices(read.slices, effects)
         for position, report in read.reports:
             self._take_report(read.records[position], report, effects)
         for position, quote in read.quotes:
             self._take_quote(read.records[position], quote, effects)
-        if read.reports or self.book.version != version:
+        if self.book.state.version != version:
             self.keeper.mark(PARTITION, BOOK)
         effects.seconds.update({"system_decode": read.seconds, "system_judge": busy() - began})
         return effects
@@ -244,6 +271,8 @@ class SystemSide(Side[Crossing]):
             dates = np.unique(batch.as_of).tolist()
             if dates and self.stress.read(self.engine, batch.form, dates, int(batch.submitted_at.max())):
                 self.keeper.mark(PARTITION, STRESS)
+            if dates and self.values.mark(batch.form, dates, int(batch.submitted_at.max())):
+                self.keeper.mark(PARTITION, VALUES)
 
     def _mark(self, codes: Iterable[str]) -> None:
         """Note whose state changes: the system's; with rules that see peers, a filing of one changes all."""
@@ -260,10 +289,19 @@ class SystemSide(Side[Crossing]):
         for code, as_of, revision, at, own, total, given, taken in zip(part.codes, *columns, strict=True):
             if equity:
                 self.book.level(code, Level(as_of, revision, _known(own), _known(total)), at)
+                self._shelve(code)
             if lent:
                 self.margins.put(code, Margin(as_of, revision, _known(given), _known(taken)))
         if lent:
             self.keeper.mark(PARTITION, MARGINS)
+        if further := [(k, name) for k, name in enumerate(reported) if name in self._figures & {*part.indicators}]:
+            for n, (code, as_of, revision, at, *_) in enumerate(zip(part.codes, *columns, strict=True)):
+                told = {name: x for k, name in further if not np.isnan(x := float(batch.values[k, n]))}
+                self.book.sheet(part.form, code, Sheet(as_of, revision, told), at)
+                self._shelve(code)
+
+    def _shelve(self, code: str) -> None:
+        self.keeper.mark(PARTITION, SHELF + block_of(code))
 
     def _take_report(self, record: ConsumerRecord, report: ExposureReport, effects: Effects) -> None:
         code = report.institution
@@ -274,6 +312,7 @@ class SystemSide(Side[Crossing]):
             rejection = Rejection(Reason.UNKNOWN_INSTITUTION, detail)
         else:
             verdict = self.book.report(code, _entry(report), record.offset, to_seconds(report.submitted_at))
+            self._shelve(code)
             what = f"revision {report.revision} of {code} / exposures of {report.as_of}"
             if verdict == "duplicate":
                 rejection = Rejection(Reason.DUPLICATE, f"{what} was filed before")
@@ -315,14 +354,15 @@ class SystemSide(Side[Crossing]):
     def save(self, read: Crossing) -> bytes:
         """Copy everything: book, tape and stress indicators, and all institutions."""
         rows = [row for _, row in self._rows()]
-        blocks = (BOOK, MARGINS, STRESS, TAPE, *(LINE + series for series in self.tape.lines))
+        shelves = (SHELF + block for block in self.book.shelves)
+        blocks = (BOOK, MARGINS, STRESS, TAPE, VALUES, *shelves, *(LINE + series for series in self.tape.lines))
         kept = {block: self.export(PARTITION, block) for block in blocks}
         return msgspec.msgpack.encode((kept, self.engine.export(rows)))
 
     def load(self, saved: bytes) -> None:
         """Put that back."""
         kept, engine = msgspec.msgpack.decode(saved, type=tuple[dict[str, bytes], bytes])
-        self.tape = Tape()
+        self.book, self.tape = Book(), Tape()
         for block, state in kept.items():
             self.restore(PARTITION, block, state, {})
         self.engine.restore(engine)
@@ -343,24 +383,52 @@ class SystemSide(Side[Crossing]):
         """Return what is to be computed next; None when there is nothing."""
         if not self.partitions:
             return None
+        if self.values.state.due:
+            read = self.values.read(self.engine)
+            return Job("values", {one.as_of: one.version for one in read}, self.values.state.seen, lambda: read)
         institutions = self._roster.institutions.values()
-        expected = [i.code for i in institutions if not self._types or i.type in self._types]
-        return self.planner.next(self.book, self.margins, self.tape, self.stress, expected, self._roster.institutions)
+        catalogue = self._program.catalogue
+        return self.planner.next(
+            Sources(
+                self.book,
+                self.margins,
+                self.tape,
+                self.stress,
+                [i.code for i in institutions if not self._types or i.type in self._types],
+                self._roster.institutions,
+                {purpose: self._wanted(names, institutions) for purpose, names in self._purposes.items()},
+                catalogue.asset_classes,
+                self._series.difference(OWN_SERIES),
+            )
+        )
+
+    def _wanted(self, names: frozenset[str], institutions: Iterable[Institution]) -> Wanted:
+        """Return who should file these indicators, with which forms, and for how long what they filed holds."""
+        catalogue = self._program.catalogue
+        forms = sorted({catalogue.indicators[name].form for name in names})
+        types = {type_ for form in forms for type_ in catalogue.forms[form].types}
+        expected = tuple(i.code for i in institutions if not types or i.type in types)
+        valid = max(int(catalogue.forms[form].validity_days * DAY) for form in forms)
+        return Wanted(names, tuple(forms), expected, valid)
 
     def file(self, job: Job, measured: Sequence[Measured]) -> Effects:
         """Publish measures and judge the rules that read them. Only what changed is filed, as a new revision."""
         effects = Effects()
         for one in measured:
             self._file(one, job.seen, effects)
-        if job.kind == "network":
-            self.book.lacking |= {one.as_of: one.lacking for one in measured}
+        if job.kind in ("network", "cascade"):
+            if job.kind == "network":
+                self.book.state.lacking |= {one.as_of: one.lacking for one in measured}
             for one in measured:
-                self.book.done(one.as_of, one.version)
+                self.book.done(one.as_of, one.version, slow=job.kind == "cascade")
             self.keeper.mark(PARTITION, BOOK)
-        elif job.kind == "market":
+        elif job.kind in ("market", "simulated"):
             for one in measured:
-                self.tape.done(one.as_of, one.version)
+                self.tape.done(one.as_of, one.version, slow=job.kind == "simulated")
             self.keeper.mark(PARTITION, TAPE)
+        elif job.kind == "values":
+            self.values.done(job.dates)
+            self.keeper.mark(PARTITION, VALUES)
         else:
             self.stress.done(job.dates)
             self.keeper.mark(PARTITION, STRESS)
@@ -373,20 +441,20 @@ class SystemSide(Side[Crossing]):
             self._mark(codes)
             effects.posts += self.filer.posts(measured, batch, codes)
         self._judge(batches, effects)
-        form = measured.forms[1]
-        said = self._said(measured)
+        form = measured.forms[1] or measured.forms[0]
+        said = self._said(measured, form)
         for name, lack in measured.lacking.items():
             if said.get(name) != lack:
                 effects.posts.append(self.filer.lack(name, measured, lack))
-        for kept in (self._lacking, self._parts) if measured.parts else (self._lacking,):
+        for kept in (self._lacking, self._parts) if measured.parts or measured.cases else (self._lacking,):
             if form not in kept or kept[form].as_of <= measured.as_of:
                 kept[form] = measured
 
-    def _said(self, measured: Measured) -> dict[str, Lack]:
+    def _said(self, measured: Measured, form: str) -> dict[str, Lack]:
         """Return what was said of this date before, of what can't be computed."""
-        if measured.forms[1] == SYSTEM_FORMS[0]:
-            return self.book.lacking.get(measured.as_of, {})
-        before = self._lacking.get(measured.forms[1])
+        if form == SYSTEM_FORM:
+            return self.book.state.lacking.get(measured.as_of, {})
+        before = self._lacking.get(form)
         return before.lacking if before is not None and before.as_of == measured.as_of else {}
 
     async def show(self, snapshot: Snapshot) -> None:
@@ -401,12 +469,14 @@ class SystemSide(Side[Crossing]):
             snapshot.columns.append(Column(indicator, [labels[row] for row in rows.tolist()], values, as_of))
             await yield_to_loop()
         newest = [one.lacking for one in self._lacking.values()]
-        if self.book.lacking and SYSTEM_FORMS[0] not in self._lacking:
-            newest.append(self.book.lacking[max(self.book.lacking)])
+        if self.book.state.lacking and SYSTEM_FORM not in self._lacking:
+            newest.append(self.book.state.lacking[max(self.book.state.lacking)])
         snapshot.unavailable = {(name, lack.reason): 1 for lacking in newest for name, lack in lacking.items()}
         for one in self._parts.values():
             for name, parts in one.parts.items():
                 snapshot.parts |= {(name, part): value for part, value in parts.items()}
+            for name, cases in one.cases.items():
+                snapshot.cases |= {(name, case): value for case, value in cases.items()}
             for name, moves in one.moves.items():
                 snapshot.moves |= {(name, part): after - before for part, (before, after) in moves.items()}
         show_alerts(engine, snapshot)
@@ -421,7 +491,25 @@ def _entry(report: ExposureReport) -> Report:
         None if report.borrowings is None else joined([(e.counterparty, e.amount) for e in report.borrowings]),
         None if report.services is None else joined([(s.provider, s.share) for s in report.services]),
         (report.totals.lent, report.totals.borrowed) if report.totals and report.exposures is None else None,
+        _movable(report.services or ()),
+        _chains(report.services or ()),
     )
+
+
+def _movable(services: Sequence[Service]) -> dict[str, float] | None:
+    """Return the part of each provider's services that could be moved, entries weighing by their shares."""
+    used = joined([(s.provider, s.share) for s in services])
+    moved = joined([(s.provider, s.share * s.substitutable) for s in services])
+    return {p: part / used[p] for p, part in moved.items() if part > 0} or None
+
+
+def _chains(services: Sequence[Service]) -> dict[str, dict[str, float]] | None:
+    """Return what providers depend on, as far as the reporter knows."""
+    found: dict[str, dict[str, float]] = {}
+    for service in services:
+        for behind in service.relies_on or ():
+            found.setdefault(service.provider, {})[behind.provider] = behind.share
+    return found or None
 
 
 def _known(value: float) -> float | None:

@@ -63,9 +63,13 @@ class Line(msgspec.Struct, array_like=True):
 
 
 class Due(msgspec.Struct):
-    """Days whose measures are to be computed, each with the `version` that asked for it; the latest submission."""
+    """Days whose measures are to be computed, each with the `version` that asked for it; the latest submission.
+
+    `slow` is the newest day, of which the simulations are due.
+    """
 
     due: dict[int, int] = {}
+    slow: dict[int, int] = {}
     version: int = 0
     seen: int = 0
 
@@ -129,17 +133,23 @@ class Tape:
         """Quotes changed from `since` on."""
         self.state.version += 1
         self.state.due.update((day, self.state.version) for day in self.dates() if day >= since)
+        self.state.slow = dict.fromkeys(self.dates()[-1:], self.state.version)
 
-    def done(self, day: int, version: int) -> None:
-        """The measures of a day were filed, from the `version`."""
-        if self.state.due.get(day) == version:
-            del self.state.due[day]
+    def done(self, day: int, version: int, slow: bool = False) -> None:
+        """The measures of a day, or its simulations, were filed, from the `version`."""
+        due = self.state.slow if slow else self.state.due
+        if due.get(day) == version:
+            del due[day]
 
     def waiting(self) -> dict[int, int]:
         """Return the days that are due and still kept."""
         kept = set(self.dates())
         self.state.due = {day: version for day, version in self.state.due.items() if day in kept}
         return self.state.due
+
+    def slow(self) -> dict[int, int]:
+        """Return the day of which the simulations are due."""
+        return self.state.slow
 
     def copy(self, until: int, count: int, codes: Iterable[str]) -> dict[str, Line]:
         """Return the market's, the credit ratio's and these institutions' last `count` days up to `until`."""

@@ -85,12 +85,25 @@ class Exposure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     instrument: Annotated[str, Meta(max_length=64, description="For example interbank_loan or bond.")] = ""
 
 
+class Reliance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a provider itself depends on another provider for, as far as its user knows."""
+
+    provider: Annotated[str, Meta(min_length=1, max_length=64, description="Code of the provider behind it.")]
+    share: Annotated[float, Meta(ge=0, le=1, description="Share of the provider's own service it would stop.")]
+
+
 class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What the reporter depends on one outside provider for."""
 
     provider: Annotated[str, Meta(min_length=1, max_length=64, description="Code of the provider; no institution.")]
     share: Annotated[float, Meta(ge=0, le=1, description="Share of the reporter's critical services it would stop.")]
     kind: Annotated[str, Meta(max_length=64, description="For example cloud, core_banking or data.")] = ""
+    substitutable: Annotated[
+        float, Meta(ge=0, le=1, description="Part of it that the reporter could move elsewhere in time.")
+    ] = 0.0
+    relies_on: Annotated[
+        list[Reliance] | None, Meta(description="Providers behind this one (nth parties), as far as known.")
+    ] = None
 
 
 class Totals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,14 +8,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from streams.book import Book, Margins
+from rules.assets import AssetClass
+from streams.book import Book, Wanted
+from streams.cascades import measure_cascades
+from streams.entries import Margins
 from streams.market import WINDOW, Books, Quoted, books_until, measure_market
-from streams.measured import LISTED, Measured, measure
+from streams.measured import LISTED, Measured
+from streams.measuring import measure
 from streams.networks import Network, Running
+from streams.simulated import measure_simulated
 from streams.stress import StressBook, measure_stress
 from streams.tape import KEPT, Tape
 
-Kind = Literal["network", "market", "stress"]
+Kind = Literal["network", "market", "stress", "cascade", "simulated", "values"]
+
+PAUSES = 9.0  # what is slow takes a tenth of the time at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,41 +38,78 @@ class Job:
     compute: Callable[[], Sequence[Measured]]
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What jobs are made of: the state of the system side.
+
+    `expected` are the institutions of the network, `known` all that are registered; `wanted` are further figures by
+    purpose, `classes` and `states` what the catalogue declares: asset classes, and market series.
+    """
+
+    book: Book
+    margins: Margins
+    tape: Tape
+    stress: StressBook
+    expected: Sequence[str]
+    known: Collection[str]
+    wanted: Mapping[str, Wanted]
+    classes: tuple[AssetClass, ...]
+    states: frozenset[str]
+
+
 class Planner:
-    """Chooses the next job: the network first, then stress, then, not more often than `market_seconds`, the market."""
+    """Chooses the next job: the network first, then stress, then the market, then what is slow.
+
+    The market is measured not more often than every `market_seconds`; what is slow waits until nothing else is to be
+    done, and then takes a tenth of the time at most.
+    """
 
     def __init__(self, market_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._market_seconds = market_seconds
         self._clock = clock
         self._market_after = float("-inf")
+        self._slow_after = float("-inf")
         self._failed: dict[tuple[str, int], int] = {}
         self.running = Running()
 
-    def next(
-        self,
-        book: Book,
-        margins: Margins,
-        tape: Tape,
-        stress: StressBook,
-        expected: Sequence[str],
-        known: Collection[str],
-    ) -> Job | None:
-        """Return the next job. `expected` are the institutions of the network, `known` all that are registered."""
-        kept = set(book.dates())
-        book.due = {date: version for date, version in book.due.items() if date in kept}
-        if dates := self._open("network", book.due):
-            network = book.network(min(dates), expected, margins)
-            return Job("network", {network.as_of: network.version}, book.seen, partial(_network, network, self.running))
-        if self._open("stress", stress.state.due):
-            watched = stress.watched({s: line.latest(KEPT, max(stress.state.due)) for s, line in tape.lines.items()})
-            return Job("stress", watched.dates, stress.state.seen, partial(measure_stress, watched))
-        dates = self._open("market", tape.waiting())
-        if dates and self._clock() >= self._market_after:
+    def next(self, of: Sources) -> Job | None:
+        """Return the next job; None where there is nothing to do yet."""
+        if dates := self._open("network", of.book.waiting()):
+            network = _network(of, min(dates))
+            return Job(
+                "network", {network.as_of: network.version}, of.book.state.seen, partial(_quick, network, self.running)
+            )
+        if self._open("stress", of.stress.state.due):
+            due = max(of.stress.state.due)
+            watched = of.stress.watched({s: line.latest(KEPT, due) for s, line in of.tape.lines.items()})
+            return Job("stress", watched.dates, of.stress.state.seen, partial(measure_stress, watched))
+        dates = self._open("market", of.tape.waiting())
+        if dates:
+            if self._clock() < self._market_after:
+                return None
             self._market_after = self._clock() + self._market_seconds
-            day = min(dates)
-            quoted = Quoted(day, dates[day], tape.copy(day, WINDOW + 1, _listed(tape, known)), _books(book, tape, day))
-            return Job("market", {day: quoted.version}, tape.state.seen, partial(_market, quoted))
+            quoted = _quoted(of, min(dates), dates[min(dates)])
+            return Job("market", {quoted.as_of: quoted.version}, of.tape.state.seen, partial(_market, quoted))
+        return self._slow(of) if self._clock() >= self._slow_after else None
+
+    def _slow(self, of: Sources) -> Job | None:
+        if dates := self._open("cascade", of.book.waiting(slow=True)):
+            network = _network(of, max(dates))
+            compute = partial(self._timed, partial(_cascades, network))
+            return Job("cascade", {network.as_of: network.version}, of.book.state.seen, compute)
+        if dates := self._open("simulated", of.tape.slow()):
+            quoted = _quoted(of, max(dates), dates[max(dates)])
+            compute = partial(self._timed, partial(_simulated, quoted))
+            return Job("simulated", {quoted.as_of: quoted.version}, of.tape.state.seen, compute)
         return None
+
+    def _timed(self, compute: Callable[[], Sequence[Measured]]) -> Sequence[Measured]:
+        began = self._clock()
+        try:
+            return compute()
+        finally:
+            now = self._clock()
+            self._slow_after = now + PAUSES * (now - began)
 
     def _open(self, kind: str, due: Mapping[int, int]) -> dict[int, int]:
         return {date: version for date, version in due.items() if self._failed.get((kind, date)) != version}
@@ -75,12 +119,30 @@ class Planner:
         self._failed.update({(job.kind, date): version for date, version in job.dates.items()})
 
 
-def _network(network: Network, running: Running) -> list[Measured]:
+def _network(of: Sources, date: int) -> Network:
+    return of.book.network(date, of.expected, of.margins, of.wanted, of.classes)
+
+
+def _quick(network: Network, running: Running) -> list[Measured]:
     return [measure(network, running)]
+
+
+def _cascades(network: Network) -> list[Measured]:
+    return [measure_cascades(network)]
+
+
+def _quoted(of: Sources, day: int, version: int) -> Quoted:
+    lines = of.tape.copy(day, WINDOW + 1, _listed(of.tape, of.known))
+    states = {series: of.tape.lines[series].latest(KEPT, day) for series in of.states if series in of.tape.lines}
+    return Quoted(day, version, lines, _books(of.book, of.tape, day), states)
 
 
 def _market(quoted: Quoted) -> list[Measured]:
     return [measure_market(quoted)]
+
+
+def _simulated(quoted: Quoted) -> list[Measured]:
+    return [measure_simulated(quoted)]
 
 
 def _listed(tape: Tape, known: Collection[str]) -> list[str]:
@@ -91,8 +153,8 @@ def _listed(tape: Tape, known: Collection[str]) -> list[str]:
 
 def _books(book: Book, tape: Tape, day: int) -> dict[str, Books]:
     found: dict[str, Books] = {}
-    for code in tape.lines.keys() & book.equity.keys():
-        known = [(x.as_of, x.assets, x.equity) for x in book.equity[code]]
+    for code in tape.lines:
+        known = [(x.as_of, x.assets, x.equity) for x in book.levels(code)]
         owed = [(at, own - equity) for at, own, equity in known if own is not None and equity is not None]
         books = books_until(day, [(at, debt) for at, debt in owed if debt > 0])
         if books is not None:

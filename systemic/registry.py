@@ -46,7 +46,7 @@ class Measure:
     `level` institution: the function returns one number for each institution (float64[n]); system: one
     number. `inputs` and `optional` name its arguments in the vocabulary of inputs; all other arguments of
     the function are options with defaults. `complexity` says what it costs in n institutions, m exposures
-    and t dates.
+    and t dates. `live` says where the worker's stream has it; empty: as a measure of the same name.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Measure:
     inputs: tuple[str, ...]
     optional: tuple[str, ...]
     function: Callable[..., Any]
+    live: str = ""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the measure."""
@@ -95,6 +96,7 @@ def measure(
     inputs: tuple[str, ...],
     optional: tuple[str, ...] = (),
     assumptions: tuple[str, ...] = (),
+    live: str = "",
 ) -> Callable[[F], F]:
     """Register the decorated function as the measure `name` and return it unchanged.
 
@@ -118,7 +120,7 @@ def measure(
             raise ValueError(f"the measure {name!r} reads {', '.join(unknown)}, which nothing declares")
         _measures[name] = Measure(
             name, MappingProxyType(dict(title)), level, unit, sign, reference, assumptions, complexity,
-            inputs, optional, function,
+            inputs, optional, function, live,
         )  # fmt: skip
         return function
 

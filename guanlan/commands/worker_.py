@@ -70,6 +70,7 @@ def compile_program(settings: Settings, asked_catalogue: bool = True) -> Program
     from rules.catalogue import load_catalogue
     from rules.pack import compile_packs, load_packs, wanted_catalogues
     from streams.stress import stress_packs
+    from streams.values import value_packs
 
     if not settings.packs:
         raise ConfigError("there are no rule packs: give --pack NAME or set GUANLAN_PACKS")
@@ -77,7 +78,7 @@ def compile_program(settings: Settings, asked_catalogue: bool = True) -> Program
     chosen = asked_catalogue or "catalogue" in settings.model_fields_set
     names = settings.catalogue if chosen else wanted_catalogues(texts) or settings.catalogue
     catalogue = load_catalogue(names)
-    return compile_packs([*texts, *stress_packs(catalogue)], catalogue)
+    return compile_packs([*texts, *stress_packs(catalogue), *value_packs(catalogue)], catalogue)
 
 
 def _seed(place: Place, file: Path) -> None:

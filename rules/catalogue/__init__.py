@@ -9,10 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from rules.assets import AssetClass, read_asset_class
 from rules.problems import NOWHERE, CatalogueError, ConfigError, Place, Problem, nearest, short
 from rules.source import Reader, SourceProblem, Value, parse_yaml
 from rules.stress import FORM as STRESS_FORM
 from rules.stress import Stress, read_stress
+from rules.values import FORM as VALUES_FORM
+from rules.values import SystemValue, read_value
 
 HERE = Path(__file__).parent
 MEASURES = "measures"
@@ -104,7 +107,8 @@ class Catalogue:
     `country` (ISO 3166 code) chooses the holiday calendar of deadlines. `size` is the reported indicator that says
     how large an institution is: coverage of groups is counted by it. `timezone` (IANA name) is that of times of
     day, and of the days on which deadlines of alerts end. `stress` says what the stress index is
-    made of; None where no catalogue tells.
+    made of; None where no catalogue tells. `asset_classes` are what fire sales are of, `values` are measures of the
+    system that expressions declare.
     """
 
     names: tuple[str, ...]
@@ -116,6 +120,8 @@ class Catalogue:
     size: str = ""
     timezone: str = "UTC"
     stress: Stress | None = None
+    asset_classes: tuple[AssetClass, ...] = ()
+    values: tuple[SystemValue, ...] = ()
 
     def reported(self, form: str) -> tuple[str, ...]:
         """Indicators that are filed with `form`, in the form's order."""
@@ -155,7 +161,7 @@ def parse_catalogues(texts: Iterable[tuple[str, str]]) -> Catalogue:
         joined = _join(joined, _read(root, problems), problems, file)
     if problems:
         raise CatalogueError(problems)
-    return _with_stress(joined)
+    return _with_values(_with_stress(joined))
 
 
 def _with_stress(catalogue: Catalogue) -> Catalogue:
@@ -179,6 +185,29 @@ def _with_stress(catalogue: Catalogue) -> Catalogue:
     return replace(catalogue, forms=forms, indicators=indicators)
 
 
+def _with_values(catalogue: Catalogue) -> Catalogue:
+    """Add each declared value of the system as an indicator, so that rules name it."""
+    if not catalogue.values or VALUES_FORM not in catalogue.forms:
+        return catalogue
+    added = {
+        v.id: Indicator(v.id, v.title, v.unit, VALUES_FORM, v.direction, currency=catalogue.currency, place=v.place)
+        for v in catalogue.values
+    }
+    problems = [
+        Problem(i.place, "twice", f"the value {i.id!r} has the name of an indicator that is defined already")
+        for i in (added[name] for name in sorted(added.keys() & catalogue.indicators.keys()))
+    ]
+    names = [v.id for v in catalogue.values]
+    problems += [
+        Problem(v.place, "twice", f"the value {v.id!r} stands twice") for v in catalogue.values if names.count(v.id) > 1
+    ]
+    if problems:
+        raise CatalogueError(problems)
+    form = catalogue.forms[VALUES_FORM]
+    form = replace(form, indicators=(*form.indicators, *added))
+    return replace(catalogue, forms=catalogue.forms | {VALUES_FORM: form}, indicators=catalogue.indicators | added)
+
+
 def _join(a: Catalogue, b: Catalogue, problems: list[Problem], file: str) -> Catalogue:
     for kind, left, right in (("form", a.forms, b.forms), ("indicator", a.indicators, b.indicators)):
         problems.extend(
@@ -200,12 +229,27 @@ def _join(a: Catalogue, b: Catalogue, problems: list[Problem], file: str) -> Cat
         size=a.size or b.size,
         timezone=a.timezone if a.timezone != "UTC" else b.timezone,
         stress=a.stress or b.stress,
+        asset_classes=a.asset_classes + b.asset_classes,
+        values=a.values + b.values,
     )
 
 
 def _read(root: Value, problems: list[Problem]) -> Catalogue:
     top = Reader(root, problems, "a catalogue")
-    known = ("catalogue", "title", "currency", "country", "timezone", "size", "sets", "forms", "indicators", "stress")
+    known = (
+        "catalogue",
+        "title",
+        "currency",
+        "country",
+        "timezone",
+        "size",
+        "sets",
+        "forms",
+        "indicators",
+        "stress",
+        "asset_classes",
+        "values",
+    )
     top.only(known)
     name = top.text("catalogue")
     currency = top.text("currency", "")
@@ -231,6 +275,11 @@ def _read(root: Value, problems: list[Problem]) -> Catalogue:
     for form in list(forms.values()):
         members = tuple(i.id for i in indicators.values() if i.form == form.id)
         forms[form.id] = replace(form, indicators=members)
+    classes = tuple(read_asset_class(value, problems) for value in top.items("asset_classes"))
+    for held in classes:
+        if held.indicator not in indicators or not indicators[held.indicator].form:
+            summary = f"there is no reported indicator {held.indicator!r}"
+            top.problem(held.place, "unknown-name", summary, nearest(held.indicator, indicators))
     size = top.text("size", "")
     if size and (size not in indicators or not indicators[size].form):
         reported = [i.id for i in indicators.values() if i.form]
@@ -239,7 +288,10 @@ def _read(root: Value, problems: list[Problem]) -> Catalogue:
         )
         size = ""
     stress = read_stress(top.data["stress"], problems) if "stress" in top.data else None
-    return Catalogue((name,), forms, indicators, sets, currency, top.text("country", ""), size, zone, stress)
+    values = tuple(read_value(value, problems, UNITS, DIRECTIONS) for value in top.items("values"))
+    return Catalogue(
+        (name,), forms, indicators, sets, currency, top.text("country", ""), size, zone, stress, classes, values
+    )
 
 
 def _timezone(top: Reader) -> str:

@@ -24,6 +24,7 @@ GINI = "Gini (1912), Variabilità e mutabilità; Sen (1973), On Economic Inequal
     reference=HIRSCHMAN,
     complexity="O(n)",
     inputs=("values",),
+    live="hhi(x) in rules, and in values that a catalogue declares",
 )
 def hhi(values: ArrayLike) -> float:
     """Return Σ sᵢ² of the shares sᵢ of `values` (float64[n]): 1/n where all are equal, 1 where one has all.
@@ -50,6 +51,7 @@ def hhi(values: ArrayLike) -> float:
     reference=GINI,
     complexity="O(n log n)",
     inputs=("values",),
+    live="gini(x) in rules, and in values that a catalogue declares",
 )
 def gini(values: ArrayLike) -> float:
     """Return the Gini coefficient of `values` (float64[n]): 0 where all are equal, 1 − 1/n where one has all.
@@ -76,6 +78,7 @@ def gini(values: ArrayLike) -> float:
     reference="Bikker and Haaf (2002), Measures of competition and concentration in the banking industry",
     complexity="O(n)",
     inputs=("values",),
+    live="interbank_borrower_top_five",
 )
 def largest_share(values: ArrayLike, count: int = 5) -> float:
     """Return the share of the `count` largest in the sum of `values` (float64[n]); NaN where the sum is 0."""
@@ -97,6 +100,7 @@ def largest_share(values: ArrayLike, count: int = 5) -> float:
     reference=HIRSCHMAN,
     complexity="O(m)",
     inputs=("exposures",),
+    live="interbank_borrower_hhi",
 )
 def interbank_hhi(exposures: Any) -> float:
     """Return the HHI of institutions' shares in all interbank borrowing; NaN where there is none."""
@@ -145,6 +149,7 @@ def funding_hhi(exposures: Any) -> Vector:
     reference="Boss, Elsinger, Summer, Thurner (2004), Network topology of the interbank market",
     complexity="O(m)",
     inputs=("exposures",),
+    live="interbank_density",
 )
 def density(exposures: Any) -> float:
     """Return the share of the n(n − 1) possible exposures that exist; NaN below two institutions."""

@@ -57,6 +57,7 @@ def breadth(breach: Vector, weight: Vector) -> Breadth:
     assumptions=("institutions that did not report breach as often as those that did",),
     complexity="O(n)",
     inputs=("breach", "weight"),
+    live="share_of(condition, total_assets) in rules, and in values that a catalogue declares",
 )
 def breadth_of_breach(breach: Vector, weight: Vector) -> float:
     """Share of the reporting institutions' weight that is in institutions in breach.

@@ -406,6 +406,21 @@ def exposures(**changes: Any) -> dict[str, Any]:
         (wire(exposures(borrowings={})), Reason.WRONG_SHAPE, "'borrowings' must be a list"),
         (wire(exposures(services=[{"provider": "P"}])), Reason.WRONG_SHAPE, "services[0] has no 'share'"),
         (wire(exposures(services=[{"provider": "P", "share": 40}])), Reason.OUT_OF_RANGE, "services[0].share is 40"),
+        (
+            wire(exposures(services=[{"provider": "P", "share": 0.4, "substitutable": 2}])),
+            Reason.OUT_OF_RANGE,
+            "services[0].substitutable is 2",
+        ),
+        (
+            wire(exposures(services=[{"provider": "P", "share": 0.4, "relies_on": [{"provider": "Q"}]}])),
+            Reason.WRONG_SHAPE,
+            "services[0].relies_on[0] has no 'share'",
+        ),
+        (
+            wire(exposures(services=[{"provider": "P", "share": 0.4, "relies_on": {}}])),
+            Reason.WRONG_SHAPE,
+            "services[0].relies_on must be a list",
+        ),
         (wire(exposures(as_of="2027-03-31")), Reason.AS_OF_IN_FUTURE, "2027"),
     ],
 )

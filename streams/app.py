@@ -67,6 +67,7 @@ MERGED_RECORDS = 4_000
 MERGED_BYTES = 16 << 20  # about 50 ms of decoding: the event loop must not wait for long
 BATCH_BYTES = 8 << 20
 FETCH_BYTES = 4 << 20
+SENT_AT_ONCE = 4_000
 JOURNAL_BYTES = 256 << 20
 COMMIT_SECONDS = 1.0
 COPY_PAUSES = 9  # nothing is judged while state is copied: at most a tenth of the time
@@ -74,6 +75,7 @@ BYTES_PER_SECOND = 4 << 20
 LONGEST_PAUSE = 10.0
 TICK_SECONDS = 1.0
 MEASURE_SECONDS = 0.5
+PULSE_SECONDS = 0.05
 SESSION_SECONDS = 10.0
 STOP_SECONDS = 30.0
 CRASH_SECONDS = 5.0
@@ -219,7 +221,9 @@ class Worker:
         await self._discard_spoiled_stores()
         log.info("%d institutions, %d rules; joining group %r", institutions, len(self.program.rules), self.place.group)
         starting = asyncio.create_task(self.app.start())
-        beside = [asyncio.create_task(work) for work in (self.roster.follow(), self._tick(), self._measure())]
+        beside = [
+            asyncio.create_task(work) for work in (self.roster.follow(), self._tick(), self._measure(), self._pulse())
+        ]
         stopped = asyncio.create_task(stop.wait())
         crashed = asyncio.create_task(self.app.until_crashed())
         await asyncio.wait({stopped, crashed, *beside}, return_when=asyncio.FIRST_COMPLETED)
@@ -309,9 +313,12 @@ class Worker:
                 await asyncio.sleep(COMMIT_SECONDS)
 
     async def _emit(self, effects: Effects) -> None:
-        began = busy()
-        await self.outbox.send(effects.posts)
-        self.stages.add("produce", busy() - began)
+        for start in range(0, len(effects.posts), SENT_AT_ONCE):
+            if start:
+                await yield_to_loop()
+            began = busy()
+            await self.outbox.send(effects.posts[start : start + SENT_AT_ONCE])
+            self.stages.add("produce", busy() - began)
         for (state, severity), count in effects.transitions.items():
             self.metrics.transitions.labels(state, severity).inc(count)
         for reason, count in effects.rejected.items():
@@ -412,6 +419,13 @@ class Worker:
                     if side.partitions is not None:
                         await self._emit(side.tick(then))
 
+    async def _pulse(self) -> None:
+        """Note how long the event loop lets this wait beyond what it asked for: the longest bursts between awaits."""
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(PULSE_SECONDS)
+            self.metrics.waits.observe(max(0.0, time.monotonic() - began - PULSE_SECONDS))
+
     async def _measure(self) -> None:
         """Compute, in a thread, the measures of dates that what arrived has changed; then file them."""
         while True:
@@ -433,7 +447,7 @@ class Worker:
 
     async def _file(self, job: Job, measured: Sequence[Measured]) -> None:
         try:
-            effects = self.system.file(job, measured)
+            effects = await self.system.file(job, measured)
         except Exception:
             log.exception("%s measures can't be filed", job.kind)
             effects = await self.system.recompute()

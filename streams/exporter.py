@@ -118,6 +118,9 @@ class Pipeline:
         self.stages = Histogram(
             "guanlan_stage_seconds", "Processor time by stage of the work", ["stage"], buckets=STAGE_BUCKETS, registry=r
         )
+        self.waits = Histogram(
+            "guanlan_loop_wait_seconds", "How long the event loop let a task wait", buckets=STAGE_BUCKETS, registry=r
+        )
         self.checkpoints = Histogram(
             "guanlan_checkpoint_seconds", "Time of a checkpoint", buckets=STAGE_BUCKETS, registry=r
         )

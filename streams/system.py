@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import msgspec
 import numpy as np
 from aiokafka import ConsumerRecord
 
 from rules.aggregates import is_aggregate
+from rules.calendar import is_business_day
 from rules.catalogue import MEASURES, SYSTEM, Catalogue
 from rules.engine import Engine, FormBatch
 from rules.pack import Program, rule_nodes
@@ -48,6 +50,7 @@ MEASURED = ("equity", "total_assets", "interbank_assets", "interbank_liabilities
 BOOK, MARGINS, STRESS, TAPE, VALUES = "book", "margins", "stress", "tape", "values"
 LINE, SHELF = "tape/", "book/"
 PARTITION = 0
+TOLD_AT_ONCE = 2_000
 
 
 def purposes(catalogue: Catalogue) -> dict[str, frozenset[str]]:
@@ -107,6 +110,7 @@ class SystemSide(Side[Crossing]):
         tops = [top for rule in program.rules if rule.scope != "system" for top in rule_nodes(rule)]
         self._entangled = any(is_aggregate(node) for top in tops for node in walk(top))
         self.filer = Filer(program, names.measures)
+        is_business_day(date(2026, 1, 1), program.catalogue.country)  # reads the calendar, which takes a while once
         super().__init__(table, frozenset({exposures, cross_section, quotes}), names)
         self.reset(frozenset())
 
@@ -411,11 +415,14 @@ class SystemSide(Side[Crossing]):
         valid = max(int(catalogue.forms[form].validity_days * DAY) for form in forms)
         return Wanted(names, tuple(forms), expected, valid)
 
-    def file(self, job: Job, measured: Sequence[Measured]) -> Effects:
-        """Publish measures and judge the rules that read them. Only what changed is filed, as a new revision."""
+    async def file(self, job: Job, measured: Sequence[Measured]) -> Effects:
+        """Publish measures and judge the rules that read them. Only what changed is filed, as a new revision.
+
+        Nothing may be applied meanwhile, but the event loop has a turn now and then.
+        """
         effects = Effects()
         for one in measured:
-            self._file(one, job.seen, effects)
+            await self._file(one, job.seen, effects)
         if job.kind in ("network", "cascade"):
             if job.kind == "network":
                 self.book.state.lacking |= {one.as_of: one.lacking for one in measured}
@@ -434,12 +441,17 @@ class SystemSide(Side[Crossing]):
             self.keeper.mark(PARTITION, STRESS)
         return effects
 
-    def _file(self, measured: Measured, seen: int, effects: Effects) -> None:
+    async def _file(self, measured: Measured, seen: int, effects: Effects) -> None:
         batches = list(self.filer.batches(measured, self.engine, sorted(self._roster.institutions), seen))
         for batch in batches:
+            await yield_to_loop()
             codes = [self.engine.institutions[row].code for row in batch.rows.tolist()]
             self._mark(codes)
-            effects.posts += self.filer.posts(measured, batch, codes)
+            for number, post in enumerate(self.filer.posts(measured, batch, codes), start=1):
+                effects.posts.append(post)
+                if not number % TOLD_AT_ONCE:
+                    await yield_to_loop()
+        await yield_to_loop()
         self._judge(batches, effects)
         form = measured.forms[1] or measured.forms[0]
         said = self._said(measured, form)

@@ -42,6 +42,9 @@ def build() -> dashboard.Dashboard:
         (both("Liquidity and deposits", "流动性与存款"), liquidity(q)),
         (both("Asset quality", "资产质量"), credit(q)),
         (both("Contagion and concentration", "传染与集中度"), contagion(q)),
+        (both("Cascades and who causes them", "级联与归因"), cascades(q)),
+        (both("Common exposures and third parties", "共同敞口与外部服务商"), common(q)),
+        (both("Systemic importance and breadth", "系统重要性与不达标面"), importance(q)),
         (both("How sure the network measures are", "网络度量的不确定性"), doubt(q)),
         (both("Stress", "系统性压力"), stress(q)),
         (both("Market", "市场度量"), market(q)),
@@ -280,6 +283,119 @@ def contagion(q: Queries) -> Panels:
     ]
 
 
+def cascades(q: Queries) -> Panels:
+    """Cascades of defaults, what each pays under stress, and who causes what the stress adds."""
+    return [
+        lines(
+            both("Cascades: largest share of equity lost", "级联：最大权益损失占比"),
+            Query(q.of_system("threshold_impact_largest"), both("by defaults alone", "仅违约传导")),
+            Query(q.of_system("debtrank_2012_impact_largest"), both("distress passed on once", "单次困境传导")),
+            Query(q.of_system("debtrank_largest"), both("linear DebtRank", "线性DebtRank")),
+            unit="percentunit",
+        ),
+        bars(
+            both("Defaults in sequence that one default brings: the ten highest", "引发顺序违约家数：最高的十家"),
+            Query(q.highest(q.of("furfine_defaults")), NAMED),
+        ),
+        bars(
+            both("Who causes what stress adds to unpaid debts (Shapley)", "压力新增清算缺口归因（Shapley）"),
+            Query('sort_desc(guanlan_measure_part{measure="clearing_shortfall_added"})', "{{part}}"),
+            unit="percentunit",
+        ),
+        bars(
+            both("Share of debts paid under stress: the ten lowest", "压力情景偿付率：最低的十家"),
+            Query(q.lowest(q.of("clearing_payment_ratio_stressed")), NAMED),
+            unit="percentunit",
+        ),
+        bars(
+            both("Threshold impact: the ten highest", "违约级联影响力：最高的十家"),
+            Query(q.highest(q.of("threshold_impact")), NAMED),
+            unit="percentunit",
+        ),
+        lines(
+            both("Shape of the interbank market", "同业市场结构"),
+            Query(q.of_system("interbank_density"), both("density", "密度")),
+            Query(q.of_system("interbank_borrower_gini"), both("Gini of borrowing", "融入基尼")),
+            Query(q.of_system("interbank_lender_gini"), both("Gini of lending", "融出基尼")),
+            Query(q.of_system("interbank_borrower_top_five"), both("five largest borrowers", "前五大融入")),
+            Query(q.of_system("cascade_concordance"), both("Kendall's W of cascades", "级联度量一致性")),
+            unit="percentunit",
+        ),
+    ]
+
+
+def common(q: Queries) -> Panels:
+    """Fire sales by asset class and institution; outages by provider and institution."""
+    return [
+        lines(
+            both(
+                "Fire sales: losses over equity, half to twice the price impact",
+                "资产抛售损失占权益（价格冲击减半至加倍）",
+            ),
+            Query(q.of_system("fire_sale_vulnerability_high"), both("twice", "加倍")),
+            Query(q.of_system("fire_sale_vulnerability"), both("assumed", "基准")),
+            Query(q.of_system("fire_sale_vulnerability_low"), both("half", "减半")),
+            unit="percentunit",
+        ),
+        bars(
+            both("Fire sales: one asset class alone", "资产抛售：单一资产类别"),
+            Query('sort_desc(guanlan_measure_case{measure="fire_sale_vulnerability"})', "{{case}}"),
+            unit="percentunit",
+        ),
+        bars(
+            both("Fire sales: what its sales cost all, the ten highest", "资产抛售：机构贡献最高的十家"),
+            Query(q.highest(q.of("fire_sale_systemicness")), NAMED),
+            unit="percentunit",
+        ),
+        bars(
+            both("Outage of each provider: critical services stopped", "各服务商中断影响的关键服务占比"),
+            Query('sort_desc(guanlan_measure_case{measure="provider_outage_reach"})', "{{case}}"),
+            unit="percentunit",
+        ),
+        lines(
+            both("Outages behind the providers", "上游供应商中断影响"),
+            Query(q.of_system("provider_nth_party_reach"), both("by way of others", "经由上游")),
+            unit="percentunit",
+        ),
+        bars(
+            both("Largest dependence on one outage: the ten highest", "单一中断影响本机构：最高的十家"),
+            Query(q.highest(q.of("provider_dependence_largest")), NAMED),
+            unit="percentunit",
+        ),
+    ]
+
+
+def importance(q: Queries) -> Panels:
+    """Scores of systemic importance, how concentrated the sector is, and how much of it is in breach."""
+    return [
+        bars(
+            both("D-SIB score, basis points: the ten highest", "国内系统重要性得分（基点）：前十家"),
+            Query(q.highest(q.of("dsib_score")), NAMED),
+        ),
+        bars(
+            both(
+                "G-SIB score among these banks, basis points: the ten highest", "本辖区样本全球系统重要性得分：前十家"
+            ),
+            Query(q.highest(q.of("gsib_score")), NAMED),
+        ),
+        lines(
+            both("Share of the sector in breach", "不达标机构占比"),
+            Query(q.of_system("cet1_breach_share"), both("core tier 1", "核心一级资本")),
+            Query(q.of_system("lcr_breach_share"), "LCR"),
+            Query(q.of_system("npl_breach_share"), both("bad loans", "不良率")),
+            Query(q.of_system("solvency_breach_share"), both("solvency", "偿付能力")),
+            unit="percentunit",
+        ),
+        number(both("Concentration of assets (HHI)", "资产集中度(HHI)"), Query(q.of_system("assets_hhi")), width=4),
+        number(both("Concentration of deposits (HHI)", "存款集中度(HHI)"), Query(q.of_system("deposits_hhi")), width=4),
+        number(
+            both("Banks in a D-SIB bucket by score", "按得分入围的系统重要性银行"),
+            Query(f"sum({q.of('dsib_score_bucket')} >= bool 1)"),
+            width=4,
+        ),
+    ]
+
+
 def doubt(q: Queries) -> Panels:
     """What is known as totals only, the range over networks that fit, and whether measures agree."""
     return [
@@ -378,6 +494,21 @@ def market(q: Queries) -> Panels:
             Query(q.highest(q.of("lrmes")), NAMED),
             unit="percentunit",
         ),
+        bars(
+            both("LRMES simulated from history, lower bound: the ten highest", "历史抽样LRMES下限：最高的十家"),
+            Query(q.highest(q.of("lrmes_simulated_low")), NAMED),
+            unit="percentunit",
+        ),
+        bars(
+            both("LRMES by GJR-GARCH-DCC: the ten highest", "GJR-GARCH-DCC的LRMES：最高的十家"),
+            Query(q.highest(q.of("lrmes_garch")), NAMED),
+            unit="percentunit",
+        ),
+        bars(
+            both("ΔCoVaR given the state of the market: the ten highest", "给定市场状态的ΔCoVaR：最高的十家"),
+            Query(q.highest(q.of("delta_covar_conditional")), NAMED),
+            unit="percentunit",
+        ),
         bars(both("PCAS: the ten highest", "主成分暴露：最高的十家"), Query(q.highest(q.of("pcas")), NAMED)),
         bars(
             both("Net spillover: the ten highest", "净溢出：最高的十家"),
@@ -397,11 +528,15 @@ def market(q: Queries) -> Panels:
             Query(q.of_system("spillover_index"), both("spillover", "溢出")),
             Query(q.of_system("spillover_index_low"), both("low", "下限")),
             Query(q.of_system("granger_degree"), both("Granger links", "因果度")),
+            Query(q.of_system("granger_degree_high"), both("Granger links, high", "因果度上限")),
+            Query(q.of_system("granger_degree_low"), both("Granger links, low", "因果度下限")),
             unit="percentunit",
         ),
         lines(
             both("Turbulence of the day", "金融动荡指数"),
+            Query(q.of_system("turbulence_high"), both("high", "上限")),
             Query(q.of_system("turbulence"), both("distance²", "距离平方")),
+            Query(q.of_system("turbulence_low"), both("low", "下限")),
         ),
         lines(
             both("Market index: drawdown and volatility", "市场指数：回撤与波动率"),

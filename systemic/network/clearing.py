@@ -238,6 +238,7 @@ def clearing_shortfall(
     inputs=("exposures", "external_assets"),
     optional=("external_liabilities",),
     assumptions=ASSUMPTIONS,
+    live="clearing_payment_ratio_stressed",
 )
 def clearing_payment_ratio(
     exposures: Any,

@@ -14,18 +14,33 @@ PACK = "systemic-risk"
 PROGRAM = compile_packs(load_packs([PACK]), load_catalogue(["cn"]))
 UNREAD = {
     "buffer_guide",
+    "cascade_concordance",
+    "cascade_coverage",
     "clearing_defaults",
+    "debtrank_2012_impact",
+    "debtrank_2012_impact_largest",
     "debtrank_impact_rank",
     "delta_covar",
     "delta_covar_rank",
     "distance_to_default",
+    "dsib_score",
+    "dsib_score_surcharge",
+    "fire_sale_indirect_loss",
+    "fire_sale_vulnerability",
+    "gsib_score",
+    "gsib_score_surcharge",
+    "interbank_borrower_gini",
+    "interbank_lender_gini",
     "lrmes",
+    "lrmes_garch",
+    "lrmes_simulated",
     "market_beta",
     "mes",
     "mes_rank",
     "provider_coverage",
     "srisk_rank",
     "stress_coverage",
+    "threshold_impact",
 }
 """Measures that no level reads; a message tells each."""
 

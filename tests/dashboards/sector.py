@@ -96,7 +96,12 @@ class Sector:
             ),
             unknown={("bank.liquidity.lcr", "not filed"): 7, ("bank.capital.cet1", "too old"): 2},
             unavailable={("credit_gap", "no_credit_series"): 1},
-            parts={("stress_index", "funding.spread"): 0.3, ("stress_index", "correlation"): -0.1},
+            parts={
+                ("stress_index", "funding.spread"): 0.3,
+                ("stress_index", "correlation"): -0.1,
+                ("clearing_shortfall_added", "CN001"): 0.01,
+            },
+            cases={("fire_sale_vulnerability", "shares"): 0.3, ("provider_outage_reach", "CLOUD-1"): 0.2},
             moves={("stress_index", "funding.spread"): 0.05, ("stress_index", "correlation"): -0.02},
             lag={("filings", 0): 40, ("filings", 1): 2, ("exposures", 0): 0},
         )

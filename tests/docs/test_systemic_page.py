@@ -18,14 +18,17 @@ def named() -> set[str]:
     return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
 
 
-MODULES = ("measured", "market", "stress")
+MODULES = (
+    "cascades", "common_assets", "importance", "market", "measuring", "simulated", "stress", "third_parties",
+    "two_sides", "values",
+)  # fmt: skip
 
 
 def test_every_measure_and_every_reason_stands_on_the_page() -> None:
-    """And nothing else does; bounds, and parts of the stress index, are explained once for all."""
+    """And nothing else does; bounds, parts of the stress index and declared values are explained once for all."""
     catalogue = load_catalogue(["cn"])
     assert catalogue.stress is not None
-    parts = {f"stress_{part.id}" for part in catalogue.stress.parts}
+    parts = {f"stress_{part.id}" for part in catalogue.stress.parts} | {value.id for value in catalogue.values}
     forms = [form for form in catalogue.forms if form.startswith("measures.")]
     measures = {name for form in forms for name in catalogue.reported(form)} - parts
     points = {name for name in measures if not name.endswith(("_low", "_high"))}

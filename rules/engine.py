@@ -767,6 +767,11 @@ class Engine:
                     return self.judge.why_unknown(group, i, Context(self.world, row, at), self._system[row])[0]
         raise KeyError(rule)
 
+    def system_at(self, dates: Sequence[int]) -> Context:
+        """Return the context in which values of the system are read at these dates (seconds)."""
+        self.world.members = np.flatnonzero(self._active & ~self._system).astype(np.int32)
+        return Context(self.world, np.full(len(dates), self.row(SYSTEM), np.int32), np.array(dates, np.int64))
+
     def unknown_counts(self) -> dict[str, dict[str, int]]:
         """Return how often each rule's outcome was unknown, by reason, since the start."""
         counts = self.judge.tally.unknown

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from rules.aggregates import coverages, is_aggregate
-from rules.catalogue import SYSTEM, Catalogue
+from rules.catalogue import Catalogue
 from rules.context import Context
 from rules.engine import Engine
 from rules.operations import number
@@ -74,10 +74,9 @@ class ValueBook:
 
     def read(self, engine: Engine) -> list[Measured]:
         """Read every value at the dates that are due; each carries the coverage of the groups that it is made of."""
-        row = engine.row(SYSTEM)
         found: list[Measured] = []
-        for date, version in sorted(self.state.due.items()) if row >= 0 else ():
-            at = Context(engine.world, np.array([row], np.int32), np.array([date], np.int64))
+        for date, version in sorted(self.state.due.items()):
+            at = engine.system_at([date])
             one = Measured(date, version, 0.0, forms=("", VALUES_FORM))
             for name, node in self._nodes.items():
                 one.coverages[name] = _coverage(node, at)

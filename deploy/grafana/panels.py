@@ -21,6 +21,7 @@ GREEN, YELLOW, ORANGE, RED = "green", "yellow", "orange", "red"
 
 Panel = TypeVar("Panel", stat.Panel, timeseries.Panel, bargauge.Panel)
 Steps = Sequence[tuple[float | None, str]]
+Panels = list[stat.Panel | timeseries.Panel | bargauge.Panel]
 
 
 @dataclass(frozen=True)

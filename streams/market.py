@@ -10,21 +10,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from streams.measured import MARKET_FORM, MARKET_SYSTEM_FORM, MIN_COVERAGE, Lack, Measured
 from streams.tape import CREDIT, DAY, MARKET, RECENT, Line, Prices, on_one_axis
-from systemic.bootstrap import concordance, jackknife, rank_range
+from systemic.bootstrap import centred_bounds, concordance, rank_range
 from systemic.market.absorption import absorption_ratio, last_turbulence
 from systemic.market.connectedness import granger_degree, pcas
 from systemic.market.covar import delta_covar
 from systemic.market.distance import distance_error, kmv
+from systemic.market.lookback import granger_replicates, spillover_replicates, turbulence_interval
 from systemic.market.lrmes import lrmes_from_beta, market_beta
 from systemic.market.mes import marginal_expected_shortfall
 from systemic.market.resampled import bounds, delta_covar_replicates, draw_rows, replicate
 from systemic.market.returns import price_returns
-from systemic.market.spillover import spillover_index, spillover_net
+from systemic.market.spillover import Spillover, spillover_index, spillover_net
 from systemic.market.srisk import capital_shortfall, total_shortfall
 from systemic.stress.creditgap import CREDIT_LAMBDA, buffer_guide, hp_trend
 
@@ -38,7 +39,6 @@ CAPITAL = 0.08
 MONTH = 20
 SERIES_OF_VAR = 30
 QUARTERS = 8
-FOLDS = 10
 
 OF_MARKET = ("mes", "delta_covar", "market_beta", "lrmes")
 OF_BALANCE = ("srisk", "distance_to_default")
@@ -101,7 +101,7 @@ def measure_market(quoted: Quoted) -> Measured:
         intervals={
             "": f"{CONFIDENCE:.0%}, stationary bootstrap",
             "distance_to_default": f"{CONFIDENCE:.0%}, by formula",
-            "granger_degree": f"{CONFIDENCE:.0%}, jackknife of {FOLDS} blocks",
+            "turbulence": f"{CONFIDENCE:.0%}, by formula",
         },
     )
     _credit(quoted, found)
@@ -232,26 +232,14 @@ def _together(returns: Floats, inside: NDArray[np.bool_], found: Measured) -> No
         found.lack(TOGETHER, "too_few_series", f"{n} institutions have returns enough; two are needed")
         return
     draws = draw_rows(np.nan_to_num(returns), REPLICATIONS)
-    _bounded(found, "absorption_ratio", absorption_ratio(returns), replicate(absorption_ratio, returns, draws))
-    before = returns[:-1]
-    usual = replicate(
-        lambda rows: last_turbulence(np.vstack([rows, returns[-1:]])),
-        before,
-        draw_rows(np.nan_to_num(before), REPLICATIONS),
-    )
-    _bounded(found, "turbulence", last_turbulence(returns), usual)
+    _keep(found, "absorption_ratio", absorption_ratio(returns))
+    _bound(found, "absorption_ratio", bounds(replicate(absorption_ratio, returns, draws), CONFIDENCE))
+    _keep(found, "turbulence", last_turbulence(returns))
+    if "turbulence" in found.system:
+        usual = int(np.isfinite(returns[:-1]).all(axis=1).sum())
+        _bound(found, "turbulence", turbulence_interval(found.system["turbulence"], usual, n, CONFIDENCE))
     if n <= SERIES_OF_VAR:
-        _bounded(found, "spillover_index", spillover_index(returns), replicate(spillover_index, returns, draws))
-        given = replicate(spillover_net, returns, draws)
-        _put(
-            found,
-            "spillover_net",
-            *(_everyone(v, inside) for v in (spillover_net(returns), *bounds(given, CONFIDENCE))),
-        )
-        _keep(found, "granger_degree", granger_degree(returns))
-        if "granger_degree" in found.system:
-            low, high = jackknife(granger_degree, returns, FOLDS, CONFIDENCE)
-            found.system["granger_degree_low"], found.system["granger_degree_high"] = max(0.0, low), min(1.0, high)
+        _passing_on(returns, inside, draws, found)
     else:
         detail = f"{n} series; a vector autoregression of a year of days holds {SERIES_OF_VAR} at most"
         found.lack(("spillover_index", "granger_degree"), "too_many_series", detail)
@@ -259,11 +247,27 @@ def _together(returns: Floats, inside: NDArray[np.bool_], found: Measured) -> No
     _put(found, "pcas", *(_everyone(v, inside) for v in (pcas(returns), *bounds(exposure, CONFIDENCE))))
 
 
-def _bounded(found: Measured, name: str, value: float, replicates: Floats) -> None:
-    _keep(found, name, value)
-    low, high = bounds(replicates, CONFIDENCE)
-    if name in found.system and np.isfinite(low[0]):
-        found.system[f"{name}_low"], found.system[f"{name}_high"] = float(low[0]), float(high[0])
+def _passing_on(returns: Floats, inside: NDArray[np.bool_], draws: NDArray[np.int64], found: Measured) -> None:
+    """Spillovers and Granger-causal links, each about its estimate: resampling shifts them."""
+    tables = [Spillover(table) for table in spillover_replicates(returns, draws)]
+    _keep(found, "spillover_index", spillover_index(returns))
+    if "spillover_index" in found.system:
+        total = np.array([[table.total] for table in tables])
+        _bound(found, "spillover_index", centred_bounds(found.system["spillover_index"], total, CONFIDENCE, 0.0, 1.0))
+    net = spillover_net(returns)
+    scatter = centred_bounds(net, np.array([table.net for table in tables]), CONFIDENCE)
+    _put(found, "spillover_net", *(_everyone(v, inside) for v in (net, *scatter)))
+    _keep(found, "granger_degree", granger_degree(returns))
+    if "granger_degree" in found.system:
+        degrees = granger_replicates(returns, draws)[:, None]
+        _bound(found, "granger_degree", centred_bounds(found.system["granger_degree"], degrees, CONFIDENCE, 0.0, 1.0))
+
+
+def _bound(found: Measured, name: str, ends: tuple[ArrayLike, ArrayLike]) -> None:
+    """File the bounds of a measure that has a value, where they are known."""
+    low, high = (float(np.reshape(end, -1)[0]) for end in ends)
+    if name in found.system and np.isfinite(low) and np.isfinite(high):
+        found.system[f"{name}_low"], found.system[f"{name}_high"] = low, high
 
 
 def _keep(found: Measured, name: str, value: float) -> None:

@@ -16,7 +16,7 @@ from systemic.market.garch import market_model, simulate_lrmes
 from systemic.market.lrmes import DECLINE, Simulated, simulated_lrmes
 from systemic.market.returns import price_returns
 
-SIMULATED = ("lrmes_simulated", "lrmes_garch", "delta_covar_conditional")
+SIMULATED = ("lrmes_simulated", "lrmes_garch", "delta_covar_states")
 PATHS = 20_000
 GARCH_PATHS = 10_000
 GARCH_LISTED = 12
@@ -107,7 +107,7 @@ def _by_states(
         if rows.sum() >= FEWEST and np.linalg.matrix_rank(table) == table.shape[1]:
             useful.append(column)
     if not useful:
-        found.lack(("delta_covar_conditional",), "history_too_short", "no state of the market is known for long enough")
+        found.lack(("delta_covar_states",), "history_too_short", "no state of the market is known for long enough")
         return
     made = conditional_covar(returns, market, np.column_stack(useful))
-    found.column("delta_covar_conditional", codes, made.delta[-1])
+    found.column("delta_covar_states", codes, made.delta[-1])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm, rankdata
+from scipy.stats import rankdata
 
 from systemic.arrays import Indices, Matrix, Vector
 
@@ -146,32 +146,6 @@ def centred_bounds(
         at = np.nanquantile(drawn[:, usable], [tail, 0.5, 1 - tail], axis=0)
         ends[:, usable] = np.clip(middle[usable] + at[[0, 2]] - at[1], low, high)
     return ends[0], ends[1]
-
-
-def jackknife(
-    statistic: Callable[[Matrix], float], rows: Matrix, blocks: int = 10, confidence: float = 0.9
-) -> tuple[float, float]:
-    """Return the interval of `statistic(rows)` by leaving out one block of consecutive rows at a time.
-
-    For statistics that resampling would bias, as shares of significant tests. The standard error is that of the grouped
-    jackknife, √((b − 1) / b · Σ (θ₋ₖ − θ̄)²); the interval is normal, `confidence` wide. `rows` (T, …). NaN where fewer
-    than two blocks give a number. Quenouille (1956), Biometrika 43; Künsch (1989), Annals of Statistics 17(3).
-    Cost: `blocks` times the statistic.
-
-    >>> low, high = jackknife(lambda rows: float(rows.mean()), np.arange(100.0), 10)
-    >>> round((low + high) / 2, 6)
-    49.5
-    """
-    if not 0 < confidence < 1:
-        raise ValueError(f"the confidence lies between 0 and 1, not at {confidence}")
-    estimate = float(statistic(rows))
-    left = np.array([statistic(np.delete(rows, part, axis=0)) for part in np.array_split(np.arange(len(rows)), blocks)])
-    known = left[np.isfinite(left)]
-    if len(known) < 2 or not np.isfinite(estimate):
-        return float("nan"), float("nan")
-    error = np.sqrt((len(known) - 1) / len(known) * ((known - known.mean()) ** 2).sum())
-    reach = float(norm.ppf((1 + confidence) / 2) * error)
-    return estimate - reach, estimate + reach
 
 
 def rank_range(replicates: Matrix, confidence: float = 0.9) -> tuple[Vector, Vector]:

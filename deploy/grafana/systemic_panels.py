@@ -286,7 +286,7 @@ def market(q: Queries) -> Panels:
         ),
         bars(
             both("ΔCoVaR given the state of the market: the ten highest", "给定市场状态的ΔCoVaR：最高的十家"),
-            Query(q.highest(q.of("delta_covar_conditional")), NAMED),
+            Query(q.highest(q.of("delta_covar_states")), NAMED),
             unit="percentunit",
         ),
         bars(both("PCAS: the ten highest", "主成分暴露：最高的十家"), Query(q.highest(q.of("pcas")), NAMED)),

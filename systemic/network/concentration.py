@@ -51,7 +51,7 @@ def hhi(values: ArrayLike) -> float:
     reference=GINI,
     complexity="O(n log n)",
     inputs=("values",),
-    live="interbank_borrower_gini",
+    live="gini(x) in rules, and in values that a catalogue declares",
 )
 def gini(values: ArrayLike) -> float:
     """Return the Gini coefficient of `values` (float64[n]): 0 where all are equal, 1 − 1/n where one has all.

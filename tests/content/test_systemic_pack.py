@@ -13,6 +13,7 @@ from rules.testing import coverage, read_tests, run_case
 PACK = "systemic-risk"
 PROGRAM = compile_packs(load_packs([PACK]), load_catalogue(["cn"]))
 UNREAD = {
+    "assets_gini",
     "buffer_guide",
     "cascade_concordance",
     "cascade_coverage",

@@ -138,7 +138,7 @@ def test_what_is_kept_is_taken_up_again() -> None:
     one, other = side(), side()
     take(one, [*balances(), *(report(n) for n in range(len(CODES)))])
     for block in sorted(one.keeper.dirty[0]):
-        other.restore(0, block, one.export(0, block))
+        other.restore(0, block, one.export(0, block), {})
     take(other, [report(0)])
     assert other.book.dates() == one.book.dates() == [to_seconds(DATE)]
     assert asyncio.run(measure(one)) == asyncio.run(measure(other))

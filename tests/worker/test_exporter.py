@@ -159,7 +159,7 @@ scrape_configs: [{{job_name: guanlan, static_configs: [{{targets: ["{target}"]}}
             await until(lambda: ask('guanlan_equity_cny{institution="CN001"}') == ["50000000000"])
             await until(lambda: ask('up{job="guanlan"}') == ["1"])
             await until(lambda: ask("guanlan_exposure_coverage_ratio") == ["1"])
-            await until(lambda: float(ask('guanlan_alerts{rule="network.impact", state="firing"}')[0]) >= 1)
+            await until(lambda: float(ask('guanlan_alerts{rule="network.impact", state=~"firing|stale"}')[0]) >= 1)
             assert ask("sum(guanlan_equity_cny)") == ["150000000000"]
             day = ask('guanlan_equity_cny_as_of_timestamp_seconds{institution="CN001"}')
             assert time.strftime("%Y-%m-%d", time.gmtime(float(day[0]))) == "2026-03-31"

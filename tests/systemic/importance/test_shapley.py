@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
 
-from systemic.importance.shapley import shapley
+from systemic.importance.shapley import attribute, shapley
+from systemic.market.srisk import srisk
+from tests.systemic.market.worlds import correlated
 
 
 def test_the_glove_game() -> None:
@@ -48,3 +54,40 @@ def test_beyond_sixteen_players_orders_are_sampled_and_still_sum() -> None:
 
 def test_nobody_to_attribute_to() -> None:
     assert shapley(lambda c: 0.0, 0).values.size == 0
+
+
+def test_a_sum_is_attributed_to_its_parts() -> None:
+    """System SRISK is the sum of the shortfalls, so each institution's part is its own, a surplus none."""
+    panel = correlated(80, 5, seed=1)
+    inputs = {
+        "returns": panel[:, 1:],
+        "market_return": panel[:, 0],
+        "equity_value": np.array([10.0, 10, 10, 100]),
+        "debt": np.full(4, 200.0),
+    }
+    found = attribute("system_srisk", inputs)
+    assert found.values == pytest.approx(np.maximum(srisk(**inputs), 0.0))
+    assert found.values[3] == 0.0
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_defaults_in_clearing_are_attributed_to_who_brings_them_about(form: Callable[..., Any]) -> None:
+    """B owes A 10 and has 4, A owes 8 outside and has nothing else.
+
+    Alone A fails and B, who then owes nobody, does not; together both fail. A: (1 + 2) / 2, B: (0 + 1) / 2.
+    """
+    inputs = {
+        "exposures": form(np.array([[0.0, 10.0], [0.0, 0.0]])),
+        "external_assets": np.array([0.0, 4.0]),
+        "external_liabilities": np.array([8.0, 0.0]),
+    }
+    found = attribute("clearing_defaults", inputs)
+    assert found.whole == 2.0
+    assert found.values == pytest.approx([1.5, 0.5])
+
+
+def test_what_can_not_be_attributed_is_said() -> None:
+    with pytest.raises(ValueError, match="a measure of each institution"):
+        attribute("srisk", {})
+    with pytest.raises(ValueError, match="no institutions"):
+        attribute("credit_gap", {"credit_ratio": np.ones(5)})

@@ -179,6 +179,8 @@ def _same_day(table: Table, days: list[date]) -> Matrix:
         raise InputError(f"{table.file}: the rows need dates to be joined to other tables")
     row = {day: t for t, day in enumerate(table.days)}
     found = [row.get(day, -1) for day in days]
+    if max(found, default=-1) < 0:
+        raise InputError(f"{table.file}: no row is of a day of the sample, {days[0]} to {days[-1]}")
     return np.where(np.array(found)[:, None] >= 0, table.values[found], np.nan)
 
 

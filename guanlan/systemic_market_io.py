@@ -212,6 +212,8 @@ def market(
             raise ConfigError(f"{name} lies between 0 and 1, not at {value:g}")
     if horizon is not None and not horizon > 0:
         raise ConfigError(f"--horizon must be above 0, not {horizon:g}")
+    if horizon is not None and measure != "distance-to-default" and not horizon.is_integer():
+        raise ConfigError(f"--horizon counts whole rows for {measure}, not {horizon:g}")
     quoted = _one_of(prices, returns, market_caps if measure == "distance-to-default" else None)
     caps = read_table(market_caps) if market_caps else None
     fixed_rate, rate_table, rate_column = _rate(rate)

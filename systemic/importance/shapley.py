@@ -79,7 +79,8 @@ def attribute(
 
 def _cut(value: Any, axes: tuple[Axis, ...], members: Indices) -> Any:
     """Return the members' part of an input, along each axis of institutions; dense where it was sparse."""
-    part = sparse.csr_array(value).toarray() if sparse.issparse(value) else np.asarray(value)
+    part: Any = value
+    part = part.toarray() if sparse.issparse(value) else np.asarray(value)
     for axis, meaning in enumerate(axes):
         part = np.take(part, members, axis=axis) if meaning == "institution" else part
     return part

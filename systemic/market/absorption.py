@@ -31,6 +31,8 @@ def co_movement(returns: Matrix, moments: Moments = "covariance", half_life: flo
     covariance is Σ w (r − μ)(r − μ)ᵀ with Σ w = 1. In a correlation a series that does not move has zeros.
     ValueError with fewer than two complete rows.
     """
+    if half_life is not None and not half_life > 0:
+        raise ValueError(f"the half life is above 0 rows, not {half_life}")
     rows = returns[complete_rows(returns)]
     if len(rows) < 2:
         raise ValueError(f"{len(rows)} complete rows are too few for a covariance")

@@ -325,6 +325,8 @@ def test_a_file_that_is_wrong_is_refused_with_the_place(tmp_path: Path, text: st
         (["--measure", "spillover", "--lags", "200"], "too few for"),
         (["--measure", "srisk", "--market", "M", "--rate", "high"], "a number or FILE.csv:COLUMN"),
         (["--measure", "spillover", "--horizon", "-1"], "--horizon must be above 0"),
+        (["--measure", "spillover", "--horizon", "1.5"], "counts whole rows for spillover"),
+        (["--measure", "absorption", "--half-life", "-3"], "the half life is above 0 rows"),
         (["--measure", "mes", "--returns", "r.csv"], "not both"),
     ],
 )
@@ -398,6 +400,13 @@ def test_covar_by_states_has_an_interval_on_its_last_day(tmp_path: Path, quotes:
     assert "add --last or --window" in refused(*arguments, *SURE)
     rows = run(*arguments, "--last", "--institutions", "A,B", "--interval", 0.8, "--replications", 10)
     assert all(float(row["low"]) < float(row["high"]) for row in rows)
+
+
+def test_states_of_other_days_are_refused(tmp_path: Path, quotes: Path) -> None:
+    states = tmp_path / "s.csv"
+    states.write_text("date,X\n1999-01-04,1\n1999-01-05,2\n")
+    message = refused("market", "--measure", "covar", "--prices", quotes, "--market", "M", "--states", states)
+    assert "no row is of a day of the sample" in message
 
 
 def test_turbulence_and_the_spillover_index_are_bounded(quotes: Path) -> None:

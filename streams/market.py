@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from streams.measured import MARKET_FORM, MARKET_SYSTEM_FORM, MIN_COVERAGE, Lack, Measured
 from streams.tape import CREDIT, DAY, MARKET, RECENT, Line, Prices, on_one_axis
@@ -27,6 +26,7 @@ from systemic.market.resampled import bounds, delta_covar_replicates, draw_rows,
 from systemic.market.returns import price_returns
 from systemic.market.spillover import Spillover, spillover_index, spillover_net
 from systemic.market.srisk import capital_shortfall, total_shortfall
+from systemic.ranks import average_ranks
 from systemic.stress.creditgap import CREDIT_LAMBDA, buffer_guide, hp_trend
 
 WINDOW = 250
@@ -290,7 +290,7 @@ def _ranks(samples: Mapping[str, Floats], inside: NDArray[np.bool_], found: Meas
             continue
         values = found.institutions[name]
         known = np.isfinite(values)
-        columns = (rankdata(-values[known]), *rank_range(samples[name][:, known], CONFIDENCE))
+        columns = (average_ranks(-values[known]), *rank_range(samples[name][:, known], CONFIDENCE))
         for suffix, column in zip(("rank", "rank_low", "rank_high"), columns, strict=True):
             found.institutions[f"{name}_{suffix}"] = _everyone(np.asarray(column), known)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.stats import rankdata
 
 from streams.common_assets import common_assets
 from streams.importance import importance
@@ -21,6 +20,7 @@ from systemic.network.clearing import clear
 from systemic.network.concentration import density, funding_hhi, gini, hhi, largest_share, lending_hhi
 from systemic.network.debtrank import impact_vulnerability
 from systemic.network.funding import funding_defaults
+from systemic.ranks import average_ranks
 
 STRESS = 0.05
 
@@ -106,7 +106,7 @@ def over_networks(found: Measured, names: tuple[str, ...], each: Sequence[OneNet
         if len(each) > 1 and name not in UNBOUNDED:
             columns |= {f"{name}_low": table.min(axis=0), f"{name}_high": table.max(axis=0)}
         if name == "debtrank_impact":
-            columns["debtrank_impact_rank"] = rankdata(-columns[name])
+            columns["debtrank_impact_rank"] = average_ranks(-columns[name])
             if len(each) > 1:
                 low, high = rank_range(table, 1.0)
                 columns |= {"debtrank_impact_rank_low": low, "debtrank_impact_rank_high": high}

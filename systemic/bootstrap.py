@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
 from systemic.arrays import Indices, Matrix, Vector
+from systemic.ranks import average_ranks
 
 Statistic = Callable[[Matrix], Vector | float]
 
@@ -158,7 +158,7 @@ def rank_range(replicates: Matrix, confidence: float = 0.9) -> tuple[Vector, Vec
     >>> best.tolist(), worst.tolist()
     ([1.0, 1.0, 3.0], [2.0, 2.0, 3.0])
     """
-    ranks = rankdata(-np.nan_to_num(replicates, nan=-np.inf), axis=1)
+    ranks = average_ranks(-np.nan_to_num(replicates, nan=-np.inf))
     tail = (1 - confidence) / 2
     best, worst = np.quantile(ranks, [tail, 1 - tail], axis=0, method="inverted_cdf")
     return np.asarray(best, dtype=np.float64), np.asarray(worst, dtype=np.float64)
@@ -179,7 +179,7 @@ def concordance(scores: Matrix) -> float:
     m, n = known.shape
     if m < 2 or n < 2:
         return float("nan")
-    ranks = rankdata(known, axis=1)
+    ranks = average_ranks(known)
     totals = ranks.sum(axis=0)
     deviation = ((totals - totals.mean()) ** 2).sum()
     ties = sum(float((counts**3 - counts).sum()) for counts in (np.unique(row, return_counts=True)[1] for row in ranks))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import f as fisher
+from scipy.special import fdtrc
 
 from systemic.arrays import Mask, Matrix, Vector
 from systemic.market.absorption import co_movement, eigenvector_number
@@ -86,7 +86,7 @@ def _granger(effect: Vector, cause: Vector, order: int) -> float:
     restricted, full = (_squared_error(design, response) for design in (short, long))
     if full <= 0:
         return float("nan")
-    return float(fisher.sf((restricted - full) / order / (full / freedom), order, freedom))
+    return float(fdtrc(order, freedom, (restricted - full) / order / (full / freedom)))
 
 
 def _squared_error(design: Matrix, response: Vector) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from systemic.arrays import Matrix, Vector
 from systemic.market.quantile import quantile_regression
@@ -55,7 +55,7 @@ def value_at_risk(series: Vector, level: float, kind: VarKind = "empirical") -> 
     if kind == "empirical":
         return -float(np.quantile(known, level))
     if kind == "normal":
-        return -float(known.mean() + norm.ppf(level) * known.std(ddof=1))
+        return -float(known.mean() + ndtri(level) * known.std(ddof=1))
     raise ValueError(f"value at risk is 'empirical' or 'normal', not {kind!r}")
 
 

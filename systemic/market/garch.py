@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import solve_banded
 from scipy.optimize import minimize
-from scipy.signal import lfilter
 
 from systemic.arrays import Matrix, Vector
 from systemic.market.lrmes import BROWNLEES_ENGLE, DECLINE, SIX_MONTHS, Simulated, average_losses
@@ -125,8 +125,9 @@ def dynamic_correlation(market: Vector, institution: Vector) -> DynamicCorrelati
 
 def _q_path(products: Matrix, target: Vector, a: float, b: float) -> Matrix:
     drive = (1 - a - b) * target + a * products
-    moved, _ = lfilter([1.0], [1.0, -b], drive, axis=0, zi=b * target[None, :])
-    return np.vstack([target, np.asarray(moved, dtype=np.float64)])
+    drive[0] += b * target
+    bands = np.vstack([np.ones(len(drive)), np.full(len(drive), -b)])  # each less b times the one before
+    return np.vstack([target, solve_banded((1, 0), bands, drive)])
 
 
 def _bounded(point: Vector) -> tuple[float, float]:

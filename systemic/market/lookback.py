@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import f as fisher
-from scipy.stats import ncf
+from scipy.special import fdtr, fdtri, ncfdtr
 
 from systemic.arrays import Indices, Matrix, Vector
 from systemic.market.returns import complete_rows
@@ -86,7 +85,7 @@ def granger_replicates(returns: Matrix, draws: Indices, *, order: int = 1, level
             continue
         gain = long - np.broadcast_to(short, (n, n))[apart]
         ratio = gain / order / (np.maximum(len(at) - long, 1e-300) / freedom)
-        found[r] = float((ratio > fisher.isf(level, order, freedom)).mean())
+        found[r] = float((ratio > fdtri(order, freedom, 1 - level)).mean())
     return found
 
 
@@ -126,7 +125,7 @@ def _noncentrality(ratio: float, above: int, below: int, share: float) -> float:
     """Return the noncentrality at which `share` of the noncentral F lies below `ratio`; 0 where none does."""
 
     def under(noncentrality: float) -> float:
-        return float(ncf.cdf(ratio, above, below, noncentrality) if noncentrality else fisher.cdf(ratio, above, below))
+        return float(ncfdtr(above, below, noncentrality, ratio) if noncentrality else fdtr(above, below, ratio))
 
     if under(0.0) <= share:
         return 0.0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from systemic.arrays import Indices, Matrix, Vector
 from systemic.bootstrap import optimal_block, stationary_indices
@@ -121,7 +121,7 @@ def covar_replicates(
             worst, middle = np.quantile(x, [level, 0.5], axis=1)
         else:
             middle = x.mean(axis=1)
-            worst = middle + norm.ppf(level) * x.std(axis=1, ddof=1)
+            worst = middle + ndtri(level) * x.std(axis=1, ddof=1)
         out[:, :, i] = -(base + slope * worst), -(base + slope * middle)
     return CoVarReplicates(out[0], out[1])
 

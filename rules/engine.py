@@ -159,7 +159,6 @@ class Engine:
         self.staleness = Staleness(self.rules, self.world, self.fold, rows)
         self._shared = np.array([bool(rule.across) for rule in self.rules], np.bool_)
         self.judge = Judge(self.world, self.fold, self.laps)
-        self._reported = {form: self._places_of(store) for form, store in self.world.stores.items()}
         self._due: dict[str, int] = {}
         self._ticked = int(NEVER)
         self.ended: set[Waiver] = set()
@@ -182,12 +181,7 @@ class Engine:
         kept = tuple(name for name in dict.fromkeys([*together, *read]) if name in read)
         last = tuple(i for i in reported if i not in kept and catalogue.indicators[i].series)
         depth = self.program.history.get(form, 1) + catalogue.forms[form].horizon
-        return FormStore(form, kept, last, depth, rows)
-
-    def _places_of(self, store: FormStore) -> tuple[list[int], list[int]]:
-        """Where the store's indicators stand among those that the form reports."""
-        place = {name: i for i, name in enumerate(self.program.catalogue.reported(store.form))}
-        return [place[name] for name in store.kept], [place[name] for name in store.last]
+        return FormStore(form, reported, kept, last, depth, rows)
 
     def _level_at(self, rule: str, rows: Ints, at: Longs) -> NDArray[np.int8]:
         index = self._number.get(rule)
@@ -331,11 +325,7 @@ class Engine:
         if (batch.rows[1:] < batch.rows[:-1]).any():
             order = np.argsort(batch.rows, kind="stable")
             batch = batch.take(order)
-        kept, last = (
-            (values[row] if order is None else values[row].take(order) for row in rows)
-            for rows in self._reported[batch.form]
-        )
-        placed = store.place(batch.rows, batch.as_of, batch.revision, batch.offset, kept, last)
+        placed = store.place(batch.rows, batch.as_of, batch.revision, batch.offset, values, order)
         self.laps.lap("scatter")
         self.applied[batch.rows] = np.maximum(self.applied[batch.rows], batch.offset)
         if placed.verdict.any():
@@ -507,9 +497,9 @@ class Engine:
         for form, dates in touched.items():
             store = self.world.stores[form]
             new = np.array(sorted(dates.difference(store.as_of[:, row].tolist())), np.int64)
-            blank = [[np.full(1, np.nan)] * len(names) for names in (store.kept, store.last)]
+            blank = np.full((len(store.reported), 1), np.nan)
             for date in new:
-                store.place(rows, date[None], np.zeros(1, np.int32), np.full(1, -1, np.int64), *blank)
+                store.place(rows, date[None], np.zeros(1, np.int32), np.full(1, -1, np.int64), blank)
 
     def _edge(self, form: str, rows: Ints) -> Longs:
         """The oldest as-of date of the form at which a filing still changes states."""

@@ -11,7 +11,7 @@ a history costs what is in it. What stands where there is no filing means nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -44,6 +44,7 @@ class Placed:
 
 ACCEPTED, DUPLICATE, BACKWARDS, BEYOND = range(4)
 FEW = 8  # a gather costs about so many times a copy
+CACHED = 1 << 16  # numbers that are moved at a time
 
 
 class Picker:
@@ -104,10 +105,16 @@ class Filed:
 class FormStore:
     """History of one form. Rows are institutions; `kept` indicators have full depth, `last` only the newest."""
 
-    def __init__(self, form: str, kept: tuple[str, ...], last: tuple[str, ...], depth: int, rows: int) -> None:
+    def __init__(
+        self, form: str, reported: Sequence[str], kept: tuple[str, ...], last: tuple[str, ...], depth: int, rows: int
+    ) -> None:
         self.form = form
+        self.reported = reported
         self.kept = kept
         self.last = last
+        place = {name: index for index, name in enumerate(reported)}
+        self._kept_from: Indices = np.array([place[name] for name in kept], np.intp)
+        self._last_from: Indices = np.array([place[name] for name in last], np.intp)
         self.depth = depth
         self.column = {name: index for index, name in enumerate(kept)}
         self.last_column = {name: index for index, name in enumerate(last)}
@@ -120,7 +127,7 @@ class FormStore:
 
     def grow(self, rows: int) -> None:
         """Make room for `rows` institutions."""
-        fresh = FormStore(self.form, self.kept, self.last, self.depth, rows)
+        fresh = FormStore(self.form, self.reported, self.kept, self.last, self.depth, rows)
         for name in ("as_of", "revision", "offset", "order", "latest"):
             old, new = getattr(self, name), getattr(fresh, name)
             new[..., : old.shape[-1]] = old
@@ -205,10 +212,14 @@ class FormStore:
         as_of: Longs,
         revision: Ints,
         offset: Longs,
-        kept: Iterable[Floats],
-        last: Iterable[Floats],
+        values: Floats,
+        order: Indices | None = None,
     ) -> Placed:
-        """Put filings in, at most one a row. kept, last: a column [n] for each indicator; NaN is missing."""
+        """Put filings in, at most one a row.
+
+        values: [k, n], the form's reported indicators; NaN is missing. order: which column of it belongs to each row;
+        None where they have the same order.
+        """
         pick = Picker(rows)
         verdict = np.zeros(len(rows), np.int8)
         newest_before = self.filed(pick).as_of
@@ -229,13 +240,12 @@ class FormStore:
         accepted = verdict == ACCEPTED
         if not accepted.all():
             chosen = np.flatnonzero(accepted)
-            part = Picker(rows[chosen])
-            kept, last = ((column[chosen] for column in columns) for columns in (kept, last))
-            self._write(part, slots[chosen], as_of[chosen], revision[chosen], offset[chosen], kept)
-            self._refresh(part, last, newest[chosen], known[chosen])
+            part, order = Picker(rows[chosen]), chosen if order is None else order[chosen]
+            self._write(part, slots[chosen], as_of[chosen], revision[chosen], offset[chosen], values, order)
+            self._refresh(part, values, order, newest[chosen], known[chosen])
         else:
-            self._write(pick, slots, as_of, revision, offset, kept)
-            self._refresh(pick, last, newest, known)
+            self._write(pick, slots, as_of, revision, offset, values, order)
+            self._refresh(pick, values, order, newest, known)
         return Placed(verdict, newest, known)
 
     def _together(self, rows: Ints, slots: Indices) -> Indices:
@@ -255,7 +265,14 @@ class FormStore:
         return np.full(len(slots), common)
 
     def _write(
-        self, pick: Picker, slots: Indices, as_of: Longs, revision: Ints, offset: Longs, kept: Iterable[Floats]
+        self,
+        pick: Picker,
+        slots: Indices,
+        as_of: Longs,
+        revision: Ints,
+        offset: Longs,
+        values: Floats,
+        order: Indices | None,
     ) -> None:
         where: tuple[Indices | int, Indices | slice] = (slots, pick.index)
         if pick.rows is not None and (slots == slots[0]).all():
@@ -263,30 +280,55 @@ class FormStore:
         self.as_of[where] = as_of
         self.revision[where] = revision
         self.offset[where] = offset
-        # one indicator after another: all at once, numpy would go through them institution by institution
         slot, here = where
-        if isinstance(slot, int):
-            for row, values in zip(self.values[slot], kept, strict=True):
-                row[here] = values
-        else:
-            for column, values in enumerate(kept):
-                self.values[slot, column, here] = values
+        for which, part, block in _blocks(values, self._kept_from, order):
+            if isinstance(slot, int):
+                self.values[slot][which, _part(here, part)] = block
+            else:
+                self.values[slot[part], which, pick.index[part]] = block.T
 
-    def _refresh(self, pick: Picker, last: Iterable[Floats], newest: Bools, known: Bools) -> None:
+    def _refresh(self, pick: Picker, values: Floats, order: Indices | None, newest: Bools, known: Bools) -> None:
         """Bring `order` and `latest` up to date after writes into the oldest or the same slots."""
         rows = pick.index
-        whole = bool(newest.all())
-        where = (pick.rows or rows) if whole else rows[newest]
-        for column, values in zip(self.latest, last, strict=True):
-            column[where] = values if whole else values[newest]
+        here: Indices | slice = pick.rows or rows
+        if not newest.all():
+            chosen = np.flatnonzero(newest)
+            here, order = rows[chosen], chosen if order is None else order[chosen]
+        for which, part, block in _blocks(values, self._last_from, order):
+            self.latest[which, _part(here, part)] = block
         fresh = rows[newest & ~known]
         if len(fresh) and self.depth > 1:
-            chosen = pick.rows if pick.rows is not None and len(fresh) == len(rows) else fresh
-            before = self.order[:, chosen].copy()
-            self.order[1:, chosen], self.order[0, chosen] = before[:-1], before[-1]
+            moved = pick.rows if pick.rows is not None and len(fresh) == len(rows) else fresh
+            before = self.order[:, moved].copy()
+            self.order[1:, moved], self.order[0, moved] = before[:-1], before[-1]
         late = rows[~newest & ~known]
         if len(late):
             self.order[:, late] = np.argsort(-self.as_of[:, late], axis=0, kind="stable").astype(np.int16)
+
+
+def _blocks(values: Floats, indicators: Indices, order: Indices | None) -> Iterator[tuple[int | slice, slice, Floats]]:
+    """Yield some of the indicators of filings [k, n], taken in `order`: which, of which filings, and the values.
+
+    Memory is read in the order in which it stands: an indicator at a time, or, where the values of a filing stand
+    together, as decoding leaves them, some filings at a time.
+    """
+    count = values.shape[1] if order is None else len(order)
+    if not len(indicators) or not count:
+        return
+    if values.strides[0] >= values.strides[1]:
+        for place, indicator in enumerate(indicators.tolist()):
+            row = values[indicator]
+            yield place, slice(0, count), row if order is None else row.take(order)
+        return
+    filings, step = values.T, max(1, CACHED // len(values))
+    for first in range(0, count, step):
+        part = slice(first, min(first + step, count))
+        some = filings[part] if order is None else filings[order[part]]
+        yield slice(0, len(indicators)), part, some.take(indicators, axis=1).T
+
+
+def _part(rows: Indices | slice, part: slice) -> Indices | slice:
+    return slice(rows.start + part.start, rows.start + part.stop) if isinstance(rows, slice) else rows[part]
 
 
 _NOWHERE: Bools = np.zeros(0, np.bool_)

@@ -134,10 +134,13 @@ def make_engine(job: Job, pack: str = "", clock: Clock = no_clock) -> Engine:
 
 
 def draw(job: Job, rng: np.random.Generator) -> FormBatch:
-    """Return what everybody files on one date, as the generator of wide filings draws it; not dated yet."""
+    """Return what everybody files on one date, as the generator of wide filings draws it; not dated yet.
+
+    A filing's values stand together in memory, as decoding leaves them.
+    """
     n = job.institutions
-    values = rng.normal(1.0, 0.05, (job.indicators, n))
-    values[rng.random((job.indicators, n)) < 0.01] = np.nan
+    values = rng.normal(1.0, 0.05, (n, job.indicators)).T
+    values[rng.random(values.shape) < 0.01] = np.nan
     none = np.zeros(n, np.int64)
     return FormBatch(FORM, np.arange(n, dtype=np.int32), none, none, none.astype(np.int32), none, none, values)
 

@@ -57,11 +57,20 @@ def alike(draw: st.DrawFn) -> list[dict[str, object]]:
     return found
 
 
+def test_rules_that_differ_in_names_and_numbers_make_a_stack() -> None:
+    """Another function, another comparison or a `where` that reads the same indicator keeps a rule apart."""
+    levels = ["a > 0.5", "b > 1.5", "a < 0.5", "mean(a, '3 filings') > 1", "mean(b, '3 filings') > 2"]
+    made: list[dict[str, object]] = [{"id": f"r{n}", "levels": {"watch": level}} for n, level in enumerate(levels)]
+    made.append({"id": "apart", "levels": {"watch": "b > 2"}, "where": "b > 0"})
+    groups = world(made).engine().groups
+    found = [[rule.id for rule in group.rules[stack.members]] for group in groups for stack in group.stacks]
+    assert found == [["r0", "r1"], ["r3", "r4"]]
+
+
 @at_most(100)
 @given(alike().map(world), filings())
 def test_stacked_rules_have_the_states_of_the_reference(made: World, arriving: list[Filing]) -> None:
     engine, often = made.engine(), max(1, len(arriving) // 3)
-    assert any(group.stacks for group in engine.groups)
     for first in range(0, len(arriving), often):
         engine.apply(batches(engine, arriving[first : first + often]))
         assert standing(engine) == expected(made.reference.states(arriving[: first + often]))

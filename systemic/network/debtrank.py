@@ -15,7 +15,7 @@ from systemic.arrays import Indices, Mask, Matrix, Sparse, Vector
 from systemic.checks import as_shocks
 from systemic.network.contagion import DEFAULT, Contagion, Network, prepare, settle
 from systemic.network.linear import DENSE, inverse, solve, solve_small
-from systemic.network.resolvent import Impacts, resolvent
+from systemic.network.resolvent import ROUNDS, TIE, Impacts, farthest_beyond, resolvent
 from systemic.registry import measure
 
 BATCH = 512
@@ -23,7 +23,7 @@ SWEEPS = 12
 EXACT = 1e-12
 ROUNDING = 4e-15
 SETTLED = 1e-13
-STIFF = 1e5
+STIFF = 1e3
 REFINEMENTS = 4
 
 BARDOSCIA = (
@@ -322,37 +322,35 @@ class _Base:
     def _cap(self, x: Vector, entering: Vector, certain: Indices) -> tuple[Indices, bool]:
         """Hold at 1, in place, whom the shock caps; return the controlled, and whether the pivot is released.
 
-        From above: with `certain` held (and the pivot at 1), whoever is beyond 1 is held too, and those that would be
-        below 1 by themselves are released until none is.
+        With `certain` held (and the pivot at 1 at first), those farthest beyond 1 are held too and those that would be
+        below 1 by themselves are released, until there is neither; then the solution is found, for it is unique.
+        Where that does not come to rest `x` is left as it is, and shows as not exact.
         """
-        first = certain if self.pivot is None else np.union1d(certain, [self.pivot])
-        trial = x - self._control(x, first, False, 1.0, entering)
-        over = trial > 1.0
-        over[first] = True
-        capped, released = np.flatnonzero(over), False
-        while capped.size:
-            excess = self._excess(x, capped, released, 1.0, entering)
-            keep = excess >= 0.0
-            if self.pivot is not None:
-                keep |= capped == self.pivot
+        held = certain if self.pivot is None else np.union1d(certain, [self.pivot])
+        pinned, released = held, False
+        for _ in range(ROUNDS):
+            excess = self._excess(x, held, released, 1.0, entering)
+            keep = (excess >= 0.0) | np.isin(held, pinned)
             if not keep.all():
-                capped = capped[keep]
+                held = held[keep]
                 continue
-            end = x - self.inverse[:, capped] @ excess
-            if self.pivot is not None and not released:
+            end = x - self.inverse[:, held] @ excess
+            beyond = farthest_beyond(end, held)
+            if beyond.size:
+                held = np.union1d(held, beyond)
+                continue
+            if self.pivot is not None:
                 own = entering[self.pivot] + end[self.pivot] - float(self.row @ end)
-                if own < 1.0:
-                    released = True
+                if (own > 1.0 + TIE) if released else (own < 1.0 - TIE):
+                    released = not released
                     continue
             x[:] = end
-            x[capped if not released else capped[capped != self.pivot]] = 1.0
+            x[held if not released else held[held != self.pivot]] = 1.0
             break
-        return capped, released
+        return held, released
 
     def _control(self, x: Vector, held: Indices, released: bool, level: float, own: Vector) -> Vector:
         """Return what to take from x so that the held are at `level` and the pivot, if released, in its equation."""
-        if not held.size:
-            return np.zeros_like(x)
         return np.asarray(self.inverse[:, held] @ self._excess(x, held, released, level, own))
 
     def _excess(self, x: Vector, held: Indices, released: bool, level: float, own: Vector) -> Vector:

@@ -30,6 +30,8 @@ def inverse(flow: Sparse) -> Matrix | None:
 
 def solve_small(system: Matrix, right: Vector) -> Vector:
     """Return the solution of a small dense system (k × k) in float64[k]; NaN where it is singular."""
+    if right.size == 0:
+        return np.zeros(0)
     if right.size == 1:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(right / system[0, 0])

@@ -16,6 +16,8 @@ LARGEST_NORM = 1e4
 EXACT = 1e-12
 PROBES = 4
 BATCH = 256
+ROUNDS = 100
+TIE = 1e-14
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,9 @@ class Resolvent:
         for place in np.flatnonzero(stress.max(axis=0) > DEFAULT):
             j = which[place]
             free = self._columns(np.array([j]))[:, 0]
-            passed = self._hold(free, j, np.union1d([j], np.flatnonzero(stress[:, place] > 1.0)))
+            passed = self._hold(free, j)
+            if passed is None:
+                passed = self._hold_from_above(free, j, np.union1d([j], np.flatnonzero(stress[:, place] > 1.0)))
             impact[j] = self._normal @ passed - self._normal[j]
             losses[j] = self._direct @ passed
             suffered -= stress[:, place]
@@ -138,8 +142,30 @@ class Resolvent:
             suffered += passed
             defaults[j] = (passed > DEFAULT).sum()
 
-    def _hold(self, free: Vector, j: int, capped: Indices) -> Vector:
-        """What each passes on when j fails: the uncapped `free` with `capped` held at 1 as far as they reach it."""
+    def _hold(self, free: Vector, j: int) -> Vector | None:
+        """What each passes on when j fails: the uncapped `free` with those held at 1 that must be.
+
+        The farthest beyond 1 are held, those that would be below 1 by themselves released, until there is neither:
+        few are held at a time. None where that does not come to rest.
+        """
+        held = np.array([j])
+        for _ in range(ROUNDS):
+            columns = self._columns(held)
+            excess = solve_small(columns[held], free[held] - 1.0)
+            keep = (excess >= 0.0) | (held == j)
+            if not keep.all():
+                held = held[keep]
+                continue
+            end = free - columns @ excess
+            beyond = farthest_beyond(end, held)
+            if not beyond.size:
+                end[held] = 1.0
+                return np.asarray(np.clip(end, 0.0, 1.0))
+            held = np.union1d(held, beyond)
+        return None
+
+    def _hold_from_above(self, free: Vector, j: int, capped: Indices) -> Vector:
+        """The same by policy iteration from above: all that j alone would bring beyond 1, released as they can be."""
         while True:
             columns = self._columns(capped)
             excess = solve_small(columns[capped], free[capped] - 1.0)
@@ -149,6 +175,17 @@ class Resolvent:
                 end[capped] = 1.0
                 return np.asarray(np.clip(end, 0.0, 1.0))
             capped = capped[keep]
+
+
+def farthest_beyond(x: Vector, held: Indices, fewest: int = 8) -> Indices:
+    """Return the members that are farthest beyond 1 and not yet `held`, at most as many again as are."""
+    over = x > 1.0 + TIE
+    over[held] = False
+    beyond = np.flatnonzero(over)
+    most = max(fewest, held.size)
+    if beyond.size > most:
+        beyond = beyond[np.argpartition(-x[beyond], most)[:most]]
+    return beyond
 
 
 def resolvent(network: Network) -> Resolvent | None:

@@ -1,6 +1,7 @@
 """`python -m benchmarks.page build/benchmarks.json`: put the numbers of a run into the pages in docs.
 
-They are benchmarks.md and scale.md. What stands between `<!-- name -->` and `<!-- /name -->` is written anew.
+They are benchmarks.md and scale.md; build/benchmarks-systemic.json goes to systemic-network.md. What stands between
+`<!-- name -->` and `<!-- /name -->` is written anew.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ SECTORS = ((5_000, 1), (5_000, 4), (50_000, 100))
 def main(file: Path) -> None:
     """Rewrite the numbers of both pages."""
     run = json.loads(file.read_text(encoding="utf-8"))
+    if "results" in run:
+        write(DOCS / "systemic-network.md", {"networks": networks(run)})
+        return
     write(DOCS / "benchmarks.md", {"run": said(run), "table": table(run)})
     try:
         measured = costs(run["rows"])
@@ -30,6 +34,24 @@ def main(file: Path) -> None:
         raise SystemExit(f"scale.md stays as it is: the run has no row {err}") from None
     answers = [answer(measured, *sector) for sector in SECTORS]
     write(DOCS / "scale.md", {"run": said(run), "model": model(answers)})
+
+
+def networks(run: Mapping[str, Any]) -> str:
+    """Return what `benchmarks.systemic` measured, as a table and a sentence on the machine."""
+    lines = ["| what | median s | best s | CPU s | limit s | times ours |", "|---|--:|--:|--:|--:|--:|"]
+    for row in run["results"]:
+        note = f" ({row['note']})" if row["note"] else ""
+        limit = "" if row["limit"] is None else figure(row["limit"])
+        times = "" if row["times_ours"] is None else figure(row["times_ours"])
+        numbers = " | ".join(figure(row[name]) for name in ("seconds", "best", "cpu"))
+        lines.append(f"| {row['name']}{note} | {numbers} | {limit} | {times} |")
+    told = run["machine"]
+    lines.append(
+        f"\n{run['institutions']:,} institutions, {run['exposures']:,} exposures, spectral radius 0.97. "
+        f"{told['processor']}, {told['cores']} cores; load average {run['load']:g}; Python {told['python']}. "
+        f"{'. '.join(run['not_measured'])}".rstrip()
+    )
+    return "\n".join(lines)
 
 
 def write(page: Path, parts: Mapping[str, str]) -> None:

@@ -795,6 +795,9 @@ def _steps(batches: Sequence[FormBatch]) -> Iterable[list[FormBatch]]:
     batches = [b for b in batches if len(b.rows)]
     if not batches:
         return
+    if len(batches) == 1 and (batches[0].rows[1:] > batches[0].rows[:-1]).all():
+        yield list(batches)
+        return
     rows = np.concatenate([b.rows for b in batches])
     sequence = np.concatenate([b.sequence for b in batches])
     order = np.lexsort((sequence, rows))

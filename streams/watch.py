@@ -77,8 +77,10 @@ class Watch(Side[Filings]):
         self._home: NDArray[np.int32] = np.full(64, -1, np.int32)
         self._block: NDArray[np.int32] = np.zeros(64, np.int32)
         self._labels: list[tuple[str, ...]] = []
+        ours = [i for i in self._roster.institutions.values() if home(i.code, self._count) in partitions]
+        self.engine.reserve(len(ours))
         # those of one block stand together, so that copying it reads memory in one go
-        for institution in sorted(self._roster.institutions.values(), key=lambda i: self._place(i.code)):
+        for institution in sorted(ours, key=lambda i: self._place(i.code)):
             self.put_institution(institution)
 
     def _place(self, code: str) -> tuple[int, str]:

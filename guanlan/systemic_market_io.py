@@ -25,7 +25,7 @@ Out = Annotated[Path | None, typer.Option(help="Write there instead of to standa
 TAIL = "Tail risk (mes, covar, delta-covar)"
 MOVE = "Co-movement (absorption, turbulence, spillover)"
 BALANCE = "Balance sheets (srisk, distance-to-default)"
-SURE = "Intervals (mes, delta-covar, absorption, srisk by formula)"
+SURE = "How sure (turbulence: with --window; by states: --last)"
 
 
 def register(app: typer.Typer) -> None:
@@ -188,7 +188,7 @@ def market(
     seed: Annotated[int, typer.Option(help="Of simulation and bootstrap.")] = 0,
     confidence: Annotated[
         float | None,
-        typer.Option("--interval", help="Confidence of a bootstrap interval, as 0.9.", rich_help_panel=SURE),
+        typer.Option("--interval", help="Confidence of an interval, as 0.9; with ranks.", rich_help_panel=SURE),
     ] = None,
     replications: Annotated[int, typer.Option(min=10, help="Bootstrap samples.", rich_help_panel=SURE)] = 500,
     block: Annotated[

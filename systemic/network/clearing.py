@@ -67,7 +67,7 @@ def clear(
     liability, proportionality and absolute priority to rounding. At most n + 1 systems, a handful by custom.
     ValueError for amounts below zero or missing, and for alpha or beta outside [0, 1].
 
-    >>> clear([[0, 0], [8, 0]], [4, 1], [0, 6]).payment.tolist()
+    >>> clear([[0, 0], [8, 0]], [4, 1], [0, 6]).payment.round(12).tolist()
     [4.0, 5.0]
     """
     system = _System(exposures, external_liabilities, external, alpha, beta)

@@ -38,15 +38,16 @@ def whatif(
     from guanlan.reports import write
     from guanlan.whatif_files import read_scenario
     from guanlan.whatif_report import Run, as_html, as_jsonl, as_table, rows
-    from guanlan.whatif_rules import fired_rules
+    from guanlan.whatif_rules import fired_rules, judges
     from systemic.whatif import run
 
     found = read_scenario(scenario, pack or ())
+    by = judges(found.rules) if found.rules else None
     runs = []
     try:
         for severity in found.severities:
             end = run(found.before, found.shock.scaled(severity), found.model)
-            fired = fired_rules(found.rules, found.names, end) if found.rules else []
+            fired = fired_rules(by, found.names, end) if by else []
             runs.append(Run(severity, end, fired))
         shocks = found.grid.shocks if found.grid else ()
         cells = [[run(found.before, shock, found.model) for shock in row] for row in shocks]

@@ -8,9 +8,9 @@ import numpy as np
 
 from guanlan.packs import DEFAULT_CATALOGUE
 from guanlan.whatif_files import RuleRequest
-from rules.catalogue import FREQUENCY_DAYS, load_catalogue
+from rules.catalogue import FREQUENCY_DAYS, Catalogue, load_catalogue
 from rules.engine import Engine, FormBatch
-from rules.pack import compile_packs, load_packs, wanted_catalogues
+from rules.pack import Program, compile_packs, load_packs, wanted_catalogues
 from rules.problems import InputError, nearest
 from rules.registry import Institution
 from systemic.arrays import Vector
@@ -32,13 +32,17 @@ class Fired:
     severity: str
 
 
-def fired_rules(request: RuleRequest, names: tuple[str, ...], outcome: Outcome) -> list[Fired]:
-    """Return the rules that fire, escalate or are pending once the state after the shock is filed.
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """Rules compiled once for all severities, with the catalogue that they read."""
 
-    The state before is filed for four periods and the state after for one, each indicator in its own form, so
-    a rule that is in force already is not listed, and one that asks for two filings is pending. Other
-    indicators are missing: a rule that needs one is unknown and silent.
-    """
+    request: RuleRequest
+    rules: Program
+    catalogue: Catalogue
+
+
+def judges(request: RuleRequest) -> Judges:
+    """Compile the packs of a request; InputError names an indicator that is not reported."""
     packs = load_packs(request.packs)
     catalogue = load_catalogue(list(request.catalogue) or wanted_catalogues(packs) or [DEFAULT_CATALOGUE])
     for name in request.indicators:
@@ -46,7 +50,18 @@ def fired_rules(request: RuleRequest, names: tuple[str, ...], outcome: Outcome) 
             raise InputError(f"there is no indicator {name!r}. {nearest(name, catalogue.indicators)}".strip())
         if not catalogue.indicators[name].form:
             raise InputError(f"the indicator {name!r} is derived; name one that is reported")
-    engine = Engine(compile_packs(packs, catalogue), _institutions(request, names))
+    return Judges(request, compile_packs(packs, catalogue), catalogue)
+
+
+def fired_rules(by: Judges, names: tuple[str, ...], outcome: Outcome) -> list[Fired]:
+    """Return the rules that fire, escalate or are pending once the state after the shock is filed.
+
+    The state before is filed for four periods and the state after for one, each indicator in its own form, so
+    a rule that is in force already is not listed, and one that asks for two filings is pending. Other
+    indicators are missing: a rule that needs one is unknown and silent.
+    """
+    request, catalogue = by.request, by.catalogue
+    engine = Engine(by.rules, _institutions(request, names))
     rows = np.array([engine.row(name) for name in names], np.int32)
     before, after = _states(outcome)
     found: list[Fired] = []

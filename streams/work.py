@@ -60,7 +60,7 @@ class Sources:
 class Planner:
     """Chooses the next job: the network first, then stress, then the market, then what is slow.
 
-    The market is measured not more often than every `market_seconds`; what is slow waits until nothing else is to be
+    The market is measured not more often than every `market_seconds`; what is slow waits until nothing else may be
     done, and then takes a tenth of the time at most.
     """
 
@@ -84,9 +84,7 @@ class Planner:
             watched = of.stress.watched({s: line.latest(KEPT, due) for s, line in of.tape.lines.items()})
             return Job("stress", watched.dates, of.stress.state.seen, partial(measure_stress, watched))
         dates = self._open("market", of.tape.waiting())
-        if dates:
-            if self._clock() < self._market_after:
-                return None
+        if dates and self._clock() >= self._market_after:
             self._market_after = self._clock() + self._market_seconds
             quoted = _quoted(of, min(dates), dates[min(dates)])
             return Job("market", {quoted.as_of: quoted.version}, of.tape.state.seen, partial(_market, quoted))

@@ -83,6 +83,7 @@ class Stage:
             "METRICS_PORT": str(self.metrics_port),
             "LANGUAGE": self.language,
             "CLOCK": "data",
+            "MARKET_SECONDS": "2",
         }
         command = ["env", *(f"GUANLAN_{name}={value}" for name, value in settings.items())]
         command += [sys.executable, "-m", "guanlan.cli", "worker"]

@@ -17,7 +17,8 @@ Floats = NDArray[np.float64]
 Longs = NDArray[np.int64]
 
 QUARTERLY = ("cn.balance.q", "cn.prudential.q", "cn.solvency.q", "cn.digital.q")
-FORMS = (*QUARTERLY, DAILY)
+HOLDINGS, IMPORTANCE = "cn.holdings.q", "cn.importance.a"
+FORMS = (*QUARTERLY, DAILY, HOLDINGS, IMPORTANCE)
 SOONEST = 6
 OFFICE_OPENS, OFFICE_CLOSES = 1800, 32_400
 CORRECTIONS_AT = 36_000
@@ -67,7 +68,7 @@ def schedule(
 
 
 def _wait(form: str, catalogue: Catalogue, filings: int, rng: np.random.Generator) -> Longs:
-    if form not in QUARTERLY:
+    if form == DAILY:
         return np.ones(filings, np.int64)
     return rng.integers(SOONEST, int(catalogue.forms[form].deadline.removesuffix("bd")) - 1, filings)
 
@@ -77,4 +78,6 @@ def _corrected(panel: Panel, day: Longs, member: Longs, cast: Cast, rng: np.rand
     who, when = panel.members[member], panel.days[day]
     if panel.form in QUARTERLY:
         return np.flatnonzero((rng.random(len(day)) < REVISED_SHARE) & (who != cast.late))
+    if panel.form != DAILY:
+        return np.zeros(0, np.intp)
     return np.flatnonzero((who == cast.in_thousands[1]) & (when == cast.in_thousands[2]))

@@ -16,6 +16,12 @@ PROVIDERS = (
 POPULAR = (0.45, 0.15, 0.2, 0.12, 0.08)
 """How often each is chosen: one cloud leads, as in most sectors."""
 
+BEHIND = {"CORE-1": ("CLOUD-1", 0.6), "DATA-1": ("CLOUD-1", 0.9), "CORE-2": ("CLOUD-2", 0.5)}
+"""What stands behind a provider, and how much of its service would stop."""
+
+MOVABLE = {"cloud": 0.2, "core_banking": 0.0, "data": 0.5}
+"""The part of a service that its users could move in time."""
+
 
 def draw_services(count: int, rng: np.random.Generator) -> list[list[dict[str, Any]]]:
     """Return for each of `count` institutions one to three providers and the share of its services each would stop."""
@@ -23,10 +29,13 @@ def draw_services(count: int, rng: np.random.Generator) -> list[list[dict[str, A
     for _ in range(count):
         chosen = rng.choice(len(PROVIDERS), size=int(rng.integers(1, 4)), replace=False, p=POPULAR)
         shares = np.round(rng.uniform(0.05, 0.45, len(chosen)), 2).tolist()
-        found.append(
-            [
-                {"provider": PROVIDERS[p][0], "share": share, "kind": PROVIDERS[p][1]}
-                for p, share in zip(chosen.tolist(), shares, strict=True)
-            ]
-        )
+        found.append([_service(*PROVIDERS[p], share) for p, share in zip(chosen.tolist(), shares, strict=True)])
+    return found
+
+
+def _service(provider: str, kind: str, share: float) -> dict[str, Any]:
+    found: dict[str, Any] = {"provider": provider, "share": share, "kind": kind, "substitutable": MOVABLE[kind]}
+    if provider in BEHIND:
+        other, part = BEHIND[provider]
+        found["relies_on"] = [{"provider": other, "share": part}]
     return found

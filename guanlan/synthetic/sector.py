@@ -13,22 +13,28 @@ from numpy.typing import NDArray
 
 from guanlan.synthetic.banks import bank_figures, borrower_scale, draw_capital, draw_plan
 from guanlan.synthetic.digital import digital_figures
+from guanlan.synthetic.holdings import holdings, importance, scored
 from guanlan.synthetic.insurers import TRAITS as INSURER_TRAITS
 from guanlan.synthetic.insurers import insurer_figures
+from guanlan.synthetic.market import list_shares
 from guanlan.synthetic.mistakes import KINDS, spoil
 from guanlan.synthetic.network import INSTRUMENTS, connect
-from guanlan.synthetic.panels import FORMS, Panel, schedule
+from guanlan.synthetic.panels import FORMS, HOLDINGS, IMPORTANCE, Panel, schedule
 from guanlan.synthetic.plots import plant
 from guanlan.synthetic.population import populate
 from guanlan.synthetic.providers import PROVIDERS, draw_services
 from guanlan.synthetic.shocks import Shocks
 from guanlan.synthetic.timeline import DAY, lay_out, to_date
 from rules.catalogue import Catalogue, load_catalogue
+from streams.wire import encode
 
 Floats = NDArray[np.float64]
 Longs = NDArray[np.int64]
 
 END = date(2026, 6, 30)
+VAGUE = 2
+"""So many of the smallest insurers know what they have lent in all, and not to whom: the network is reconstructed."""
+
 REVISED = {
     "cn.balance.q": "operating_income",
     "cn.prudential.q": "single_client_loan_ratio",
@@ -71,8 +77,12 @@ class Sector:
         self.stories, self._cast = plant(self.population, self.timeline, self.catalogue, self._shocks)
         capital = draw_capital(self.population, rng)
         self._plan = draw_plan(self.population, grid, self.timeline.reference, rng)
-        self._network = connect(self.population, self._loss_capital(capital.tier1_capital), rng)
-        self.panels = self._panels(capital, rng)
+        loss_capital = self._loss_capital(capital.tier1_capital)
+        self._network = connect(self.population, loss_capital, rng)
+        panels = self._panels(capital, rng)
+        self.panels = panels | self._further(panels["cn.balance.q"], np.random.default_rng((seed, len(FORMS))))
+        self.market = list_shares(self.population, self.timeline, loss_capital, np.random.default_rng((seed, 1)))
+        self._vague = frozenset(np.flatnonzero(~self.population.banks)[-VAGUE:].tolist())
         self._services = draw_services(institutions, np.random.default_rng((seed, len(PROVIDERS))))
         self._events = schedule(self.panels, self.catalogue, self.timeline, self._cast, rng)
 
@@ -87,17 +97,17 @@ class Sector:
             yield self._filing(at, panel, day, member, revision)
 
     def records(self, since: int | None = None, until: int | None = None) -> Iterator[Record]:
-        """Yield everything that arrives in [since, until): filings good and bad, and exposure reports."""
+        """Yield everything that arrives in [since, until): filings good and bad, exposure reports, and quotes."""
         low, high = _bounds(since, until)
-        encode = msgspec.json.encode
-        extra = sorted([*self._bad_records(), *self._exposure_records()], key=lambda r: (r.at, r.topic, r.key))
+        others = (*self._bad_records(), *self._exposure_records(), *self._quote_records())
+        extra = sorted(others, key=lambda r: (r.at, r.topic, r.key))
         waiting = iter([r for r in extra if low <= r.at < high])
         following = next(waiting, None)
         for filing in self._between(since, until):
             while following is not None and following.at <= filing[0]:
                 yield following
                 following = next(waiting, None)
-            value = encode(self._filing(*filing))
+            value = msgspec.json.encode(self._filing(*filing))
             yield Record("filings", self.institutions[filing[1].members[filing[3]]].code, value, filing[0])
         if following is not None:
             yield following
@@ -120,18 +130,21 @@ class Sector:
                         entry = {"counterparty": code, "amount": amounts[k], "instrument": instruments[k]}
                         owed.setdefault(int(claims.indices[k]), []).append(entry)
             for lender, code in enumerate(codes):
-                span = range(claims.indptr[lender], claims.indptr[lender + 1])
+                lent = [
+                    {"counterparty": codes[claims.indices[k]], "amount": amounts[k], "instrument": instruments[k]}
+                    for k in range(claims.indptr[lender], claims.indptr[lender + 1])
+                    if amounts[k] > 0
+                ]
+                told: dict[str, Any] = {"exposures": lent, "borrowings": owed.get(lender, [])}
+                if lender in self._vague:
+                    borrowed = sum(entry["amount"] for entry in owed.get(lender, []))
+                    told = {"totals": {"lent": sum(entry["amount"] for entry in lent), "borrowed": borrowed}}
                 yield {
                     "institution": code,
                     "as_of": to_date(as_of).isoformat(),
                     "revision": 0,
                     "submitted_at": _instant(at + lender % 3600),
-                    "exposures": [
-                        {"counterparty": codes[claims.indices[k]], "amount": amounts[k], "instrument": instruments[k]}
-                        for k in span
-                        if amounts[k] > 0
-                    ],
-                    "borrowings": owed.get(lender, []),
+                    **told,
                     "services": self._services[lender],
                 }
 
@@ -165,6 +178,18 @@ class Sector:
             ),
             "cn.solvency.q": self._panel("cn.solvency.q", timeline.quarters, insurers, theirs),
             "cn.digital.q": self._panel("cn.digital.q", timeline.quarters, everyone, digital),
+        }
+
+    def _further(self, sheets: Panel, rng: np.random.Generator) -> dict[str, Panel]:
+        """Return what is held by asset class, and indicators of importance at year ends, of the balance sheets."""
+        quarters, everyone = self.timeline.quarters, np.arange(len(self.institutions))
+        sheet = sheets.values[:, sheets.indicators.index("total_assets")]
+        year_ends = quarters[quarters.astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12 == 11]
+        members = scored(self.population)
+        yearly = sheet[np.searchsorted(quarters, year_ends)][:, members]
+        return {
+            HOLDINGS: self._panel(HOLDINGS, quarters, everyone, holdings(self.population.types, sheet, rng)),
+            IMPORTANCE: self._panel(IMPORTANCE, year_ends, members, importance(yearly, rng)),
         }
 
     def _panel(self, form: str, days: Longs, members: NDArray[np.intp], figures: dict[str, Floats]) -> Panel:
@@ -228,6 +253,10 @@ class Sector:
         for report in self.exposures():
             at = int(np.datetime64(report["submitted_at"].rstrip("Z"), "s").astype(int))
             yield Record("exposures", report["institution"], msgspec.json.encode(report), at)
+
+    def _quote_records(self) -> Iterator[Record]:
+        for at, quote in self.market.quotes():
+            yield Record("market.quotes", quote.series, encode(quote), at)
 
 
 def _bounds(since: int | None, until: int | None) -> tuple[int, int]:

@@ -14,7 +14,6 @@ from deploy.grafana.build import FOLDER
 from guanlan.demo.feed import Feeder
 from guanlan.demo.stage import PACKS, Stage
 from guanlan.synthetic import Sector
-from rules.catalogue import load_catalogue
 from streams.daemon import LOOPBACK, Daemon, accepts, free_port
 from tests.alerts.web import Inbox
 from tests.dashboards.asking import SCRAPE, Asked
@@ -58,18 +57,9 @@ def live(kafka: Broker, tmp_path: Path) -> Iterator[Asked]:
 
 
 def expressions() -> set[str]:
-    """Return every query of every dashboard, but those on what this sector does not send."""
+    """Return every query of every dashboard."""
     boards = [json.loads(path.read_text(encoding="utf-8")) for path in FOLDER.glob("*.json")]
-    asked = {t["expr"] for board in boards for panel in board["panels"] for t in panel.get("targets", ())}
-    return {expr for expr in asked if not any(name in expr for name in unsent())}
-
-
-def unsent() -> set[str]:
-    """Series of measures made of quotes, and bounds over reconstructed networks: it sends no quotes, nor margins."""
-    measures = [i for i in load_catalogue(["measures"]).indicators.values() if i.form.startswith("measures.")]
-    quoted = {i.series_name for i in measures if i.form.startswith("measures.market")}
-    bounds = {i.series_name for i in measures if i.id.endswith(("_low", "_high"))}
-    return quoted | bounds
+    return {t["expr"] for board in boards for panel in board["panels"] for t in panel.get("targets", ())}
 
 
 @pytest.mark.needs("kafka", "prometheus")

@@ -29,7 +29,7 @@ from streams.columnar import StateTable, yield_to_loop
 from streams.columns import Refused
 from streams.cross_section import Slice, decode_slice
 from streams.entries import Level, Margin, Margins, Report, Sheet, joined
-from streams.exporter import Column, Snapshot, exported, subject_labels
+from streams.exporter import Column, Snapshot, Turns, exported, subject_labels
 from streams.exposures import decode_exposures
 from streams.filer import Filer
 from streams.importance import METHODS
@@ -473,13 +473,14 @@ class SystemSide(Side[Crossing]):
         """Add measures, why others have no value, and the alerts and unknowns of system rules."""
         engine = self.engine
         labels = [() if i.code == SYSTEM else subject_labels(i) for i in engine.institutions]
+        turns = Turns()
         for indicator in self._shown:
             rows, values, as_of = engine.latest(indicator.id)
             if indicator.form in SYSTEM_FORMS:
                 own = rows == engine.row(SYSTEM)
                 rows, values, as_of = rows[own], values[own], as_of[own]
             snapshot.columns.append(Column(indicator, [labels[row] for row in rows.tolist()], values, as_of))
-            await yield_to_loop()
+            await turns.take()
         newest = [one.lacking for one in self._lacking.values()]
         if self.book.state.lacking and SYSTEM_FORM not in self._lacking:
             newest.append(self.book.state.lacking[max(self.book.state.lacking)])

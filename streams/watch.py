@@ -18,11 +18,11 @@ from rules.pack import Program
 from rules.problems import nearest
 from rules.registry import Institution
 from streams.checkpoint import Post, block_of
-from streams.columnar import StateTable, yield_to_loop
+from streams.columnar import StateTable
 from streams.columns import Decoded
 from streams.cross_section import Slice
 from streams.decode import Decoder
-from streams.exporter import Column, Snapshot, exported, subject_labels
+from streams.exporter import Column, Snapshot, Turns, exported, subject_labels
 from streams.partitions import home
 from streams.place import STATE_OF_FILINGS
 from streams.roster import Roster
@@ -262,10 +262,11 @@ class Watch(Side[Filings]):
     async def show(self, snapshot: Snapshot) -> None:
         """Add newest values, alerts and unknowns of our institutions."""
         engine, labels = self.engine, self._labels
+        turns = Turns()
         for indicator in self._shown:
             rows, values, as_of = engine.latest(indicator.id)
             snapshot.columns.append(Column(indicator, [labels[row] for row in rows.tolist()], values, as_of))
-            await yield_to_loop()
+            await turns.take()
         snapshot.institutions += [i for i in engine.institutions if engine.row(i.code) >= 0]
         show_alerts(engine, snapshot)
 

@@ -58,10 +58,9 @@ class Sources:
 
 
 class Planner:
-    """Chooses the next job: the network first, then stress, then the market, then what is slow.
+    """Chooses the next job: the network first, then stress, then what is slow, then the market.
 
-    The market is measured not more often than every `market_seconds`; what is slow waits until nothing else may be
-    done, and then takes a tenth of the time at most.
+    What is slow takes a tenth of the time at most; the market is measured not more often than every `market_seconds`.
     """
 
     def __init__(self, market_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -69,6 +68,7 @@ class Planner:
         self._clock = clock
         self._market_after = float("-inf")
         self._slow_after = float("-inf")
+        self._last_slow: Kind = "simulated"
         self._failed: dict[tuple[str, int], int] = {}
         self.running = Running()
 
@@ -83,20 +83,26 @@ class Planner:
             due = max(of.stress.state.due)
             watched = of.stress.watched({s: line.latest(KEPT, due) for s, line in of.tape.lines.items()})
             return Job("stress", watched.dates, of.stress.state.seen, partial(measure_stress, watched))
+        if self._clock() >= self._slow_after and (job := self._slow(of)) is not None:
+            return job
         dates = self._open("market", of.tape.waiting())
         if dates and self._clock() >= self._market_after:
             self._market_after = self._clock() + self._market_seconds
             quoted = _quoted(of, min(dates), dates[min(dates)])
             return Job("market", {quoted.as_of: quoted.version}, of.tape.state.seen, partial(_market, quoted))
-        return self._slow(of) if self._clock() >= self._slow_after else None
+        return None
 
     def _slow(self, of: Sources) -> Job | None:
-        if dates := self._open("cascade", of.book.waiting(slow=True)):
-            network = _network(of, max(dates))
+        """Return what is slow, of the newest date: cascades and simulations by turns."""
+        book, tape = self._open("cascade", of.book.waiting(slow=True)), self._open("simulated", of.tape.slow())
+        if book and not (tape and self._last_slow == "cascade"):
+            self._last_slow = "cascade"
+            network = _network(of, max(book))
             compute = partial(self._timed, partial(_cascades, network))
             return Job("cascade", {network.as_of: network.version}, of.book.state.seen, compute)
-        if dates := self._open("simulated", of.tape.slow()):
-            quoted = _quoted(of, max(dates), dates[max(dates)])
+        if tape:
+            self._last_slow = "simulated"
+            quoted = _quoted(of, max(tape), tape[max(tape)])
             compute = partial(self._timed, partial(_simulated, quoted))
             return Job("simulated", {quoted.as_of: quoted.version}, of.tape.state.seen, compute)
         return None

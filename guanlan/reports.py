@@ -147,6 +147,7 @@ def plot(chart: Chart, run: Run) -> str:
 
     matplotlib.use("svg")
     from matplotlib import pyplot as plt
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.ticker import PercentFormatter
 
     indicator = run.program.catalogue.indicators.get(chart.value)
@@ -168,6 +169,9 @@ def plot(chart: Chart, run: Run) -> str:
             if event.institution == chart.institution:
                 axes.axvline(datetime.fromtimestamp(event.at, UTC), color="black", linewidth=1, linestyle=":")
         _marks(axes, chart, run)
+        locator = AutoDateLocator()
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         if chart.is_ratio:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.set_ylabel(textwrap.fill(label, 34))
@@ -184,7 +188,10 @@ def _marks(axes: object, chart: Chart, run: Run) -> None:
         if t.rule != chart.rule or t.subject != chart.institution or t.state == "pending" or not t.alert_id:
             continue
         at = datetime.fromisoformat(t.as_of).replace(tzinfo=UTC)
-        y = value.get(int(at.timestamp()))
+        known = int(at.timestamp())
+        if t.state == "stale":  # as of a deadline, where it has the value that was filed last
+            known = max((date for date in value if date <= known), default=known)
+        y = value.get(known)
         if y is None:
             continue
         colour = LEVEL_COLOURS.get(t.severity, "#2e8b57")

@@ -23,6 +23,7 @@ from rules.registry import Institution
 from rules.rendering import render as render_value
 from rules.store import NEVER, Indices, Ints
 from rules.transitions import SEVERITIES, Applied, Covered, Reading, State, Transition, alert_id, transition_id
+from rules.units import RATIO
 
 STATES: dict[int, State] = {
     PENDING: "pending",
@@ -227,12 +228,33 @@ def _readings(rule: Rule, sources: _Sources, at: Indices) -> list[dict[str, Read
         name = render_value(node)
         for readings, value in zip(out, number(node, context)[at].tolist(), strict=True):
             readings[name] = Reading(None if isnan(value) else value)
+    for node in rule.terms:
+        name, unit = render_value(node), _unit_of(node, catalogue)
+        for readings, value in zip(out, _column(node, context, at), strict=True):
+            readings[name] = Reading(value, unit)
     for name in rule.derives:
         unit = unit_name(catalogue, name)
         values = number(context.world.derived[name], context)[where].tolist()
         for readings, value in zip(own, values, strict=True):
             readings[name] = Reading(None if isnan(value) else value, unit)
     return out
+
+
+def _column(node: Node, context: Context, at: Indices) -> list[float | None]:
+    """A node's values at the places, None where missing; of a condition 1, 0, and None where it is unknown."""
+    found = evaluate(node, context)
+    if isinstance(found, Truth):
+        outcomes = zip(found.yes[at].tolist(), found.no[at].tolist(), strict=True)
+        return [1.0 if yes else 0.0 if no else None for yes, no in outcomes]
+    return [None if isnan(value) else value for value in found[at].tolist()]
+
+
+def _unit_of(node: Node, catalogue: Catalogue) -> str:
+    """What readers call the unit of a term: as of indicators, empty for a bare number or a compound unit."""
+    if node.unit == RATIO:
+        return "ratio"
+    ((name, power),) = node.unit if node.unit is not None and len(node.unit) == 1 else (("", 1),)
+    return "" if power != 1 else catalogue.currency or name if name == "currency" else name
 
 
 def unit_name(catalogue: Catalogue, name: str) -> str:

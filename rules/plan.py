@@ -193,7 +193,8 @@ class Rule:
     `asks` are the rules whose alerts it asks for with `firing`; `rank` is 0 without, else above theirs.
     `own` are the forms at whose dates its level moves: all of `forms`, but for those that only its suppression
     reads. `unless`, `inhibited_by` and `waivers` suppress its alert; `heeds` are the rules that these look at.
-    `settings` are the parameters it uses. `where` includes `valid`.
+    `settings` are the parameters it uses. `where` includes `valid`. `terms` are parts of its conditions that no
+    single filing shows, such as what looks back: an alert carries their values.
     """
 
     id: str
@@ -234,6 +235,7 @@ class Rule:
     renamed_from: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
     plan: tuple[str, ...] = ()
+    terms: tuple[Node, ...] = ()
 
     @property
     def first_id(self) -> str:

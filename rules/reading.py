@@ -21,6 +21,7 @@ from rules.plan import Level, Node, Piece, Rule, Span, Validity, walk
 from rules.problems import Problem, short
 from rules.source import Reader, Value
 from rules.suppression import Wanted, read_inhibitors
+from rules.terms import terms_of
 from rules.windows import parse_span
 
 MAX_HISTORY = 4_100
@@ -129,6 +130,7 @@ def read_rule(value: Value, source: Source) -> tuple[Rule, list[Wanted]] | None:
         renamed_from=renamed_from,
         replaces=replaces,
         plan=tuple(r.strings("plan")),
+        terms=terms_of(nodes),
     )
     return rule, wanted
 

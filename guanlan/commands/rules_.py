@@ -78,7 +78,10 @@ def run(
 
 @app.command()
 def explain(
-    rule: Annotated[str, typer.Argument(help="The rule's id.")],
+    rule: Annotated[str, typer.Argument(help="The rule's id.")] = "",
+    alert: Annotated[
+        Path | None, typer.Option("--alert", help="An event of the topic alerts, in a file; - for standard input.")
+    ] = None,
     pack: Annotated[list[str] | None, typer.Option("--pack", help="Packs to look in. Default: all.")] = None,
     catalogue: CatalogueOption = None,
     language: Annotated[str, typer.Option(help="en or zh.")] = "en",
@@ -86,7 +89,10 @@ def explain(
     institutions: Annotated[Path | None, typer.Option(help="Registry with its attributes: CSV, YAML …")] = None,
     today: Annotated[str, typer.Option(help="The as-of date for --institution. Default: today.")] = "",
 ) -> None:
-    """Say in words what a rule reads, where it runs and why, what has to hold, and its plan."""
+    """Say in words what a rule reads, where it runs and why, what has to hold, and its plan.
+
+    With --alert, evaluate the evidence in an alert again and say whether it gives what was told; exits with 1 if not.
+    """
     from guanlan.packs import day, find_institution, find_rule
     from rules.calendar import seconds
     from rules.explain import Whom
@@ -95,6 +101,14 @@ def explain(
 
     if language not in ("en", "zh"):
         raise ConfigError(f"--language can't be {language!r}: use en or zh")
+    if alert is not None:
+        from guanlan.rechecking import run_recheck
+
+        if not run_recheck(alert, pack, catalogue, language):
+            raise typer.Exit(1)
+        return
+    if not rule:
+        raise ConfigError("explain what? Give a rule's id, or --alert with an event")
     whom = None
     if institution:
         whom = Whom(find_institution(institution, institutions), seconds(day(today, "--today")))

@@ -41,6 +41,11 @@ class Function:
 
 
 FUNCTIONS: dict[str, Function] = {}
+OF_ALL = (
+    "Late and revised filings count in every function as if they had come on time and right: what was said of dates"
+    " since is put right. What looks back is missing where the newest filing is too old to be known itself."
+)
+"""What holds for every function, for those who read the list."""
 
 
 def function(usage: str) -> Callable[[Builder], Builder]:
@@ -191,8 +196,8 @@ def ewma(c: Compiler, call: Call) -> Node:
 def cusum(c: Compiler, call: Call) -> Node:
     """Upper cumulative sum of x over its target (Page 1954): S = max(0, S + x − target − slack), from 0.
 
-    Runs over the last 24 filings; a missing value adds nothing. Missing where x is missing now. For a fall
-    below a target give −x and −target.
+    Runs over the last 24 filings, or as many as there are; a missing value adds nothing. Missing where x is missing
+    now. For a fall below a target give −x and −target.
     """
     _expect(call, 3, 3)
     x, target, slack = (c.number(arg) for arg in call.args)

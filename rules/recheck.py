@@ -126,12 +126,10 @@ def _same(alert: Transition, rule: Rule, held: int) -> bool | None:
     stays = back or alert.state in ("suppressed", "released", "stale")
     if held == severity or (held < 0 and stays):
         return True
-    memory = rule.hold != ALONE or rule.clear is not None
-    corrects = alert.cause not in ("filed", "clock")
-    if stays or alert.cause == "retired" or (corrects and (memory or held < 0)):
+    memory = rule.hold != ALONE or rule.clear is not None or rule.own != rule.forms
+    if held < 0 or memory or stays or alert.state not in ("firing", "escalated", "eased"):
         return None
-    rises = memory and alert.state in ("firing", "escalated")
-    return None if rises and held > severity else False
+    return False
 
 
 def recheck(alert: Transition, program: Program, language: str = "en") -> Iterator[str]:

@@ -151,8 +151,9 @@ def docs(
 @app.command()
 def functions() -> None:
     """List the functions that expressions may call."""
-    from rules.functions import FUNCTIONS
+    from rules.functions import FUNCTIONS, OF_ALL
 
+    typer.echo(f"{OF_ALL}\n")
     for name in sorted(FUNCTIONS):
         typer.echo(f"{FUNCTIONS[name].usage}\n    " + FUNCTIONS[name].doc.replace("\n", "\n  "))
 

@@ -123,6 +123,7 @@ class SystemSide(Side[Crossing]):
         self.stress = StressBook(self._program.catalogue, self._program.rules)
         self.values = ValueBook(self._program.rules)
         self.planner = Planner(self._market_seconds)
+        self._values_turn = False
         self._parts: dict[str, Measured] = {}
         self._lacking: dict[str, Measured] = {}
         self.filer.forget()
@@ -387,12 +388,13 @@ class SystemSide(Side[Crossing]):
         """Return what is to be computed next; None when there is nothing."""
         if not self.partitions:
             return None
-        if self.values.state.due:
+        self._values_turn = not self._values_turn
+        if self.values.state.due and self._values_turn:
             read = self.values.read(self.engine)
             return Job("values", {one.as_of: one.version for one in read}, self.values.state.seen, lambda: read)
         institutions = self._roster.institutions.values()
         catalogue = self._program.catalogue
-        return self.planner.next(
+        job = self.planner.next(
             Sources(
                 self.book,
                 self.margins,
@@ -405,6 +407,7 @@ class SystemSide(Side[Crossing]):
                 self._series.difference(OWN_SERIES),
             )
         )
+        return self.due() if job is None and self.values.state.due else job
 
     def _wanted(self, names: frozenset[str], institutions: Iterable[Institution]) -> Wanted:
         """Return who should file these indicators, with which forms, and for how long what they filed holds."""

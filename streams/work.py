@@ -58,7 +58,7 @@ class Sources:
 
 
 class Planner:
-    """Chooses the next job: the network first, then stress, then what is slow, then the market.
+    """Chooses the next job: the network first, then stress every other time, then what is slow, then the market.
 
     What is slow takes a tenth of the time at most; the market is measured not more often than every `market_seconds`.
     """
@@ -69,6 +69,7 @@ class Planner:
         self._market_after = float("-inf")
         self._slow_after = float("-inf")
         self._last_slow: Kind = "simulated"
+        self._stress_turn = False
         self._failed: dict[tuple[str, int], int] = {}
         self.running = Running()
 
@@ -79,7 +80,8 @@ class Planner:
             return Job(
                 "network", {network.as_of: network.version}, of.book.state.seen, partial(_quick, network, self.running)
             )
-        if self._open("stress", of.stress.state.due):
+        self._stress_turn = not self._stress_turn
+        if self._open("stress", of.stress.state.due) and self._stress_turn:
             due = max(of.stress.state.due)
             watched = of.stress.watched({s: line.latest(KEPT, due) for s, line in of.tape.lines.items()})
             return Job("stress", watched.dates, of.stress.state.seen, partial(measure_stress, watched))
@@ -90,7 +92,7 @@ class Planner:
             self._market_after = self._clock() + self._market_seconds
             quoted = _quoted(of, min(dates), dates[min(dates)])
             return Job("market", {quoted.as_of: quoted.version}, of.tape.state.seen, partial(_market, quoted))
-        return None
+        return self.next(of) if self._open("stress", of.stress.state.due) and not self._stress_turn else None
 
     def _slow(self, of: Sources) -> Job | None:
         """Return what is slow, of the newest date: cascades and simulations by turns."""

@@ -359,7 +359,7 @@ class Engine:
         def because(row: int) -> Said:
             return self._attribute([Event(0, row, 0, 0, 0, 0, 0)], batch, cause)[0]
 
-        return self.staleness.settle(found, batch.rows, ~self._shared, because, self.world.clock)
+        return self.staleness.settle(found, batch.rows, [batch.form], ~self._shared, because, self.world.clock)
 
     def _refuse(self, batch: FormBatch, verdict: NDArray[np.int8], outcome: Outcome) -> None:
         outcome.beyond += int((verdict == BEYOND).sum())
@@ -463,10 +463,10 @@ class Engine:
             told = self._judge_again(group, filings, np.full(n, cause, np.int8))
             found += [replace(said, by=by) for said in told]
         if self.world.clock != NEVER:
-            found += self._settle_across(found, by, filed)
+            found += self._settle_across(found, by, touched, filed)
         return found
 
-    def _settle_across(self, found: Sequence[Said], by: str, filed: Ints | None) -> list[Said]:
+    def _settle_across(self, found: Sequence[Said], by: str, forms: Iterable[str], filed: Ints | None) -> list[Said]:
         """Say what filings change of alerts of rules across institutions that are stale, the system's own too."""
         seen, system = self.world.now, np.flatnonzero(self._system)
         rows = np.zeros(0, np.int32) if filed is None else np.union1d(filed[filed >= 0], system).astype(np.int32)
@@ -474,7 +474,7 @@ class Engine:
         def because(row: int) -> Said:
             return Said(Event(0, row, 0, 0, 0, 0, 0), "filed", seen, by)
 
-        return self.staleness.settle(found, rows, self._shared, because, self.world.clock)
+        return self.staleness.settle(found, rows, forms, self._shared, because, self.world.clock)
 
     def _knowledge(self, touched: Mapping[str, set[int]]) -> str:
         """How much is known of the dates touched: it grows with every filing, and with every deadline."""
@@ -668,7 +668,7 @@ class Engine:
         staleness, now = self.staleness, self.world.clock
         told = staleness.pass_time(now) if staleness.look or staleness.ran_out(last, now) else []
         nobody = np.zeros(0, np.int32)
-        return told + staleness.settle(found, nobody, self._shared, lambda row: found[0], now)
+        return told + staleness.settle(found, nobody, (), self._shared, lambda row: found[0], now)
 
     def _with_deadlines(self) -> set[str]:
         forms = self.program.catalogue.forms

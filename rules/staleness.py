@@ -19,7 +19,7 @@ from rules.fold import Fold, Records
 from rules.judge import FIRING, STALE, Event, Lapse, Said
 from rules.plan import Rule
 from rules.spans import EVER
-from rules.store import NEVER, Bools, Ints, Longs
+from rules.store import NEVER, Bools, Ints, Longs, Picker
 
 Because = Callable[[int], Said]
 """What came in for a row, as something said of it: its cause, when it was seen, by what, and where in the order."""
@@ -96,14 +96,17 @@ class Staleness:
             found.append(self._clock(event) if event.kind == STALE else Said(event, "rule-changed", now, "edit"))
         return sorted(found, key=lambda one: one.event.date)
 
-    def settle(self, said: Sequence[Said], rows: Ints, only: Bools, because: Because, now: int) -> list[Said]:
+    def settle(
+        self, said: Sequence[Said], rows: Ints, forms: Iterable[str], only: Bools, because: Because, now: int
+    ) -> list[Said]:
         """Bring the overdue forms onto what is said; return what else to say of stale alerts whose forms were filed.
 
-        rows: institutions that filed. only: rules to look at beside those that speak, [rules].
+        rows: institutions that filed. forms: what they filed. only: rules to look at beside those that speak, [rules].
         """
         pairs = {(one.event.rule, one.event.row) for one in said}
         for row in rows[self._waiting[rows]].tolist():
             pairs.update((rule, row) for rule in self._told[row] if only[rule])
+        pairs.update(self._begun_late(rows, forms, only, now))
         if not pairs:
             return []
         rule, row = (np.array(column, np.int32) for column in zip(*sorted(pairs), strict=True))
@@ -122,6 +125,19 @@ class Staleness:
             if one.event.level and one.event.alert != NEVER and self.is_told(one.event.rule, one.event.row):
                 one.overdue = self.lapses(one.event.rule, one.event.row, now)
         return found
+
+    def _begun_late(self, rows: Ints, forms: Iterable[str], only: Bools, now: int) -> Iterable[tuple[int, int]]:
+        """Open alerts of the rows whose first filing of a form had run out already when it came: no tick tells them."""
+        late = np.zeros(len(rows), np.bool_)
+        for form in set(forms) & set(self.forms):
+            first = ~self._world.stores[form].filed(Picker(rows), 1).there
+            if first.any():
+                late[first] |= self._ends(form, rows[first])[0] <= now
+        if not late.any():
+            return ()
+        standing = self._fold.open()
+        mine = np.isin(standing.row, rows[late]) & (standing.level > 0) & only[standing.rule]
+        return zip(standing.rule[mine].tolist(), standing.row[mine].tolist(), strict=True)
 
     def _change(self, one: Records, moment: int) -> Event:
         """Note that a pair is stale since another moment than was told, EVER for not any more; return what happened."""

@@ -112,6 +112,15 @@ def test_a_deadline_that_passes_while_a_filing_of_another_date_comes_is_told_ane
     assert told(file(engine, JUNE, 1.5)) == [("stale", "watch", "2025-10-16", ["q"])]
 
 
+def test_a_first_filing_that_is_too_old_already_makes_an_open_alert_stale() -> None:
+    """The alert rests on form q; of form d nothing was filed until, after the clock, something of long ago is."""
+    engine = engine_of("  - {id: low, levels: {watch: x < 2, critical: z < 0}}")
+    engine.tick(MARCH + 9 * DAY)
+    file(engine, MARCH, 1.5)
+    assert told(file(engine, MARCH - 9 * DAY, 1.0, form="d")) == [("stale", "watch", "2025-03-31", ["d"])]
+    assert told(engine.tick(MARCH + 9 * DAY)) == []
+
+
 def test_a_value_left_out_is_unknown_and_ends_nothing() -> None:
     engine = engine_of(LOW)
     file(engine, MARCH, 0.5)

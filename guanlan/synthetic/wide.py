@@ -77,7 +77,8 @@ def wide_filings(institutions: int, indicators: int, filings: int, seed: int = 7
         "title: {en: Indicators for load tests}",
         "sets: {ALL: [bank]}",
         "forms:",
-        f"  - {{id: {FORM}, title: {{en: A wide daily form}}, frequency: daily, grace_days: 10}}",
+        # by the wall clock these filings are old: nothing may run out
+        f"  - {{id: {FORM}, title: {{en: A wide daily form}}, frequency: daily, grace_days: 36500}}",
         "indicators:",
         *(f"  - {{id: {name}, form: {FORM}, unit: ratio, range: [0, 10]}}" for name in names),
     ]

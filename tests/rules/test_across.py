@@ -19,6 +19,7 @@ from rules.pack import Program
 from rules.problems import PackError
 from rules.registry import Institution
 from rules.transitions import Transition
+from tests.examples import at_most
 from tests.rules.worlds import DAY, batch, program
 
 T = 90
@@ -88,6 +89,7 @@ def test_the_peer_mean_leaves_the_outermost_twentieths_out() -> None:
     assert value_for("peer_mean(x)", "I0", values) == 1.0
 
 
+@at_most(30)
 @given(st.lists(st.floats(0.01, 100), min_size=1, max_size=12))
 def test_a_herfindahl_index_is_between_even_and_whole(values: list[float]) -> None:
     found = value_for("hhi(x)", "I0", values)
@@ -102,6 +104,7 @@ def test_a_gini_coefficient_as_in_the_textbook() -> None:
     assert np.isnan(value_for("gini(x)", "I0", [0.0, 0.0, 0.0]))
 
 
+@at_most(30)
 @given(st.lists(st.floats(-5, 5), min_size=3, max_size=9), st.permutations(range(9)))
 def test_who_is_called_what_makes_no_difference(values: list[float], order: list[int]) -> None:
     order = [i for i in order if i < len(values)]

@@ -107,7 +107,7 @@ def iso(seconds: int | None) -> str:
     return "" if seconds is None else str(np.datetime64(seconds, "s").astype("datetime64[D]"))
 
 
-@at_most(100)
+@at_most(50)
 @given(st.one_of(exact(3), same(2), rough(2)), filings(institutions=1), st.integers(80, 500))
 def test_every_expression_has_the_value_of_the_reference(source: str, known: list[Filing], day: int) -> None:
     made = world([{"id": "r", "levels": {"watch": f"({source}) > 0"}}])

@@ -15,6 +15,7 @@ from hypothesis.strategies import DataObject
 
 from alerts.desk import Desk
 from rules.engine import Engine, Outcome
+from tests.examples import at_most
 from tests.rules.generated import World, batches, filings, worlds
 from tests.rules.reader import Reader, truth
 from tests.rules.reference import Filing
@@ -38,6 +39,7 @@ def apply_all(engine: Engine, parts: Sequence[Sequence[Filing]]) -> Outcome:
     return whole
 
 
+@at_most(50)
 @given(worlds(), filings())
 def test_readers_believe_what_the_engine_holds(world: World, arriving: list[Filing]) -> None:
     """After every filing, late and revised ones too: alerts by id and severity, and what is pending."""
@@ -52,6 +54,7 @@ def test_readers_believe_what_the_engine_holds(world: World, arriving: list[Fili
         assert {alert: a.last.severity for alert, a in desk.open.items()} == told
 
 
+@at_most(50)
 @given(worlds(), filings())
 def test_no_two_transitions_share_an_id(world: World, arriving: list[Filing]) -> None:
     engine = world.engine()
@@ -59,6 +62,7 @@ def test_no_two_transitions_share_an_id(world: World, arriving: list[Filing]) ->
     assert len({t.id for t in said}) == len(said)
 
 
+@at_most(50)
 @given(worlds(), filings(), st.data())
 def test_batches_give_what_single_filings_give(world: World, found: list[Filing], data: DataObject) -> None:
     """Cut anywhere, with filings sent twice (refused) and offsets delivered twice (ignored) among them."""
@@ -73,6 +77,7 @@ def test_batches_give_what_single_filings_give(world: World, found: list[Filing]
     assert apply_all(world.engine(), parts) == single
 
 
+@at_most(50)
 @given(worlds(), filings(), st.data())
 def test_any_order_of_arrival_ends_in_the_same_state(world: World, found: list[Filing], data: DataObject) -> None:
     shuffled = data.draw(st.permutations(found), label="order")

@@ -11,6 +11,7 @@ from hypothesis.strategies import DataObject
 
 from rules.engine import Engine
 from rules.transitions import Transition
+from tests.examples import at_most
 from tests.rules.generated import INSTITUTIONS, World, batches, filings, worlds
 from tests.rules.reader import Reader, truth
 from tests.rules.reference import Filing
@@ -31,6 +32,7 @@ CODES = [i.code for i in INSTITUTIONS]
 BLOCKS = st.sampled_from([[CODES], [CODES[:1], CODES[1:]], [CODES[2:], CODES[:2]], [[code] for code in CODES]])
 
 
+@at_most(40)
 @given(worlds(), filings(), BLOCKS, st.data())
 def test_a_worker_that_died_is_replaced_without_a_trace(
     world: World, arriving: list[Filing], blocks: list[list[str]], data: DataObject
@@ -61,6 +63,7 @@ def test_a_worker_that_died_is_replaced_without_a_trace(
     assert Reader([*said, *lost, *rest]).beliefs == truth(undisturbed)
 
 
+@at_most(40)
 @given(worlds(), filings(), st.data())
 def test_taking_some_institutions_out_and_in_disturbs_nobody(
     world: World, arriving: list[Filing], data: DataObject
@@ -78,6 +81,7 @@ def test_taking_some_institutions_out_and_in_disturbs_nobody(
     assert by_id(said) == by_id(one_by_one(world.engine(), arriving))
 
 
+@at_most(40)
 @given(worlds(), filings(), st.data())
 def test_dropping_some_institutions_leaves_the_others_as_they_were(
     world: World, arriving: list[Filing], data: DataObject
@@ -91,6 +95,7 @@ def test_dropping_some_institutions_leaves_the_others_as_they_were(
     assert standing(engine) == expected(world.reference.states(known))
 
 
+@at_most(40)
 @given(worlds(), filings(), st.data())
 def test_forgetting_what_no_filing_can_reach_changes_nothing(
     world: World, arriving: list[Filing], data: DataObject

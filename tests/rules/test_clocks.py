@@ -17,6 +17,7 @@ from rules.engine import Engine, Outcome
 from rules.pack import PackText, compile_packs
 from rules.registry import Institution
 from rules.transitions import Transition, alert_id
+from tests.examples import at_most
 from tests.rules.reader import Reader, truth
 from tests.rules.worlds import batch, institutions, program
 
@@ -200,6 +201,7 @@ def run(rules: Sequence[str], filings: Sequence[Late], ticks: Iterable[int]) -> 
 PATIENT = "  - {id: patient, levels: {watch: overdue('q'), warning: \"overdue('q') and age(x) > 100\"}, for: 2 filings}"
 
 
+@at_most(40)
 @given(histories(), st.data())
 def test_ticks_come_when_they_like(filings: list[Late], data: DataObject) -> None:
     """Nothing depends on when, and how often, the clock was looked at; only on what had passed at the end."""

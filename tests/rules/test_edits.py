@@ -46,6 +46,7 @@ def test_what_the_new_rules_say_of_the_history_is_told_and_nothing_else(
     assert after.tick(day * DAY).transitions == []
 
 
+@at_most(60)
 @given(versions(), filings(most=14))
 def test_rules_that_are_the_same_say_nothing(pair: tuple[World, World], arriving: list[Filing]) -> None:
     before, after = pair[0].engine(), pair[0].engine()

@@ -14,6 +14,7 @@ from rules.pack import PackText, compile_packs
 from rules.problems import CatalogueError, PackError, Problem
 from rules.scalars import index_of
 from rules.source import parse_yaml
+from tests.examples import at_most
 from tests.rules.worlds import catalogue
 
 CULPRIT = "zzz9"
@@ -53,12 +54,14 @@ def on_lines(parts: list[str], margin: str) -> str:
     return "".join(parts).replace("\n", "\n" + margin).replace(f"{margin}\n", "\n")
 
 
+@at_most(40)
 @given(broken_expressions(), st.sampled_from(["|", ">", "|-", ">-", "|+", "> # the limit"]), st.integers(1, 5))
 def test_block_scalars(parts: list[str], sign: str, depth: int) -> None:
     body = indent("".join(parts), " " * (6 + depth))
     assert pointed_at(f"{HEAD}    levels:\n      watch: {sign}\n{body}\n") == CULPRIT
 
 
+@at_most(40)
 @given(broken_expressions(), st.sampled_from(["", "'", '"']), st.booleans())
 def test_plain_and_quoted_scalars(parts: list[str], quote: str, flow: bool) -> None:
     if flow and not quote:
@@ -68,6 +71,7 @@ def test_plain_and_quoted_scalars(parts: list[str], quote: str, flow: bool) -> N
     assert pointed_at(HEAD + levels) == CULPRIT
 
 
+@at_most(40)
 @given(broken_expressions())
 def test_escapes_in_double_quotes(parts: list[str]) -> None:
     """\\x20, \\t, \\u0078 and a line that goes on behind a backslash are one character or none in the value."""

@@ -69,7 +69,7 @@ def list_shares(population: Population, timeline: Timeline, equity: Floats, rng:
     n = len(chosen)
     news = _shocks(rng, len(days), 1)[:, 0]
     for regime in (elapsed < 0, falling):
-        news[regime] -= news[regime].mean()
+        news[regime] -= news[regime].mean() if regime.any() else 0.0
     index = 0.009 * nervous * news + np.where(falling, -0.30 / FALL_DAYS, 0.0003)
     sector = 0.006 * nervous * _shocks(rng, len(days), 1)[:, 0]
     beta = rng.uniform(0.7, 1.6, n)

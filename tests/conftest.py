@@ -23,8 +23,8 @@ SHARED = pytest.StashKey[parts.Broker]()
 FIXTURES = {"kafka": "broker", "own_kafka": "local-kafka", "prometheus": "prometheus", "alertmanager": "alertmanager"}
 """The part that each fixture needs, so that using one marks the test."""
 
-hypothesis.settings.register_profile("default", max_examples=100, deadline=None)
-hypothesis.settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("default", max_examples=50, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True)
 hypothesis.settings.register_profile(
     "fuzz",
     max_examples=fuzzing(),

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 COLUMN = "values"
@@ -83,6 +85,16 @@ def unpack(record: bytes) -> Unpacked:
     except (pa.ArrowException, struct.error, OSError, UnicodeDecodeError) as err:
         said = (str(err) or type(err).__name__).splitlines()[0][:200]
         raise ArrowProblem(f"the bytes are no Arrow stream ({said})") from None
+
+
+def numbers(column: Any) -> npt.NDArray[np.float64]:
+    """Return a column of float64 as an array, NaN where it is null. pyarrow's own way would load pandas."""
+    validity, data = column.buffers()
+    span = slice(column.offset, column.offset + len(column))
+    values = np.frombuffer(data or b"", np.float64, span.stop)[span].copy()
+    if column.null_count:
+        values[np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")[span] == 0] = np.nan
+    return values
 
 
 def _check(schema: Any) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -174,13 +174,19 @@ def _nulls_at(head: bytes, filing: Unpacked) -> int | None:
     others = nulls - 1 if nulls > 1 else nulls + 1
     if others > width:
         return None
-    column = pa.array([None] * others + [0.0] * (width - others), filing.values.type)
-    changed = stream(filing.metadata, column)[: len(head)]
+    changed = stream(filing.metadata, _zeros(width, others))[: len(head)]
     places = _differences(head, changed)
     at = int(places[0])
     if places[-1] >= at + 8 or [struct.unpack_from("<q", each, at)[0] for each in (head, changed)] != [nulls, others]:
         return None
     return at
+
+
+def _zeros(width: int, nulls: int) -> Any:
+    """Return a column of which the first are null, from buffers: `pa.array` loads pandas to see what it is given."""
+    there = np.packbits(np.arange(width) >= nulls, bitorder="little")
+    buffers = [pa.py_buffer(there) if nulls else None, pa.py_buffer(np.zeros(width))]
+    return pa.Array.from_buffers(pa.float64(), width, buffers, nulls)
 
 
 def _differences(one: bytes, other: bytes) -> Ints:

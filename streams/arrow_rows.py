@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 import numpy as np
 
-from streams.arrow import unpack
+from streams.arrow import numbers, unpack
 from streams.arrow_layout import Layout, learn
 from streams.columns import Bools, FormPlan, Piece, Sorting
 from streams.times import Times
@@ -133,7 +133,7 @@ class ArrowRows:
             filing = unpack(record)
             head = msgspec.convert(filing.head, _Head)
             plan = self._plans[head.form, head.version]
-            values = filing.values.to_numpy(zero_copy_only=False)
+            values = numbers(filing.values)
             if len(values) != plan.width or np.count_nonzero(~np.isfinite(values)) != filing.values.null_count:
                 raise ValueError
             if not isinstance(msgspec.json.decode(head.meta), dict | None):

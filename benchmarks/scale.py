@@ -56,7 +56,9 @@ def costs(rows: Iterable[Mapping[str, Any]]) -> Costs:
         judge[str(encoding)] = INDICATORS / rates[len(rates) // 2]
     burst = found["month's end", "first filing sent to last alert"]["detail"]["runs"][0]
     engine = found["memory", "engine, by institution"]
-    peers = next(row for (part, name), row in found.items() if part == "system" and "peers" in name)
+    peers = next((row for (part, name), row in found.items() if part == "system" and "peers" in name), None)
+    if peers is None:
+        raise KeyError("system, rules among peers")
     return Costs(
         judge,
         {e: found["decode", f"{e}, 2,000 values"]["detail"]["bytes a filing"] for e in judge},

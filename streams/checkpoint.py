@@ -185,11 +185,11 @@ class Applied(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A block copied for one checkpoint: what is new of its parts, and which of them stay as they are written."""
+    """A block copied for one checkpoint: what is new of its parts, and the versions of those that stay."""
 
     state: bytes
     fresh: dict[str, bytes]
-    stay: frozenset[str]
+    stay: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,8 +299,9 @@ class Keeper:
 
     def _piece(self, partition: int, block: str, changed: set[str]) -> Piece:
         there = frozenset(self.source.parts(partition, block))
-        stay = there & self.written.get((partition, block), {}).keys() - changed
-        fresh = {part: self.source.export_part(partition, block, part) for part in sorted(there - stay)}
+        written = self.written.get((partition, block), {})
+        stay = {part: written[part] for part in sorted(there & written.keys() - changed)}
+        fresh = {part: self.source.export_part(partition, block, part) for part in sorted(there - stay.keys())}
         return Piece(self.source.export(partition, block), fresh, stay)
 
     async def write(self, copy: Copy) -> int:
@@ -310,23 +311,22 @@ class Keeper:
             size += await self._write_blocks(partition, blocks, copy.records.get(partition))
         records = {p: msgspec.msgpack.encode(r) for p, r in copy.records.items()}
         sent = [self.table.put(p, _key(p, APPLIED.decode()), r) for p, r in records.items()]
-        garbage = {p: self.garbage.get(p, set()) for p in copy.blocks}
+        garbage = {p: frozenset(self.garbage.get(p, ())) for p in copy.blocks}
         sent += [self.table.remove(p, key) for p, keys in garbage.items() for key in sorted(keys)]
         await asyncio.gather(*sent)
-        for keys in garbage.values():
-            keys.clear()
+        for p, keys in garbage.items():
+            self.garbage.get(p, set()).difference_update(keys)
         self.applied.update({p: r.applied for p, r in copy.records.items()})
         return size + sum(map(len, records.values()))
 
     async def _write_blocks(self, partition: int, pieces: Mapping[str, Piece], record: Applied | None) -> int:
-        garbage = self.garbage.setdefault(partition, set())
         began = busy()
         rows: dict[bytes, bytes] = {}
         fresh: dict[str, dict[str, str]] = {}
         for name, piece in pieces.items():
             fresh[name] = {part: secrets.token_hex(4) for part in piece.fresh}
             rows |= {_part_key(partition, name, p, fresh[name][p]): state for p, state in piece.fresh.items()}
-        garbage.update(rows)  # until the blocks name them
+        self.garbage.setdefault(partition, set()).update(rows)  # until the blocks name them
         size = sum(map(len, rows.values()))
         sent = [self.table.put(partition, key, value) for key, value in rows.items()]
         self.spent(busy() - began)
@@ -334,8 +334,7 @@ class Keeper:
         began = busy()
         sent = []
         for name, piece in pieces.items():
-            before = self.written.get((partition, name), {})
-            parts = {part: before[part] for part in sorted(piece.stay)} | fresh[name]
+            parts = piece.stay | fresh[name]
             contains = record.blocks[name] if record else self.contains[partition][name]
             value = msgspec.msgpack.encode(Block(contains, piece.state, parts))
             size += len(value)
@@ -343,6 +342,8 @@ class Keeper:
             fresh[name] = parts
         self.spent(busy() - began)
         await asyncio.gather(*sent)
+        # state may have been loaded anew meanwhile, before the blocks named these parts
+        garbage = self.garbage.setdefault(partition, set())
         for name, parts in fresh.items():
             before = self.written.get((partition, name), {})
             garbage |= {_part_key(partition, name, *named) for named in before.items() - parts.items()}

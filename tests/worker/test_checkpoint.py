@@ -316,6 +316,35 @@ def test_a_crash_at_any_row_leaves_a_block_that_is_whole(history: list[dict[str,
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("when", [b"0~a/", b"0/a", b"0/applied"])
+def test_state_loaded_anew_while_a_checkpoint_is_written_keeps_every_part(when: bytes) -> None:
+    """An engine that failed reads its state again; the checkpoint under way then ends, and deletes nothing it names."""
+
+    async def run() -> None:
+        table, states = Table(), States({"a": b"A", "b": b"B"}, {"a": {"q1": b"1", "q2": b"2"}})
+        one = Keeper(table, frozenset({"filings"}), states)  # type: ignore[arg-type]
+        one.mark(0, "a", "q1", "q2")
+        await one.write(await one.copy({FILINGS: 5}))
+        states.held["a"]["q2"] = b"3"
+        one.mark(0, "a", "q2")
+        copy, put = await one.copy({FILINGS: 6}), table.put
+
+        def put_and_load(partition: int, key: bytes, value: bytes) -> Awaitable[None]:
+            if key.startswith(when):
+                one.forget()
+                assert [block.name for block in one.load(0)] == ["a"]
+            return put(partition, key, value)
+
+        table.put = put_and_load  # type: ignore[method-assign]
+        await one.write(copy)
+        table.put = put  # type: ignore[method-assign]
+        one.mark(0, "b")
+        await one.write(await one.copy({FILINGS: 7}))
+        assert loaded(table)[0] == {"a": (b"A", {"q1": b"1", "q2": b"3"}), "b": (b"B", {})}
+
+    asyncio.run(run())
+
+
 def test_a_worker_thought_dead_that_writes_old_state_is_found_out() -> None:
     """Blocks written late by the former owner send the reader back to where they end, and nothing is lost."""
 

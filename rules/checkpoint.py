@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.edits import edited, translated
+from rules.edits import Leftover, bare, edited, translated
 from rules.fold import Records
 from rules.registry import Institution
 from rules.store import NEVER, FormStore, Indices, Ints, Picker
@@ -51,6 +51,8 @@ class _Core(msgspec.Struct, frozen=True):
     stale: list[tuple[int, int, int]] = []
     signatures: bytes = b""
     inhibitors: dict[str, list[str]] = {}
+    lineage: dict[str, tuple[str, str]] = {}
+    """Oldest name and status of the rules that have others than their id and live."""
 
 
 class _Dated(msgspec.Struct, frozen=True):
@@ -117,6 +119,7 @@ def export_core(engine: Engine, rows: Sequence[int]) -> bytes:
         [(rule, int(place[row]), moment) for rule, row, moment in engine.staleness.told(index)],
         engine.edition.signatures,
         engine.edition.inhibitors,
+        {r.id: (r.first_id, r.status) for r in engine.rules if r.renamed_from or r.status != "live"},
     )
     return msgspec.msgpack.encode(core)
 
@@ -175,7 +178,7 @@ def restore_pieces(engine: Engine, core: bytes, dated: Iterable[bytes]) -> list[
     rule_of = _rules_now(engine, state)
     _restore_records(engine, state, np.array(rule_of, np.int32), rows)
     engine.mark_edited(edited(engine.rules, engine.edition, state.rules, state.signatures), rows)
-    _retire(engine, state, rows)
+    _leave_over(engine, state, rows)
     for group in engine.groups:
         known = [name for name in (group.rules[0].id, *group.rules[0].renamed_from) if name in state.judged]
         if known:
@@ -270,18 +273,24 @@ def _restore_records(engine: Engine, state: _Core, rule_of: Ints, rows: Ints) ->
     engine.fold.restore(records.take(rule >= 0))
 
 
-def _retire(engine: Engine, state: _Core, rows: Ints) -> None:
-    """Hand over the alerts that were open when their rule was retired: the next tick ends them."""
+def _leave_over(engine: Engine, state: _Core, rows: Ints) -> None:
+    """Hand over the alerts that were open when their rule was retired or deleted: the next tick ends them."""
     ended = [rule for rule in engine.program.rules if rule.status == "retired"]
-    retired = {name: rule for rule in ended for name in (*rule.renamed_from, rule.id)}
-    if retired.keys().isdisjoint(state.rules):
+    gone = {name: rule for rule in ended for name in (*rule.renamed_from, rule.id)}
+    known = {name for rule in engine.rules for name in (*rule.renamed_from, rule.id)} | engine.program.elsewhere
+    for name in set(state.rules) - known - gone.keys():
+        first, status = state.lineage.get(name, (name, "live"))
+        gone[name] = bare(name, first, status, state.inhibitors.get(name, ()))
+    if gone.keys().isdisjoint(state.rules):
         return
     columns = {name: _view(array) for name, array in state.records.items()}
     for number, name in enumerate(state.rules):
-        if name in retired:
-            mine = np.flatnonzero(columns["rule"] == number)
-            _, newest = np.unique(columns["row"][mine], return_index=True)  # newest first within a pair
-            last = mine[newest]
-            for i in last[columns["level"][last] > 0].tolist():
-                row, level, started = (int(columns[key][i]) for key in ("row", "level", "started"))
-                engine.mark_retired(retired[name], int(rows[row]), level, started)
+        if name not in gone:
+            continue
+        mine = np.flatnonzero(columns["rule"] == number)
+        _, newest = np.unique(columns["row"][mine], return_index=True)  # newest first within a pair
+        last = mine[newest]
+        for i in last[columns["level"][last] > 0].tolist():
+            row, level, started, date = (int(columns[key][i]) for key in ("row", "level", "started", "date"))
+            silenced = int(columns["muted"][i]) if "muted" in columns and gone[name].retired is None else 0
+            engine.mark_left_over(Leftover(gone[name], int(rows[row]), level, started, silenced, date))

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rules.judge import Group
+from rules.calendar import parse_instant
+from rules.judge import RESOLVED, Event, Group, Said
 from rules.muting import FIRST_INHIBITOR, UNLESS, WAIVED, can_be_muted
-from rules.plan import Rule
+from rules.plan import Inhibitor, Piece, Rule, Span
 from rules.store import Ints
 
 SIGNED = 6
@@ -85,3 +86,53 @@ def part(group: Group, numbers: Collection[int]) -> Group | None:
     rules = tuple(group.rules[i] for i in chosen)
     mutable = tuple(i for i, rule in enumerate(rules) if can_be_muted(rule))
     return replace(group, rules=rules, index=group.index[chosen], mutable=mutable, stacks=())
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """An alert that was open when its rule was retired, or deleted from its pack: `rule` then is a bare one.
+
+    row: the engine's row of the institution. level, started, muted: of the alert. date: the last that was judged.
+    """
+
+    rule: Rule
+    row: int
+    level: int
+    started: int
+    muted: int
+    date: int
+
+
+DELETED = {"en": "The rule is in no pack any more", "zh": "规则已从规则包中删除"}
+
+
+def bare(ident: str, first: str, status: str, inhibitors: Sequence[str]) -> Rule:
+    """Return a rule that was deleted, as far as state tells: its id, its oldest name, what silenced its alerts."""
+    nothing: frozenset[str] = frozenset()
+    return Rule(
+        id=ident, pack="", pack_version="", hash="", title={}, basis={}, scope="institution", status=status,
+        where=None, levels=(), hold=Span(), clear=None, clear_hold=Span(), reads=(), derives=(),
+        forms=nothing, triggers=nothing, clocks=nothing, across=(), asks=nothing, rank=0, placement="watch",
+        message={language: (Piece(text),) for language, text in DELETED.items()},
+        action={}, deadline="", route="", tags=(),
+        inhibited_by=tuple(map(Inhibitor, inhibitors)),
+        renamed_from=(first,) if first != ident else (),
+    )  # fmt: skip
+
+
+def endings(left: Sequence[Leftover], now: int) -> tuple[list[Rule], list[Said]]:
+    """Return what ends these alerts, with the rules it counts by.
+
+    That of a retired rule ends as of the day of retirement; that of a deleted one at the date judged last.
+    """
+    rules = list({one.rule.id: one.rule for one in left}.values())
+    place = {rule.id: number for number, rule in enumerate(rules)}
+    said = []
+    for one in left:
+        ended = one.rule.retired
+        at = max(one.started, one.date if ended is None else parse_instant(ended.on))
+        event = Event(place[one.rule.id], one.row, at, RESOLVED, 0, one.level, one.started, muted=one.muted)
+        said.append(
+            Said(event, "rule-changed", now, "deleted") if ended is None else Said(event, "retired", now, "retired")
+        )
+    return rules, said

@@ -10,16 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.aggregates import is_aggregate
-from rules.calendar import deadlines, expected, has_deadline, parse_instant
+from rules.calendar import deadlines, expected, has_deadline
 from rules.catalogue import SYSTEM
 from rules.context import Context, World
-from rules.edits import Edition, part
+from rules.edits import Edition, Leftover, endings, part
 from rules.evidence import transitions
 from rules.fold import Fold, Records
 from rules.history import rule_nodes
 from rules.judge import (
     REASONS,
-    RESOLVED,
     Event,
     Group,
     Judge,
@@ -34,7 +33,7 @@ from rules.laps import Clock, Laps, no_clock
 from rules.muting import WAIVED, reasons
 from rules.operations import number
 from rules.pack import Program
-from rules.plan import Rule, Waiver, walk
+from rules.plan import Waiver, walk
 from rules.registry import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES, Institution
 from rules.settings import Table
 from rules.staleness import Staleness
@@ -165,7 +164,7 @@ class Engine:
         self.edition = Edition.of(self.rules)
         self._edited: set[int] = set()
         self._edited_rows: set[int] = set()
-        self._left_over: list[tuple[Rule, int, int, int]] = []
+        self._left_over: list[Leftover] = []
         self._across = frozenset[str]().union(*(g.triggers for g in self.groups if g.across))
         self._touched: dict[str, set[int]] = {}
         self._compact_at = COMPACT_EVERY
@@ -563,7 +562,7 @@ class Engine:
             found += [replace(said, cause="clock") for said in self._judge_across(passed)]
         self.laps.lap("rules")
         outcome.transitions = transitions(found, self.rules, self.world, self.institutions)
-        outcome.transitions += self._end_retired(now)
+        outcome.transitions += self._end_left_over(now)
         outcome.evaluated = self.judge.tally.evaluated - before
         self.laps.lap("transitions")
         outcome.seconds = self.laps.take()
@@ -619,22 +618,32 @@ class Engine:
         if self._edited:
             self._edited_rows.update(rows.tolist())
 
-    def mark_retired(self, rule: Rule, row: int, level: int, started: int) -> None:
-        """Have the next tick end an alert that was open when its rule was retired."""
-        self._left_over.append((rule, row, level, started))
+    def mark_left_over(self, alert: Leftover) -> None:
+        """Have the next tick, or `rejudge`, end an alert whose rule is not judged any more."""
+        self._left_over.append(alert)
 
-    def _end_retired(self, now: int) -> list[Transition]:
-        """End the alerts of retired rules, as of the day on which these were retired."""
-        left, self._left_over = self._left_over, []
-        rules = {rule.id: rule for rule, *_ in left}
-        names, said = list(rules), []
-        for rule, row, level, started in left:
-            assert rule.retired is not None
-            if self._active[row]:
-                at = max(started, parse_instant(rule.retired.on))
-                event = Event(names.index(rule.id), row, at, RESOLVED, 0, level, started)
-                said.append(Said(event, "retired", now, "retired"))
-        return transitions(said, list(rules.values()), self.world, self.institutions)
+    @property
+    def edited(self) -> bool:
+        """Whether other rules left the state, and what that changes of open alerts is not told yet."""
+        return bool(self._edited or self._left_over)
+
+    def rejudge(self, now: int) -> Outcome:
+        """Tell what an edit of rules changes of open alerts: what the next tick would, without passing time."""
+        outcome = Outcome()
+        before = self.judge.tally.evaluated
+        found = self._judge_edited(now)
+        if found and self.world.clock != NEVER:
+            nobody = np.zeros(0, np.int32)
+            found += self.staleness.settle(found, nobody, (), self._shared, lambda row: found[0], self.world.clock)
+        outcome.transitions = transitions(found, self.rules, self.world, self.institutions) + self._end_left_over(now)
+        outcome.evaluated = self.judge.tally.evaluated - before
+        return outcome
+
+    def _end_left_over(self, now: int) -> list[Transition]:
+        """End the alerts of rules that are not judged any more."""
+        left, self._left_over = [one for one in self._left_over if self._active[one.row]], []
+        rules, said = endings(left, now)
+        return transitions(said, rules, self.world, self.institutions)
 
     def _judge_edited(self, now: int) -> list[Said]:
         """Fold edited rules again over the history at hand; say what comes out otherwise."""
@@ -770,6 +779,14 @@ class Engine:
             for number, rule in enumerate(self.rules)
             if counts[:, number].any()
         }
+
+    def free(self, rows: Iterable[int]) -> None:
+        """Have institutions that come take these rows first: nobody is in them."""
+        self._free += rows
+
+    def set_clocks(self, other: Engine) -> None:
+        """Take over what another engine knows of the time."""
+        self.world.now, self.world.clock, self._ticked = other.world.now, other.world.clock, other._ticked
 
     def export(self, rows: Sequence[int]) -> bytes:
         """Return the state of these institutions as bytes that say what they are."""

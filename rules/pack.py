@@ -48,7 +48,7 @@ class Program:
 
     `derived` are the catalogue's derived indicators; `history` says how many filings of a form the rules
     look back, the current one included; `reads` which reported indicators of a form they read; `settings` are
-    the packs' parameters by name.
+    the packs' parameters by name. `elsewhere` names rules that are judged, but not by this part of the program.
     """
 
     catalogue: Catalogue
@@ -57,11 +57,13 @@ class Program:
     history: Mapping[str, int]
     reads: Mapping[str, tuple[str, ...]]
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    elsewhere: frozenset[str] = frozenset()
 
     def at(self, placement: Literal["watch", "system"]) -> Program:
         """Return the part of the program that runs in the watch agents, or in the system agent."""
         chosen = [r for r in self.rules if r.placement == placement]
-        return _program(self.catalogue, chosen, self.derived, self.settings)
+        others = frozenset(name for r in self.rules if r.placement != placement for name in (*r.renamed_from, r.id))
+        return replace(_program(self.catalogue, chosen, self.derived, self.settings), elsewhere=others)
 
     def rule(self, ident: str) -> Rule:
         """Return the rule of this id; raise ConfigError with the nearest id if there is none."""

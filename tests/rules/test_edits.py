@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from rules.engine import Engine
 from rules.pack import PackText, compile_packs
+from rules.registry import Institution
+from rules.succession import hand_over, successor
 from rules.transitions import Transition
 from tests.examples import at_most
 from tests.rules.generated import DAY, INSTITUTIONS, World, filings, rules, world
@@ -21,10 +23,11 @@ EVERYTHING: dict[str, object] = {"id": "all", "levels": {"watch": "a + b + m + f
 
 @st.composite
 def versions(draw: st.DrawFn) -> tuple[World, World]:
-    """Two packs of two rules of the same names."""
+    """Two packs of two rules of the same names; the second may have lost its first rule."""
     old, new = (draw(rules(2, least=2)) for _ in range(2))
-    keep = draw(st.booleans())
-    return world([*old, EVERYTHING]), world([*([old[0]] if keep else new[:1]), new[1], EVERYTHING])
+    first = draw(st.sampled_from([[old[0]], new[:1], []]))
+    kept = new[1] if first or "r0" not in str(new[1]) else {"id": "r1", "levels": {"watch": "a > 1000"}}
+    return world([*old, EVERYTHING]), world([*first, kept, EVERYTHING])
 
 
 @at_most(60)
@@ -36,9 +39,12 @@ def test_what_the_new_rules_say_of_the_history_is_told_and_nothing_else(
     before, reader = old.engine(), Reader()
     reader.read(one_by_one(before, arriving))
     reader.read(before.tick(day * DAY).transitions)
-    after = new.engine()
-    after.restore(before.export([before.row(i.code) for i in INSTITUTIONS]))
-    said = after.tick(day * DAY).transitions
+    after = successor(before, new.program)
+    hand_over(before, after, [before.row(i.code) for i in INSTITUTIONS])
+    told = after.rejudge(day * DAY).transitions
+    assert {t.cause for t in told} <= {"rule-changed"}
+    assert not after.edited
+    said = told + after.tick(day * DAY).transitions
     reader.read(said)
     assert standing(after) == expected(new.reference.states(arriving, day * DAY))
     assert reader.beliefs == truth(after)
@@ -124,6 +130,53 @@ def test_a_rule_that_is_retired_ends_its_alerts_as_of_that_day() -> None:
     (gone,) = new.tick(92 * DAY).transitions
     assert (gone.alert_id, gone.state, gone.as_of, gone.cause) == (first.alert_id, "resolved", "1970-04-03", "retired")
     assert new.tick(93 * DAY).transitions == []
+
+
+def test_a_rule_that_is_deleted_ends_its_alerts_once_with_the_id_they_had() -> None:
+    old = engine_of("{id: r, levels: {watch: x < 2}, related: {renamed_from: [first]}, inhibited_by: [one]}", ONE)
+    (first,) = file(old, "q", 90, 1.5, 1, 1)
+    new = engine_of(ONE)
+    new.restore(old.export([0]))
+    (gone,) = new.tick(92 * DAY).transitions
+    assert (gone.alert_id, gone.state, gone.previous, gone.as_of) == (first.alert_id, "resolved", "watch", first.as_of)
+    assert (gone.cause, gone.suppressed_by) == ("rule-changed", [])
+    assert gone.message["en"] == "The rule is in no pack any more"
+    assert new.tick(93 * DAY).transitions == []
+    later = engine_of(ONE)
+    later.restore(new.export([0]))
+    assert later.tick(94 * DAY).transitions == []
+
+
+def test_what_silenced_the_alert_of_a_deleted_rule_stands_beside_its_end() -> None:
+    old = engine_of("{id: r, levels: {watch: x < 2}, status: shadow, inhibited_by: [one]}", ONE)
+    file(old, "d", 90, 1.5)
+    file(old, "q", 90, 1.5, 1, 1)
+    new = engine_of(ONE)
+    new.restore(old.export([0]))
+    (gone,) = new.tick(92 * DAY).transitions
+    assert (gone.rule, gone.state, gone.suppressed_by, gone.status) == ("r", "resolved", ["one"], "shadow")
+
+
+def test_a_rule_that_is_judged_elsewhere_now_is_not_deleted() -> None:
+    old = engine_of("{id: r, levels: {watch: x < 2}}", ONE)
+    file(old, "q", 90, 1.5, 1, 1)
+    text = "pack: p\nversion: '1'\nrules:\n  - {id: r, levels: {watch: x < 3 * peer_median(x)}}\n"
+    watch = compile_packs([PackText(f"{text}  - {ONE}\n", "p.yaml")], catalogue()).at("watch")
+    new = Engine(watch, institutions(1))
+    new.restore(old.export([0]))
+    assert new.tick(92 * DAY).transitions == []
+
+
+def test_a_successor_has_institutions_in_their_rows_and_the_clock() -> None:
+    old = engine_of(ONE)
+    for code in ("A", "B", "C"):
+        old.put_institution(Institution(code))
+    old.retire("A", 90 * DAY)
+    old.tick(91 * DAY)
+    new = successor(old, engine_of(OTHER).program)
+    assert [new.row(code) for code in ("I0", "A", "B", "C")] == [old.row(code) for code in ("I0", "A", "B", "C")]
+    assert new.now == old.now == 91 * DAY
+    assert new.put_institution(Institution("D")) == old.put_institution(Institution("D"))
 
 
 def test_where_a_pack_stands_in_its_file_is_no_edit() -> None:

@@ -38,14 +38,16 @@ from streams.columnar import (
     waiting,
     yield_to_loop,
 )
-from streams.cross_section import forwarded
 from streams.exporter import Exporter, Snapshot, check_budget
 from streams.measured import Measured
 from streams.place import Place
+from streams.programs import compile_texts
+from streams.releases import Compile, InForce
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
 from streams.stages import Stages, busy
-from streams.system import SystemSide, needed
+from streams.switching import Releases, switch
+from streams.system import SystemSide
 from streams.topics import (
     ALERTS,
     CROSS_SECTION,
@@ -56,6 +58,7 @@ from streams.topics import (
     MEASURES,
     QUOTES,
     REJECTED,
+    RULES,
 )
 from streams.watch import Watch
 from streams.work import Job
@@ -93,6 +96,8 @@ class Worker:
         place: Place,
         folder: Path,
         institutions: Sequence[Institution] = (),
+        began: InForce | None = None,
+        compile_: Compile | None = None,
     ) -> None:
         self.settings = settings
         self.program = program
@@ -107,20 +112,21 @@ class Worker:
         self.exporter = Exporter(asyncio.get_running_loop(), self.snapshot)
         self.metrics = self.exporter.pipeline
         self.stages = Stages(lambda stage, seconds: self.metrics.stages.labels(stage).observe(seconds))
+        topic, texts = place.topic(RULES), compile_ or partial(compile_texts, settings=settings)
+        self.releases = Releases(place.bootstrap, topic, texts, began, self.metrics)
+        self.releases.show(program)
         names = Names(*(place.topic(name) for name in (REJECTED, ALERTS, CROSS_SECTION, MEASURES)))
-        system = program.at("system")
         self.watch = Watch(
-            program.at("watch"),
+            program,
             self.roster,
             state_table(self.app, Watch.name, place.changelog(Watch.name), place.partitions),
             place.topic(FILINGS),
             names,
             place.partitions,
             settings.max_record_bytes,
-            forwarded(system, needed(program.catalogue)),
         )
         self.system = SystemSide(
-            system,
+            program,
             self.roster,
             state_table(self.app, SystemSide.name, place.changelog(SystemSide.name), 1),
             place.topic(EXPOSURES),
@@ -202,8 +208,10 @@ class Worker:
         try:
             try:
                 await self.roster.start()
+                self.releases.switch = self._switch
+                await self.releases.start()
             except KafkaError as err:
-                raise ServiceError(f"the registry of institutions can't be read from Kafka: {err}") from None
+                raise ServiceError(f"the registry of institutions and the rules can't be read: {err}") from None
             institutions = list(self.roster.institutions.values())
             series = check_budget(self.program.catalogue, institutions, settings.series_budget)
             port = self.exporter.serve(settings.metrics_host, settings.metrics_port)
@@ -213,6 +221,7 @@ class Worker:
         finally:
             self.exporter.close()
             await self.roster.stop()
+            await self.releases.stop()
 
     async def _work(self, stop: asyncio.Event, institutions: int) -> int:
         self.app.checkpoint, self.app.revoked = self._checkpoint, self._close
@@ -221,9 +230,8 @@ class Worker:
         await self._discard_spoiled_stores()
         log.info("%d institutions, %d rules; joining group %r", institutions, len(self.program.rules), self.place.group)
         starting = asyncio.create_task(self.app.start())
-        beside = [
-            asyncio.create_task(work) for work in (self.roster.follow(), self._tick(), self._measure(), self._pulse())
-        ]
+        follows = self.roster.follow(), self.releases.follow()
+        beside = [asyncio.create_task(work) for work in (*follows, self._tick(), self._measure(), self._pulse())]
         stopped = asyncio.create_task(stop.wait())
         crashed = asyncio.create_task(self.app.until_crashed())
         await asyncio.wait({stopped, crashed, *beside}, return_when=asyncio.FIRST_COMPLETED)
@@ -262,10 +270,13 @@ class Worker:
 
     async def _open(self, side: Side[Any], partitions: frozenset[int]) -> None:
         epoch = self.consumer.epoch
+        await self.releases.catch_up()  # who had these partitions may have switched already
         async with self.quiet:
             if self.consumer.epoch != epoch:
                 return
             resume = await side.open(partitions)
+            if side.engine.edited:
+                await self._emit(side.rejudge(int(time.time())))
             for partition, offsets in resume.items():
                 for topic, offset in offsets.items():
                     self.consumer.recovered[TP(topic, partition)] = offset
@@ -288,7 +299,7 @@ class Worker:
 
     async def _judge(self, side: Side[Any], batches: list[RecordBatch]) -> None:
         records = [record for batch in batches for record in batch.records]
-        read = side.read(records)
+        read, adopted = side.read(records), side.adopted
         await yield_to_loop()
         if side.strangers(read):
             await self.roster.catch_up()
@@ -298,6 +309,8 @@ class Worker:
                 if side.partitions is None or not batches:
                     return
                 records = [record for batch in batches for record in batch.records]
+                read = side.read(records)
+            elif side.adopted != adopted:
                 read = side.read(records)
             effects = await side.apply_safely(records, read)
             await self._emit(effects)
@@ -373,6 +386,15 @@ class Worker:
             self.metrics.checkpoint_bytes.inc(sum(written))
         return True
 
+    async def _switch(self, program: Program) -> None:
+        """Go on with other rules, between two batches; raises where they can't be taken."""
+        check_budget(program.catalogue, list(self.roster.institutions.values()), self.settings.series_budget)
+        async with self.quiet:
+            await self._emit(await switch(self.watch, self.system, program, int(time.time())))
+            self.program = program
+        if self.app.consumer is not None:
+            self.consumer.next_commit = 0.0
+
     async def _put_institution(self, institution: Institution) -> None:
         for side in self.sides:
             side.put_institution(institution)
@@ -430,7 +452,7 @@ class Worker:
         """Compute, in a thread, the measures of dates that what arrived has changed; then file them."""
         while True:
             await asyncio.sleep(MEASURE_SECONDS)
-            job, epoch = self.system.due(), self.consumer.epoch
+            job, made = self.system.due(), (self.consumer.epoch, self.system.adopted)
             if job is None:
                 continue
             began = time.perf_counter()
@@ -442,7 +464,7 @@ class Worker:
                 continue
             self.metrics.stages.labels(f"measure_{job.kind}").observe(time.perf_counter() - began)
             async with self.quiet:
-                if self.system.partitions and self.consumer.epoch == epoch:
+                if self.system.partitions and (self.consumer.epoch, self.system.adopted) == made:
                     await self._file(job, measured)
 
     async def _file(self, job: Job, measured: Sequence[Measured]) -> None:

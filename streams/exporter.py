@@ -147,6 +147,10 @@ class Pipeline:
             registry=r,
         )
         self.partitions = Gauge("guanlan_partitions_assigned", "Partitions of filings this worker holds", registry=r)
+        self.release = Gauge("guanlan_rules_release_info", "Release of rules in force", ["version", "hash"], registry=r)
+        self.releases_rejected = Counter(
+            "guanlan_rules_rejected", "Releases of rules that did not replace the one in force", registry=r
+        )
         self.latency = Spread(LATENCY_BUCKETS)
 
 

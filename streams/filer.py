@@ -23,10 +23,14 @@ class Filer:
     """Knows what was filed, so that only what changed is filed again, as a new revision."""
 
     def __init__(self, program: Program, topic: str) -> None:
-        self._catalogue = program.catalogue
         self._topic = topic
-        self._spread = read_as_own(program)
         self._filed: dict[tuple[str, int, str], bytes] = {}
+        self.use(program)
+
+    def use(self, program: Program) -> None:
+        """Go by other rules; what was filed counts as before."""
+        self._catalogue = program.catalogue
+        self._spread = read_as_own(program)
 
     def forget(self) -> None:
         """Begin anew: everything counts as changed."""

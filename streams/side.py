@@ -14,12 +14,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from aiokafka import ConsumerRecord
 
 from alerts.events import encode
 from rules.engine import Engine
+from rules.pack import Program
 from rules.registry import Institution
 from rules.transitions import Transition
 from streams.checkpoint import Keeper, Offsets, Post
@@ -88,12 +89,13 @@ class Effects:
 class Side(ABC, Generic[Read]):
     """State that records are applied to. `Read` is what records are decoded into.
 
-    `engine` judges. `partitions` are those that are ours; None before recovery, when nothing may be applied.
-    `journal` holds the batches applied since the last checkpoint, so that the state can be made again if
-    applying fails.
+    `engine` judges; `adopted` counts how often other rules took over. `partitions` are those that are ours; None
+    before recovery, when nothing may be applied. `journal` holds the batches applied since the last checkpoint, so
+    that the state can be made again if applying fails.
     """
 
     name: str
+    placement: Literal["watch", "system"]
     engine: Engine
 
     def __init__(self, table: StateTable, topics: frozenset[str], names: Names) -> None:
@@ -102,6 +104,25 @@ class Side(ABC, Generic[Read]):
         self.keeper = Keeper(table, topics, self)
         self.partitions: frozenset[int] | None = None
         self.journal: list[RecordBatch] = []
+        self.adopted = 0
+
+    @abstractmethod
+    def use(self, program: Program) -> None:
+        """Go by other rules from now on, in everything but the engine, which keeps its own."""
+
+    @abstractmethod
+    def blocks(self) -> Iterable[tuple[int, str, list[int]]]:
+        """Yield the blocks of institutions: partition, name, and the engine's rows."""
+
+    def rejudge(self, now: int) -> Effects:
+        """Tell what an edit of rules changes of open alerts; all state counts as changed."""
+        effects = Effects()
+        outcome = self.engine.rejudge(now)
+        effects.tell(self.names.alerts, outcome.transitions)
+        effects.evaluated += outcome.evaluated
+        for partition, block, _ in self.blocks():
+            self.keeper.mark_whole(partition, block)
+        return effects
 
     @abstractmethod
     def reset(self, partitions: frozenset[int]) -> None:

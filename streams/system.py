@@ -7,7 +7,7 @@ them like any indicator. What is computed when is `streams.work`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -17,7 +17,7 @@ from aiokafka import ConsumerRecord
 
 from rules.aggregates import is_aggregate
 from rules.calendar import is_business_day
-from rules.catalogue import MEASURES, SYSTEM, Catalogue
+from rules.catalogue import MEASURES, SYSTEM
 from rules.engine import Engine, FormBatch
 from rules.pack import Program, rule_nodes
 from rules.plan import walk
@@ -32,8 +32,8 @@ from streams.entries import Level, Margin, Margins, Report, Sheet, joined
 from streams.exporter import Column, Snapshot, Turns, exported, subject_labels
 from streams.exposures import decode_exposures
 from streams.filer import Filer
-from streams.importance import METHODS
 from streams.measured import SYSTEM_FORM, SYSTEM_FORMS, Lack, Measured
+from streams.needs import MEASURED, purposes
 from streams.place import STATE_OF_SYSTEM
 from streams.quotes import decode_quotes, is_traded, judge_quote
 from streams.roster import Roster
@@ -46,24 +46,10 @@ from streams.watch import show_alerts
 from streams.wire import ExposureReport, Quote, Reason, Rejection, Service, to_seconds
 from streams.work import Job, Planner, Sources
 
-MEASURED = ("equity", "total_assets", "interbank_assets", "interbank_liabilities")
 BOOK, MARGINS, STRESS, TAPE, VALUES = "book", "margins", "stress", "tape", "values"
 LINE, SHELF = "tape/", "book/"
 PARTITION = 0
 TOLD_AT_ONCE = 2_000
-
-
-def purposes(catalogue: Catalogue) -> dict[str, frozenset[str]]:
-    """Return by purpose the further indicators that measures need; without one of them there is no purpose."""
-    wanted = {prefix: frozenset(method.indicators) for prefix, method in METHODS.items()}
-    wanted["holdings"] = frozenset(held.indicator for held in catalogue.asset_classes)
-    reported = {name for name, i in catalogue.indicators.items() if i.form}
-    return {purpose: names for purpose, names in wanted.items() if names and names <= reported}
-
-
-def needed(catalogue: Catalogue) -> tuple[str, ...]:
-    """Return the indicators that measures are made of."""
-    return (*MEASURED, *sorted(frozenset[str]().union(*purposes(catalogue).values())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +68,7 @@ class SystemSide(Side[Crossing]):
     """One engine over all institutions and the system itself."""
 
     name = STATE_OF_SYSTEM
+    placement = "system"
 
     def __init__(
         self,
@@ -95,12 +82,19 @@ class SystemSide(Side[Crossing]):
         max_bytes: int,
         market_seconds: float = 0.0,
     ) -> None:
-        self._program = program
         self._roster = roster
         self._exposures = exposures
         self._quotes = quotes
         self._max_bytes = max_bytes
         self._market_seconds = market_seconds
+        self.filer = Filer(program, names.measures)
+        self._use(program)
+        is_business_day(date(2026, 1, 1), program.catalogue.country)  # reads the calendar, which takes a while once
+        super().__init__(table, frozenset({exposures, cross_section, quotes}), names)
+        self.reset(frozenset())
+
+    def _use(self, whole: Program) -> None:
+        self._program = program = whole.at(self.placement)
         self._shown = [i for i in exported(program.catalogue) if i.form.startswith(f"{MEASURES}.")]
         self._series = frozenset(OWN_SERIES) | (program.catalogue.stress.series if program.catalogue.stress else set())
         form = program.catalogue.indicators[MEASURED[0]].form if MEASURED[0] in program.catalogue.indicators else ""
@@ -109,10 +103,21 @@ class SystemSide(Side[Crossing]):
         self._figures = frozenset[str]().union(*self._purposes.values())
         tops = [top for rule in program.rules if rule.scope != "system" for top in rule_nodes(rule)]
         self._entangled = any(is_aggregate(node) for top in tops for node in walk(top))
-        self.filer = Filer(program, names.measures)
-        is_business_day(date(2026, 1, 1), program.catalogue.country)  # reads the calendar, which takes a while once
-        super().__init__(table, frozenset({exposures, cross_section, quotes}), names)
-        self.reset(frozenset())
+        self.filer.use(program)
+
+    def use(self, program: Program) -> None:
+        """Measure, file and show what this program, the whole of it, wants; what was measured stays."""
+        self._use(program)
+        stress, values = self.stress.state, self.values.state
+        self.stress = StressBook(self._program.catalogue, self._program.rules)
+        self.values = ValueBook(self._program.rules)
+        self.stress.state, self.values.state = stress, values
+
+    def blocks(self) -> Iterator[tuple[int, str, list[int]]]:
+        """Yield the blocks of institutions."""
+        for block, codes in self._members.items():
+            rows = (self.engine.row(code) for code in codes)
+            yield PARTITION, block, [row for row in rows if row >= 0]
 
     def reset(self, partitions: frozenset[int]) -> None:
         """Begin with a new engine and an empty book."""

@@ -27,6 +27,9 @@ LARGEST_RECORD = 64 * 1024 * 1024
 """Bytes that the topics of filings take: well above what a worker accepts, so that a filing that is far too
 large is judged and kept like any other bad filing, and not lost at the sender."""
 
+LARGEST_RELEASE = 16 * 1024 * 1024
+"""Bytes of a release of rules: all packs in one record."""
+
 _HEADERS = 64 * 1024
 _SETTLE_SECONDS = 10.0
 _FOR_EVER = {"cleanup.policy": "delete", "retention.ms": "-1"}
@@ -66,13 +69,14 @@ def topic_table(prefix: str = "", partitions: int = 8, replication: int = 1) -> 
     """
     filing = {**_FOR_EVER, "max.message.bytes": str(LARGEST_RECORD)}
     rejected = {**_FOR_EVER, "max.message.bytes": str(LARGEST_RECORD + _HEADERS)}
+    release = {**_LATEST, "max.message.bytes": str(LARGEST_RELEASE)}
     table = (
         (FILINGS, partitions, filing, "filings of institutions, keyed by institution"),
         (REJECTED, partitions, rejected, "refused filings, original bytes, the reason in the headers"),
         (EXPOSURES, 1, filing, "bilateral exposures, keyed by the reporting institution"),
         (QUOTES, 1, _FOR_EVER, "prices and market series, keyed by series; optional"),
         (INSTITUTIONS, 1, _LATEST, "registry of institutions, keyed by code"),
-        (RULES, 1, _LATEST, "rule packs in force, keyed by pack"),
+        (RULES, 1, release, "releases of rules, the newest in force"),
         (CROSS_SECTION, 1, _MONTH, "columns of all partitions for the system agent"),
         (ALERTS, partitions, _FOR_EVER, "transitions of alerts, CloudEvents, keyed by subject"),
         (MEASURES, 1, _FOR_EVER, "systemic and transformation measures"),

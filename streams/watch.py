@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,9 +20,10 @@ from rules.registry import Institution
 from streams.checkpoint import Post, block_of
 from streams.columnar import StateTable
 from streams.columns import Decoded
-from streams.cross_section import Slice
+from streams.cross_section import Slice, forwarded
 from streams.decode import Decoder
 from streams.exporter import Column, Snapshot, Turns, exported, subject_labels
+from streams.needs import needed
 from streams.partitions import home
 from streams.place import STATE_OF_FILINGS
 from streams.roster import Roster
@@ -43,12 +44,10 @@ class Filings:
 
 
 class Watch(Side[Filings]):
-    """One engine over the institutions whose filings come to this worker.
-
-    `forwarded` names, by form, the indicators that the system side needs to see.
-    """
+    """One engine over the institutions whose filings come to this worker, judged by the program's part for them."""
 
     name = STATE_OF_FILINGS
+    placement = "watch"
 
     def __init__(
         self,
@@ -59,16 +58,28 @@ class Watch(Side[Filings]):
         names: Names,
         partitions: int,
         max_bytes: int,
-        forwarded: Mapping[str, tuple[str, ...]],
     ) -> None:
-        self._program = program
         self._roster = roster
         self._count = partitions
-        self._decoder = Decoder(fileable(program.catalogue), max_bytes)
-        self._forwarded = forwarded
-        self._shown = [i for i in exported(program.catalogue) if not i.form.startswith("measures.")]
+        self._max_bytes = max_bytes
+        self.use(program)
         super().__init__(table, frozenset({topic}), names)
         self.reset(frozenset())
+
+    def use(self, program: Program) -> None:
+        """Decode, pass on and show what this program, the whole of it, wants."""
+        self._program = program.at("watch")
+        self._decoder = Decoder(fileable(program.catalogue), self._max_bytes)
+        self._forwarded = forwarded(program.at("system"), needed(program.catalogue))
+        self._shown = [i for i in exported(program.catalogue) if not i.form.startswith("measures.")]
+
+    def blocks(self) -> Iterator[tuple[int, str, list[int]]]:
+        """Yield the blocks that have institutions."""
+        count = len(self.engine.institutions)
+        places = np.stack([self._home[:count], self._block[:count]])
+        for partition, block in np.unique(places, axis=1).T.tolist():
+            if rows := self._rows(partition, name := f"{block:02x}"):
+                yield partition, name, rows
 
     def reset(self, partitions: frozenset[int]) -> None:
         """Begin with a new engine over the institutions of these partitions."""

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +18,10 @@ from rules.problems import ConfigError
 if TYPE_CHECKING:
     from guanlan.settings import Settings
     from rules.pack import Program
+    from streams.app import Worker
     from streams.place import Place
 
+NO_PACKS = "there are no rule packs: give --pack NAME or set GUANLAN_PACKS"
 LOUD = {"faust": logging.ERROR, "mode": logging.ERROR, "aiokafka": logging.CRITICAL, "kafka": logging.CRITICAL}
 
 
@@ -41,7 +45,11 @@ def command(
 ) -> None:
     """Judge filings by rule packs as they come; alerts go to Kafka, series to /metrics."""
     from guanlan.settings import load_settings
+    from streams.clients import ServiceError
     from streams.place import find_place
+    from streams.programs import compile_texts
+    from streams.releases import in_force
+    from streams.topics import RULES
 
     settings = load_settings(
         packs=pack or None,
@@ -53,32 +61,36 @@ def command(
         metrics_port=metrics_port,
     )
     _log()
-    program = compile_program(settings, asked_catalogue=bool(catalogue))
-    place = find_place(settings)
+    compile_ = partial(compile_texts, settings=settings, asked_catalogue=bool(catalogue))
+    program = compile_program(settings, bool(catalogue)) if settings.packs else None
+    try:
+        place = find_place(settings)
+        began = in_force(place.bootstrap, place.topic(RULES), compile_)
+    except ServiceError as err:
+        if program is None:
+            raise ConfigError(f"{NO_PACKS}; nor is known what is published: {err}") from None
+        raise
+    if began is not None:
+        program = began.program
+    if program is None:
+        raise ConfigError(f"{NO_PACKS}, or publish some with guanlan rules publish")
     if institutions is not None:
         _seed(place, institutions)
-    code = asyncio.run(_run(settings, program, place))
+    from streams.app import Worker
+
+    code = asyncio.run(_run(partial(Worker, settings, program, place, began=began, compile_=compile_), settings))
     if code:
         raise typer.Exit(code)
 
 
 def compile_program(settings: Settings, asked_catalogue: bool = True) -> Program:
-    """Compile the packs of the settings; raise ConfigError, CatalogueError or PackError with what is wrong.
-
-    The catalogues are those of the settings, or what the packs ask for where nobody set any.
-    """
-    from rules.catalogue import load_catalogue
-    from rules.pack import compile_packs, load_packs, wanted_catalogues
-    from streams.stress import stress_packs
-    from streams.values import value_packs
+    """Compile the packs of the settings; raise ConfigError, CatalogueError or PackError with what is wrong."""
+    from rules.pack import load_packs
+    from streams.programs import compile_texts
 
     if not settings.packs:
-        raise ConfigError("there are no rule packs: give --pack NAME or set GUANLAN_PACKS")
-    texts = load_packs(settings.packs)
-    chosen = asked_catalogue or "catalogue" in settings.model_fields_set
-    names = settings.catalogue if chosen else wanted_catalogues(texts) or settings.catalogue
-    catalogue = load_catalogue(names)
-    return compile_packs([*texts, *stress_packs(catalogue), *value_packs(catalogue)], catalogue)
+        raise ConfigError(NO_PACKS)
+    return compile_texts(load_packs(settings.packs), settings, asked_catalogue)
 
 
 def _seed(place: Place, file: Path) -> None:
@@ -91,8 +103,7 @@ def _seed(place: Place, file: Path) -> None:
     publish_institutions(place.bootstrap, topic, new)
 
 
-async def _run(settings: Settings, program: Program, place: Place) -> int:
-    from streams.app import Worker
+async def _run(make: Callable[..., Worker], settings: Settings) -> int:
     from streams.place import claim_folder
 
     stop = asyncio.Event()
@@ -100,7 +111,7 @@ async def _run(settings: Settings, program: Program, place: Place) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     with claim_folder(settings.data_dir, settings.instance) as folder:
-        return await Worker(settings, program, place, folder).run(stop)
+        return await make(folder=folder).run(stop)
 
 
 def _log() -> None:

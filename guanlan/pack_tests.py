@@ -41,6 +41,13 @@ def run_tests(
     return ok
 
 
+def run_beside(packs: Sequence[str], program: Program) -> bool:
+    """Run the tests beside packs that are compiled together, print what failed, and return whether all passed."""
+    console = Console(highlight=False, soft_wrap=True)
+    results = [result for name in packs for result in _run(console, name, program)]
+    return all(result.ok for result in results)
+
+
 def _run(console: Console, name: str, program: Program) -> list[Result]:
     path = test_file(name)
     if not path.is_file():

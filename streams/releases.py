@@ -79,13 +79,19 @@ def decode_release(value: bytes | None) -> Release:
         raise InputError(f"a record is no release: {err}") from None
     if release.hash != hash_of(release.packs):
         raise InputError(f"{release}: its packs have the hash {hash_of(release.packs)}")
-    if _person(release.author) == _person(release.approver):
+    if is_same(release.author, release.approver):
         raise InputError(f"{release}: author and approver are the same, {release.author!r}")
     return release
 
 
-def _person(name: str) -> str:
-    return " ".join(name.split()).casefold()
+def is_same(author: str, approver: str) -> bool:
+    """Say whether two names are one person's, however they are spaced and capitalised.
+
+    >>> is_same("Wang Wei", "wang  wei"), is_same("Wang Wei", "Li Na")
+    (True, False)
+    """
+    one, other = (" ".join(name.split()).casefold() for name in (author, approver))
+    return one == other
 
 
 def read_releases(bootstrap: str, topic: str) -> list[tuple[int, Release]]:

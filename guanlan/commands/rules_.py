@@ -1,4 +1,4 @@
-"""`guanlan rules`: list, check, test, explain, compare and print rule packs."""
+"""`guanlan rules`: list, check, test, explain, compare, print and publish rule packs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="List, check, test, explain, compare and print rule packs.", no_args_is_help=True)
+app = typer.Typer(help="List, check, test, explain, compare, print and publish rule packs.", no_args_is_help=True)
 
 Packs = Annotated[list[str] | None, typer.Argument(help="Pack files, or names of packs that come along. Default: all.")]
 CatalogueOption = Annotated[list[str] | None, typer.Option("--catalogue", help="By default what the packs ask for.")]
@@ -146,6 +146,71 @@ def docs(
         typer.echo(text, nl=False)
     else:
         out.write_text(text, encoding="utf-8")
+
+
+@app.command()
+def publish(
+    packs: Annotated[list[str], typer.Argument(help="All packs of the release: files, or names that come along.")],
+    author: Annotated[str, typer.Option(help="Who wrote the change.")],
+    approver: Annotated[str, typer.Option(help="Who approved it: somebody else.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Publish however many alerts change.")] = False,
+    max_changes: Annotated[int, typer.Option(help="Ask when more alerts than this change.", min=0)] = 20,
+    catalogue: CatalogueOption = None,
+    bootstrap: Annotated[str | None, typer.Option(help="Kafka brokers, host:port[,host:port].")] = None,
+    group: Annotated[str | None, typer.Option(help="Consumer group of the workers whose alerts are looked at.")] = None,
+) -> None:
+    """Check packs, show what they change of alerts open now, and put them in force in every worker, without a restart.
+
+    Exits with 1 when nothing was published.
+    """
+    from datetime import date
+
+    from guanlan.linting import run_lint
+    from guanlan.pack_tests import run_beside
+    from guanlan.publishing import asking, compile_release, read_texts, run_publish
+    from guanlan.settings import load_settings
+    from rules.problems import ConfigError
+    from streams.releases import is_same
+
+    if not author.strip() or not approver.strip() or is_same(author, approver):
+        raise ConfigError(f"--author {author!r} and --approver {approver!r} must be two people")
+    settings = load_settings(bootstrap=bootstrap, group=group, catalogue=catalogue or None)
+    texts = read_texts(packs)
+    if not run_lint(packs, catalogue, today=date.today()):
+        raise typer.Exit(1)
+    program = compile_release(texts, settings, bool(catalogue))
+    published = run_beside(packs, program) and run_publish(
+        texts,
+        program,
+        settings,
+        author=author,
+        approver=approver,
+        most=max_changes,
+        ask=asking(yes),
+        asked_catalogue=bool(catalogue),
+    )
+    if not published:
+        raise typer.Exit(1)
+
+
+@app.command()
+def releases(
+    fetch: Annotated[int | None, typer.Option(help="Write the packs of this release into --out instead.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for --fetch.")] = None,
+    bootstrap: Annotated[str | None, typer.Option(help="Kafka brokers, host:port[,host:port].")] = None,
+) -> None:
+    """List what was published, by whom and when; or get the packs of a release back."""
+    from guanlan.publishing import fetch_release, list_releases
+    from guanlan.settings import load_settings
+    from rules.problems import ConfigError
+
+    settings = load_settings(bootstrap=bootstrap)
+    if fetch is None:
+        list_releases(settings)
+    elif out is None:
+        raise ConfigError("--fetch needs --out FOLDER")
+    else:
+        fetch_release(settings, fetch, out)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import contextlib
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,16 +19,15 @@ from alerts.events import decode
 from guanlan.settings import Settings
 from guanlan.synthetic import Wide, wide_filings
 from rules.catalogue import parse_catalogues
-from rules.checkpoint import restore_pieces
 from rules.engine import Active, Engine, FormBatch
 from rules.pack import PackText, Program, compile_packs
 from rules.registry import Institution
 from rules.transitions import Transition
 from streams.app import Worker
-from streams.checkpoint import Keeper
 from streams.clients import Record, open_producer, read_to_end
 from streams.daemon import Daemon
 from streams.decode import Decoder
+from streams.kept import kept_by_watchers
 from streams.partitions import home
 from streams.place import claim_folder, find_place
 from streams.registry import publish_institutions
@@ -103,23 +102,6 @@ def program_of(wide: Wide, pack: str = PACK) -> Program:
     return compile_packs([PackText(pack, "field.yaml")], catalogue)
 
 
-class Rows:
-    """A changelog read back: the newest row of every key."""
-
-    def __init__(self) -> None:
-        self._rows: dict[bytes, bytes] = {}
-
-    def put(self, key: bytes, value: bytes | None) -> None:
-        """Take a record of the changelog; without a value its row is gone."""
-        self._rows.pop(key, None)
-        if value is not None:
-            self._rows[key] = value
-
-    def rows(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield rows as a state table does; the partition is in the keys."""
-        yield from sorted(row for row in self._rows.items() if row[0].startswith(prefix))
-
-
 @dataclass
 class Field:
     """Topics under a prefix of their own. `folder` takes what workers keep locally."""
@@ -189,18 +171,8 @@ class Field:
 
     def state(self, program: Program, institutions: Iterable[Institution]) -> list[Active]:
         """Return the alerts that stand, according to the newest state on the watch side's changelog."""
-        changelog = f"{self.prefix}{self.prefix}workers.filings.changelog"
-        rows = Rows()
-        for record in read_to_end(self.bootstrap, changelog):
-            assert record.key is not None
-            rows.put(record.key, record.value)
-        engine = Engine(program.at("watch"), institutions)
-        keeper = Keeper(rows, frozenset({self.topic("filings")}), None)  # type: ignore[arg-type]
-        for partition in range(self.partitions):
-            for block in keeper.load(partition):
-                assert block.parts is not None
-                restore_pieces(engine, block.state, block.parts.values())
-        return sorted(engine.active(), key=lambda a: (a.rule, a.subject))
+        engine = kept_by_watchers(find_place(self.settings()), program, institutions)
+        return sorted(engine.active() if engine else [], key=lambda a: (a.rule, a.subject))
 
     def start_worker(
         self, wide: Wide, pack: str = PACK, until: str = "watching partitions", **settings: object
@@ -212,7 +184,8 @@ class Field:
         chosen = self.settings(**settings).model_dump()
         environment = [f"GUANLAN_{name.upper()}={chosen[name]}" for name in PASSED_ON]
         command = ["env", *environment, sys.executable, "-m", "guanlan.cli", "worker"]
-        command += ["--pack", str(self.folder / "field.yaml"), "--catalogue", str(self.folder / "wide.yaml")]
+        command += ["--pack", str(self.folder / "field.yaml")] if pack else []
+        command += ["--catalogue", str(self.folder / "wide.yaml")]
         worker = Daemon(f"worker {len(self.workers)}", command, log)
         worker.start(lambda: until in log.read_text(encoding="utf-8"))
         self.workers.append(worker)
@@ -282,9 +255,11 @@ def difference(found: Mapping[str, Transition], expected: Mapping[str, Transitio
     return f"{len(wrong)} differ, {more} of them too many and {lacking} lacking; first: {first}"
 
 
-def direct(program: Program, institutions: Sequence[Institution], records: Sequence[Sent]) -> Expected:
-    """Feed a load to an engine, without any worker, with the offsets that Kafka would give."""
-    engine = Engine(program.at("watch"), institutions)
+def direct(
+    program: Program, institutions: Sequence[Institution], records: Sequence[Sent], engine: Engine | None = None
+) -> Expected:
+    """Feed a load to an engine (a new one by default), without any worker, with the offsets that Kafka would give."""
+    engine = engine or Engine(program.at("watch"), institutions)
     ends = [0] * PARTITIONS
     offsets = np.zeros(len(records), np.int64)
     for position, record in enumerate(records):

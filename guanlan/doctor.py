@@ -116,7 +116,7 @@ def check_packs(settings: Settings) -> Iterator[Finding]:
     """The rule packs of the settings compile with their catalogues."""
     if not settings.packs:
         fix = "set GUANLAN_PACKS, or start it with --pack"
-        yield Finding("rule packs", "absent", "none set: a worker runs what is published, and does not start without", fix)
+        yield Finding("rule packs", "absent", "none set: a worker starts only if some are published", fix)
         return
     from guanlan.commands.worker_ import compile_program
 

@@ -32,6 +32,8 @@ OUTCOMES = ("none", "pending", "watch", "warning", "critical", "unknown", "stale
 META = ("as_of", "institution", "seen_at", "revision")
 LEVEL = "level"
 UNKNOWN = "unknown"
+REFUSED = ("rejected", "out of range")
+"""What makes a worker refuse a filing, and can't be why a rule is unknown."""
 STALE = "stale"
 SUPPRESSED = "suppressed_by"
 NOBODY = "nobody"
@@ -192,6 +194,8 @@ def _row(table: _Table, place: Place, line: str) -> Row | None:
     except (ValueError, KeyError, ExpressionError) as err:
         table.problem(place, f"a value can't be read: {err}", "dates as 2025-03-31, numbers as 130% or 300bn")
         return None
+    if _refused(table, place, values):
+        return None
     if seen_at < table.clock:
         summary = f"the row was seen at {format_instant(seen_at)}, the one above at {format_instant(table.clock)}"
         table.problem(place, summary, "rows stand in the order in which they arrive")
@@ -208,6 +212,19 @@ def _row(table: _Table, place: Place, line: str) -> Row | None:
     return Row(place, code, as_of, seen_at, revision, values, written, expected)
 
 
+def _refused(table: _Table, place: Place, values: dict[str, float]) -> bool:
+    """Whether a worker would refuse the filing for a value: then the rule would never see it."""
+    for column, value in values.items():
+        indicator = table.program.catalogue.indicators[column]
+        if not indicator.low <= value <= indicator.high:
+            summary = f"{column} is {value:g}, outside [{indicator.low:g}, {indicator.high:g}]: the filing is refused"
+            ratio = indicator.unit == "ratio" and indicator.low <= value / 100 <= indicator.high
+            fix = f"write {value:g}%" if ratio else "'-' leaves it out; the range stands in the catalogue"
+            table.problem(place, summary, fix, "out-of-range")
+            return True
+    return False
+
+
 def _understood(table: _Table, place: Place, expected: dict[str, str]) -> bool:
     level, colon, reason = expected.get(LEVEL, "none").partition(":")
     if level not in OUTCOMES or (colon and level not in (UNKNOWN, STALE)):
@@ -216,6 +233,8 @@ def _understood(table: _Table, place: Place, expected: dict[str, str]) -> bool:
     forms = table.program.catalogue.forms
     if colon and level == UNKNOWN and reason.strip() not in REASONS:
         fix = nearest(reason.strip(), REASONS) or f"one of: {', '.join(REASONS)}"
+        if reason.strip() in REFUSED:
+            fix = "a filing that is refused never reaches a rule, which says 'not filed' or, in time, 'too old'"
         table.problem(place, f"nothing is unknown because of {reason.strip()!r}", fix)
         return False
     if colon and level == STALE and reason.strip() not in forms:

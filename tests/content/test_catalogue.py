@@ -6,7 +6,7 @@ import pytest
 
 from rules.catalogue import Catalogue, load_catalogue
 from rules.pack import Program, available, compile_packs, load_packs, wanted_catalogues
-from streams.system import needed
+from streams.needs import needed
 
 
 @pytest.fixture(scope="module")

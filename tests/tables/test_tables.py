@@ -209,6 +209,8 @@ rules:
         ("as_of lcr | level\n2026-01-05 99% | criticl", "'criticl' is no level"),
         ("as_of lcr | level\n2026-01-05 99% | none: too old", "'none: too old' is no level"),
         ("as_of lcr | level\n2026-01-05 99% | unknown: to old", "did you mean 'too old'?"),
+        ("as_of lcr | level\n2026-01-05 99% | unknown: out of range", "a filing that is refused never reaches a rule"),
+        ("as_of lcr | level\n2026-01-05 130 | none", "lcr is 130, outside [0, 50]: the filing is refused (write 130%)"),
         ("as_of lcr | levle\n2026-01-05 99% | none", "did you mean 'level'?"),
         ("as_of lrc | level\n2026-01-05 99% | none", "did you mean 'lcr'?"),
         ("as_of lcr lcr | level\n2026-01-05 99% 99% | none", "the column 'lcr' stands twice"),

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from msgspec.structs import replace as replace_fields
+
 from rules.transitions import SEVERITIES, Transition
 
 QUIET_STATUSES = frozenset({"shadow", "trial"})
@@ -25,7 +27,8 @@ class Alert:
     """One episode as its events tell it so far.
 
     `case` is the id of the first alert of the chain of `supersedes`: it stays when a late filing moves the
-    start of the episode. `opened` is when the first event of the case was seen. `last` is the newest event.
+    start of the episode. `opened` is when the first event of the case was seen. `last` is the newest event; where it
+    tells no time to act, with that which was told before.
     """
 
     case: str
@@ -77,6 +80,8 @@ class Desk:
         before = self._open.pop(event.alert_id, None) or replaced
         silent = [self._silent.pop(alert, "") for alert in (event.alert_id, event.supersedes)]
         opened = next((seen for seen in (before.opened if before else "", *silent) if seen), event.seen_at)
+        if before and event.deadline and not event.due and event.state != "resolved":
+            event = replace_fields(event, due=before.last.due)
         alert = Alert(self._case(event), opened, event)
         over = event.state == "resolved" or event.status in QUIET_STATUSES
         if event.suppressed_by and not over:

@@ -21,12 +21,15 @@ from rules.plan import Rule
 from rules.spans import EVER
 from rules.store import NEVER, Bools, Ints, Longs, Picker
 
+FORMS = 64
+"""More forms than a rule reads: what was told of a pair is the last moment at which one ran out, and how many did."""
+
 Because = Callable[[int], Said]
 """What came in for a row, as something said of it: its cause, when it was seen, by what, and where in the order."""
 
 
 class Staleness:
-    """Which pairs have been told to be stale, and since which moment.
+    """Which pairs have been told to be stale: when a form ran out last, times FORMS, plus how many have.
 
     `forms` are those that levels read. `look` asks the next tick to look at every open alert, and not only where
     a form ran out since the last one.
@@ -84,7 +87,7 @@ class Staleness:
         return any(((ends > last) & (ends <= now)).any() for ends, _ in (self._ends(f, rows) for f in self.forms))
 
     def pass_time(self, now: int) -> list[Said]:
-        """Look at every open alert; return what to tell of those that are stale now, or since another moment."""
+        """Look at every open alert; return what to tell of those that are stale now, or for want of other forms."""
         self.look = False
         standing = self._fold.open()
         standing = standing.take(standing.level > 0)
@@ -140,10 +143,10 @@ class Staleness:
         return zip(standing.rule[mine].tolist(), standing.row[mine].tolist(), strict=True)
 
     def _change(self, one: Records, moment: int) -> Event:
-        """Note that a pair is stale since another moment than was told, EVER for not any more; return what happened."""
+        """Note that a pair is stale otherwise than was told, EVER for not any more; return what happened."""
         rule, row, level, started = (int(column[0]) for column in (one.rule, one.row, one.level, one.started))
         self._tell(rule, row, moment)
-        kind, at = STALE, moment
+        kind, at = STALE, moment // FORMS
         if moment == EVER:
             here = np.array([row], np.int32)
             kind, at = FIRING, max(int(self._world.stores[form].newest(here)[0]) for form in self._own[rule])
@@ -153,7 +156,7 @@ class Staleness:
         return Said(event, "clock", event.date, "clock", overdue=self.lapses(event.rule, event.row, event.date))
 
     def _since(self, rule: int, row: int) -> int:
-        """Since when the pair was told to be stale; EVER for not."""
+        """What was told of the pair: EVER for not stale."""
         return self._told.get(row, {}).get(rule, EVER)
 
     def _tell(self, rule: int, row: int, moment: int) -> None:
@@ -166,17 +169,20 @@ class Staleness:
         self._waiting[row] = row in self._told
 
     def _moments(self, rule: Ints, row: Ints, started: Longs, now: int) -> Longs:
-        """From when the data of each pair's alert has run out, not before its start; EVER where it has not yet."""
+        """How the data of each pair's alert have run out, not before its start; EVER where they have not."""
         rows, place = np.unique(row, return_inverse=True)
         ends: dict[str, Longs] = {}
-        found = np.full(len(rule), EVER)
+        last, count = started.astype(np.int64), np.zeros(len(rule), np.int64)
         for number in np.unique(rule).tolist():
             mine = np.flatnonzero(rule == number)
             for form in self._own[number]:
                 if form not in ends:
                     ends[form] = self._ends(form, rows)[0]
-                found[mine] = np.minimum(found[mine], ends[form][place[mine]])
-        return np.where(found <= now, np.maximum(found, started), EVER)
+                end = ends[form][place[mine]]
+                over = end <= now
+                count[mine] += over
+                last[mine[over]] = np.maximum(last[mine[over]], end[over])
+        return np.where(count > 0, last * FORMS + count, EVER)
 
     def _ends(self, form_id: str, rows: Ints) -> tuple[Longs, Longs]:
         """From when each row's data of the form has run out, EVER where nothing was filed; and its newest as-of."""

@@ -85,6 +85,20 @@ def test_an_episode_is_told_in_four_notices() -> None:
     assert still_open == {}
 
 
+def test_until_when_to_act_stays_until_another_time_is_told() -> None:
+    """What eases or goes stale is still to be acted on by the day that was told; a worse level gives a new one."""
+    desk, due = Desk(), {"deadline": "5bd"}
+    events = [
+        transition("firing", due="2026-04-09", **due),
+        transition("escalated", as_of="2026-04-30", due="2026-05-12", **due),
+        transition("eased", as_of="2026-05-31", **due),
+        transition("stale", as_of="2026-07-16", **due),
+        transition("resolved", as_of="2026-07-31", **due),
+    ]
+    notices = [notice for event in events if (notice := desk.fold(event))]
+    assert [n.alert.last.due for n in notices] == ["2026-04-09", "2026-05-12", "2026-05-12", "2026-05-12", ""]
+
+
 def test_pending_is_nothing_to_the_desk() -> None:
     """A pending and its lapse carry no alert id: nothing opens and nobody is told."""
     lapse = transition("resolved", alert_id="", started="")

@@ -121,6 +121,18 @@ def test_a_first_filing_that_is_too_old_already_makes_an_open_alert_stale() -> N
     assert told(engine.tick(MARCH + 9 * DAY)) == []
 
 
+def test_each_form_that_runs_out_is_told_and_so_is_each_that_comes_back() -> None:
+    """Form d runs out first, then q: the alert is stale for want of one, of both, and of one again."""
+    engine = engine_of("  - {id: low, levels: {watch: x < 2 and z < 2}}")
+    file(engine, MARCH, 1.5, form="d")
+    file(engine, MARCH, 1.5)
+    assert told(engine.tick(MARCH + 5 * DAY)) == [("stale", "watch", "2025-04-05", ["d"])]
+    assert told(engine.tick(DUE_JUNE)) == [("stale", "watch", "2025-07-16", ["d", "q"])]
+    assert told(engine.tick(DUE_JUNE + DAY)) == []
+    assert told(file(engine, DUE_JUNE, 1.5, DUE_JUNE + DAY, form="d")) == [("stale", "watch", "2025-07-16", ["q"])]
+    assert told(file(engine, JUNE, 1.5, DUE_JUNE + DAY)) == [("firing", "watch", "2025-07-16", [])]
+
+
 def test_a_value_left_out_is_unknown_and_ends_nothing() -> None:
     engine = engine_of(LOW)
     file(engine, MARCH, 0.5)

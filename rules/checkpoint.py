@@ -274,7 +274,7 @@ def _restore_records(engine: Engine, state: _Core, rule_of: Ints, rows: Ints) ->
 
 
 def _leave_over(engine: Engine, state: _Core, rows: Ints) -> None:
-    """Hand over the alerts that were open when their rule was retired or deleted: the next tick ends them."""
+    """Hand over what was open or pending when its rule was retired or deleted: the next tick ends it."""
     ended = [rule for rule in engine.program.rules if rule.status == "retired"]
     gone = {name: rule for rule in ended for name in (*rule.renamed_from, rule.id)}
     known = {name for rule in engine.rules for name in (*rule.renamed_from, rule.id)} | engine.program.elsewhere
@@ -290,7 +290,8 @@ def _leave_over(engine: Engine, state: _Core, rows: Ints) -> None:
         mine = np.flatnonzero(columns["rule"] == number)
         _, newest = np.unique(columns["row"][mine], return_index=True)  # newest first within a pair
         last = mine[newest]
-        for i in last[columns["level"][last] > 0].tolist():
+        standing = (columns["level"][last] > 0) | (columns["run"][0, last] > 0)
+        for i in last[standing].tolist():
             row, level, started, date = (int(columns[key][i]) for key in ("row", "level", "started", "date"))
             silenced = int(columns["muted"][i]) if "muted" in columns and gone[name].retired is None else 0
             engine.mark_left_over(Leftover(gone[name], int(rows[row]), level, started, silenced, date))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rules.calendar import parse_instant
-from rules.judge import RESOLVED, Event, Group, Said
+from rules.judge import LAPSED, RESOLVED, Event, Group, Said
 from rules.muting import FIRST_INHIBITOR, UNLESS, WAIVED, can_be_muted
 from rules.plan import Inhibitor, Piece, Rule, Span
 from rules.store import Ints
@@ -92,7 +92,8 @@ def part(group: Group, numbers: Collection[int]) -> Group | None:
 class Leftover:
     """An alert that was open when its rule was retired, or deleted from its pack: `rule` then is a bare one.
 
-    row: the engine's row of the institution. level, started, muted: of the alert. date: the last that was judged.
+    row: the engine's row of the institution. level, started, muted: of the alert; 0 and NEVER of one that was pending.
+    date: the last that was judged.
     """
 
     rule: Rule
@@ -131,7 +132,8 @@ def endings(left: Sequence[Leftover], now: int) -> tuple[list[Rule], list[Said]]
     for one in left:
         ended = one.rule.retired
         at = max(one.started, one.date if ended is None else parse_instant(ended.on))
-        event = Event(place[one.rule.id], one.row, at, RESOLVED, 0, one.level, one.started, muted=one.muted)
+        kind = RESOLVED if one.level else LAPSED
+        event = Event(place[one.rule.id], one.row, at, kind, 0, one.level, one.started, muted=one.muted)
         said.append(
             Said(event, "rule-changed", now, "deleted") if ended is None else Said(event, "retired", now, "retired")
         )

@@ -20,7 +20,7 @@ from rules.problems import ConfigError
 from rules.radius import Change, Radius, radius, total
 from rules.registry import Institution
 from streams.kept import kept_by_system, kept_by_watchers
-from streams.place import Place, find_place
+from streams.place import Place, look_at_place
 from streams.programs import compile_texts
 from streams.registry import read_institutions
 from streams.releases import InForce, Release, Text, hash_of, in_force, publish, read_releases
@@ -68,7 +68,7 @@ def run_publish(
     ServiceError when the broker does not answer.
     """
     console = Console(highlight=False, soft_wrap=True)
-    place = find_place(settings)
+    place = look_at_place(settings)
     topic = place.topic(RULES)
     before = in_force(
         place.bootstrap, topic, lambda packs: compile_texts(packs, settings, asked_catalogue=asked_catalogue)
@@ -137,8 +137,8 @@ def _told(found: Radius | None, group: str) -> list[str]:
         lines += [f"    {_line(change)}" for change in changes[:SHOWN]]
         lines += [f"    … and {len(changes) - SHOWN} more"] if len(changes) > SHOWN else []
     quiet = len(found.changes) - found.loud
-    silent = f", and {quiet} that notify nobody" if quiet else ""
-    return [*lines, f"the release changes {found.loud} of them or opens them{silent}"]
+    silent = f"; {quiet} more notify nobody" if quiet else ""
+    return [*lines, f"people would be notified of {found.loud} change{'' if found.loud == 1 else 's'}{silent}"]
 
 
 def _line(change: Change) -> str:

@@ -396,8 +396,9 @@ class Worker:
             self.consumer.next_commit = 0.0
 
     async def _put_institution(self, institution: Institution) -> None:
-        for side in self.sides:
-            side.put_institution(institution)
+        async with self.quiet:
+            for side in self.sides:
+                side.put_institution(institution)
 
     async def _retire(self, code: str) -> None:
         async with self.quiet:

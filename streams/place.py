@@ -50,6 +50,29 @@ def find_place(settings: Settings) -> Place:
     Raises ServiceError when no broker answers, ConfigError when a topic is missing or has another number of
     partitions than the state that was kept.
     """
+    place, there = _look(settings)
+    changelogs = [
+        Topic(place.changelog(name), count, settings.replication, CHANGELOG)
+        for name, count in ((STATE_OF_FILINGS, place.partitions), (STATE_OF_SYSTEM, 1))
+    ]
+    for changelog in changelogs:
+        if there.get(changelog.name, changelog.partitions) != changelog.partitions:
+            raise ConfigError(
+                f"the state in {changelog.name} is of {there[changelog.name]} partitions, but {place.topic(FILINGS)}"
+                f" has {changelog.partitions} now, and institutions are not where their filings were: send the"
+                " filings anew under another GUANLAN_TOPIC_PREFIX"
+            )
+    create_topics(settings.bootstrap, [c for c in changelogs if c.name not in there])
+    return place
+
+
+def look_at_place(settings: Settings) -> Place:
+    """Look at the cluster as `find_place` does, and make nothing: for who only reads what workers keep."""
+    return _look(settings)[0]
+
+
+def _look(settings: Settings) -> tuple[Place, dict[str, int]]:
+    """Return the place, and how many partitions each topic has that is there."""
     table = topic_table(settings.topic_prefix, settings.partitions, settings.replication)
     with admin_client(settings.bootstrap) as admin:
         there = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
@@ -65,19 +88,7 @@ def find_place(settings: Settings) -> Place:
     single = [place.topic(name) for name in (EXPOSURES, CROSS_SECTION, QUOTES) if there[place.topic(name)] != 1]
     if single:
         raise ConfigError(f"the topic {single[0]} must have one partition; it has {there[single[0]]}")
-    changelogs = [
-        Topic(place.changelog(name), count, settings.replication, CHANGELOG)
-        for name, count in ((STATE_OF_FILINGS, place.partitions), (STATE_OF_SYSTEM, 1))
-    ]
-    for changelog in changelogs:
-        if there.get(changelog.name, changelog.partitions) != changelog.partitions:
-            raise ConfigError(
-                f"the state in {changelog.name} is of {there[changelog.name]} partitions, but {place.topic(FILINGS)}"
-                f" has {changelog.partitions} now, and institutions are not where their filings were: send the"
-                " filings anew under another GUANLAN_TOPIC_PREFIX"
-            )
-    create_topics(settings.bootstrap, [c for c in changelogs if c.name not in there])
-    return place
+    return place, there
 
 
 @contextlib.contextmanager

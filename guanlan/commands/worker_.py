@@ -45,7 +45,6 @@ def command(
 ) -> None:
     """Judge filings by rule packs as they come; alerts go to Kafka, series to /metrics."""
     from guanlan.settings import load_settings
-    from streams.clients import ServiceError
     from streams.place import find_place
     from streams.programs import compile_texts
     from streams.releases import in_force
@@ -63,13 +62,8 @@ def command(
     _log()
     compile_ = partial(compile_texts, settings=settings, asked_catalogue=bool(catalogue))
     program = compile_program(settings, bool(catalogue)) if settings.packs else None
-    try:
-        place = find_place(settings)
-        began = in_force(place.bootstrap, place.topic(RULES), compile_)
-    except ServiceError as err:
-        if program is None:
-            raise ConfigError(f"{NO_PACKS}; nor is known what is published: {err}") from None
-        raise
+    place = find_place(settings)
+    began = in_force(place.bootstrap, place.topic(RULES), compile_)
     if began is not None:
         program = began.program
     if program is None:

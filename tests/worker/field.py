@@ -29,7 +29,7 @@ from streams.daemon import Daemon
 from streams.decode import Decoder
 from streams.kept import kept_by_watchers
 from streams.partitions import home
-from streams.place import claim_folder, find_place
+from streams.place import claim_folder, find_place, look_at_place
 from streams.registry import publish_institutions
 from streams.topics import create_topics, topic_table
 from streams.wire import read_rejection
@@ -171,7 +171,7 @@ class Field:
 
     def state(self, program: Program, institutions: Iterable[Institution]) -> list[Active]:
         """Return the alerts that stand, according to the newest state on the watch side's changelog."""
-        engine = kept_by_watchers(find_place(self.settings()), program, institutions)
+        engine = kept_by_watchers(look_at_place(self.settings()), program, institutions)
         return sorted(engine.active() if engine else [], key=lambda a: (a.rule, a.subject))
 
     def start_worker(

@@ -37,11 +37,15 @@ def files(folder: Path, pack: str = PACK) -> list[str]:
     return ["--pack", "field.yaml", "--catalogue", "wide.yaml"]
 
 
-def test_without_packs_it_says_how_to_give_one(tmp_path: Path) -> None:
-    """Settings are checked before anything is connected to."""
-    done = run(folder=tmp_path, GUANLAN_PACKS="")
+@pytest.mark.needs("kafka")
+def test_without_packs_it_says_how_to_give_one(field: Field) -> None:
+    """Neither the settings nor the topic `rules` have any."""
+    field.prepare([])
+    here = {"GUANLAN_BOOTSTRAP": field.bootstrap, "GUANLAN_TOPIC_PREFIX": field.prefix}
+    done = run(folder=field.folder, GUANLAN_PACKS="", **here)
     assert done.returncode == 2
     assert "--pack" in done.stderr
+    assert "guanlan rules publish" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -105,7 +105,7 @@ class Context:
     all institutions at the rows.
     """
 
-    __slots__ = ("_filed", "_fresh", "_shifts", "_windows", "at", "blanks", "memo", "pick", "rows", "world")
+    __slots__ = ("_filed", "_fresh", "_newer", "_shifts", "_windows", "at", "blanks", "memo", "pick", "rows", "world")
 
     def __init__(self, world: World, rows: Ints, at: Longs, pick: Picker | None = None) -> None:
         self.world = world
@@ -116,6 +116,7 @@ class Context:
         self.blanks: dict[int, Bools | None] = {}
         self._filed: dict[str, Filed] = {}
         self._fresh: dict[str, Bools | None] = {}
+        self._newer: dict[str, Indices | int] = {}
         self._shifts: dict[tuple[str, int], tuple[Context, Bools]] = {}
         self._windows: dict[tuple[str, int, int], tuple[list[Context], list[Bools] | None]] = {}
 
@@ -126,8 +127,14 @@ class Context:
         """Where each row's newest filing at or before `at` stands."""
         found = self._filed.get(form)
         if found is None:
-            store = self.world.stores[form]
-            found = self._filed[form] = store.filed(self.pick, store.position(self.pick, self.at))
+            found = self._filed[form] = self.world.stores[form].filed(self.pick, self._position(form))
+        return found
+
+    def _position(self, form: str) -> Indices | int:
+        """How many filings of each row are newer than `at`; 0 for none of any row."""
+        found = self._newer.get(form)
+        if found is None:
+            found = self._newer[form] = self.world.stores[form].position(self.pick, self.at)
         return found
 
     def filing(self, form: str) -> tuple[Indices, Bools]:
@@ -214,8 +221,7 @@ class Context:
         key = (form, back)
         found = self._shifts.get(key)
         if found is None:
-            store = self.world.stores[form]
-            filed = store.filed(self.pick, store.position(self.pick, self.at) + back)
+            filed = self.world.stores[form].filed(self.pick, self._position(form) + back)
             context = Context(self.world, self.rows, filed.as_of, self.pick)
             # the newest filing at its own date is itself
             context._filed[form], context._fresh[form] = filed, None if filed.complete else filed.there

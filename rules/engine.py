@@ -529,8 +529,9 @@ class Engine:
         at = np.searchsorted(batch.rows, [event.row for event in found])
         columns = (cause, batch.submitted_at, batch.as_of, batch.revision, batch.sequence)
         told = zip(found, *(column[at].tolist() for column in columns), strict=True)
+        by = _Filings(batch.form)
         return [
-            Said(event, CAUSES[why], seen, f"{batch.form}/{as_of}/{revision}", sequence)
+            Said(event, CAUSES[why], seen, by[as_of, revision], sequence)
             for event, why, seen, as_of, revision, sequence in told
         ]
 
@@ -799,6 +800,18 @@ class Engine:
         from rules.checkpoint import restore
 
         return restore(self, blob)
+
+
+class _Filings(dict[tuple[int, int], str]):
+    """Names the filings of a form, by as-of second and revision; most of a batch have the same."""
+
+    def __init__(self, form: str) -> None:
+        self._form = form
+
+    def __missing__(self, key: tuple[int, int]) -> str:
+        as_of, revision = key
+        found = self[key] = f"{self._form}/{as_of}/{revision}"
+        return found
 
 
 def _wider(array: NDArray[Any], rows: int, blank: object) -> NDArray[Any]:

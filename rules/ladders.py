@@ -55,17 +55,24 @@ def ladder_of(rule: Rule) -> Ladder | None:
 
 
 class Ladders:
-    """The ladders among some rules: `of[i]` is that of the i-th rule, None where it has none."""
+    """The ladders among some rules: `of[i]` is that of the i-th rule, None where it has none.
+
+    `weakest`, [rules, 1], are the bounds of the weakest levels. `above`, [rules], are those of the same comparisons
+    as strict and upward ones: x <= 2 where -x > the number before -2.
+    """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.of = [ladder_of(rule) for rule in rules]
         found = [(i, ladder) for i, ladder in enumerate(self.of) if ladder is not None]
         self.weakest: Floats = np.full((len(rules), 1), np.inf)
+        self.above: Floats = np.full(len(rules), np.inf)
         self._sign = np.ones(len(rules))
         self._strict: Bools = np.zeros(len(rules), np.bool_)
         self._bounds: Floats = np.full((LEVELS + 1, len(rules)), np.inf)
         for i, ladder in found:
             self.weakest[i] = ladder.weakest
+            bound = ladder.sign * ladder.weakest
+            self.above[i] = bound if ladder.strict else np.nextafter(bound, -np.inf)
             self._sign[i], self._strict[i], self._bounds[:, i] = ladder.sign, ladder.strict, ladder.bounds
 
     def levels(self, rule: Indices, values: Floats) -> NDArray[np.int8]:

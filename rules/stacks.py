@@ -17,6 +17,7 @@ from rules.context import Context
 from rules.ladders import ladder_of
 from rules.plan import Node, Rule, walk
 from rules.store import Bools, Filed, Floats, FormStore, Indices
+from rules.tapes import Tape, tape_of
 
 OPERATIONS = frozenset(
     [
@@ -56,14 +57,18 @@ def _part(columns: Columns, members: slice) -> Columns:
 class Stack:
     """Rules of one shape: `members` are their places in their group.
 
-    `indicators` names, by the template's column node, the form and an indicator for each member.
+    `indicators` names, by the template's column node, the form and an indicator for each member. The members compare
+    the template's `number`; `tape` computes it, its leaves in `tables`: leaf × member, columns of the store, constants.
     """
 
     template: Rule
+    number: Node
     members: slice
     indicators: dict[int, tuple[str, tuple[str, ...]]]
     constants: dict[int, Floats]
     leaves: Leaves = field(init=False)
+    tape: Tape | None = field(init=False)
+    tables: tuple[Indices, Floats] = field(init=False)
 
     def reads(self, form: str) -> Iterator[str]:
         """Yield the form's indicators that the stack reads, leaf by leaf."""
@@ -79,6 +84,12 @@ class Stack:
             together = bool((np.diff(columns) == 1).all())
             found[leaf] = slice(int(columns[0]), int(columns[-1]) + 1) if together else columns
         self.leaves = Leaves(found, self.constants)
+        self.tape = tape_of(self.number)
+        if self.tape is not None:
+            count, last = self.members.stop - self.members.start, len(stores[self.tape.form].kept)
+            places = [np.arange(last)[found[leaf]] for leaf in self.tape.columns]
+            constants = [self.constants[leaf] for leaf in self.tape.constants]
+            self.tables = np.array(places).reshape(-1, count), np.array(constants).reshape(-1, count)
 
 
 def stacked(rules: Sequence[Rule]) -> tuple[list[int], list[Stack]]:
@@ -107,7 +118,10 @@ def _stack(rules: Sequence[Rule], leaves: Sequence[list[Node]], numbers: list[in
             columns[leaf.id] = (str(leaf.params[0]), tuple(str(p[1]) for p in params))
         else:
             constants[leaf.id] = np.array([p[0] for p in params], np.float64)
-    return Stack(rules[numbers[0]], slice(first, first + len(numbers)), columns, constants)
+    template = rules[numbers[0]]
+    ladder = ladder_of(template)
+    assert ladder is not None
+    return Stack(template, ladder.number, slice(first, first + len(numbers)), columns, constants)
 
 
 def _shape(rule: Rule) -> tuple[object, list[Node]]:

@@ -24,7 +24,7 @@ class Reading(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     offset: int | None = None
 
 
-class Applied(msgspec.Struct, frozen=True, omit_defaults=True):
+class Applied(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A parameter as it was in force: its value (None where no row applies), and the row it came from.
 
     `row` names whom the row is for: default, or type=bank. `since` and `until` are its first and last as-of dates.
@@ -39,7 +39,7 @@ class Applied(msgspec.Struct, frozen=True, omit_defaults=True):
     until: str = ""
 
 
-class Waived(msgspec.Struct, frozen=True, omit_defaults=True):
+class Waived(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The waiver that silences an alert; `until` is the last as-of date."""
 
     reason: str
@@ -48,7 +48,7 @@ class Waived(msgspec.Struct, frozen=True, omit_defaults=True):
     until: str
 
 
-class Covered(msgspec.Struct, frozen=True, omit_defaults=True):
+class Covered(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Of whom a value across institutions is made: those expected to report, those that have, those with a value.
 
     `share` is what has filed of what is expected, `by` assets or count.
@@ -61,7 +61,7 @@ class Covered(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str
 
 
-class Overdue(msgspec.Struct, frozen=True, omit_defaults=True):
+class Overdue(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A form that was not filed in time: since when it is overdue, and the as-of date that it was filed for last."""
 
     form: str
@@ -70,7 +70,7 @@ class Overdue(msgspec.Struct, frozen=True, omit_defaults=True):
     title: dict[str, str] = {}
 
 
-class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
+class Transition(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One change of one rule's state for one subject.
 
     pending    a level holds, but not yet for as long as `for` asks; carries no alert id
@@ -128,21 +128,42 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True):
     overdue: list[Overdue] = []
 
 
+class Ids:
+    """Makes the ids of one rule's alerts and transitions: what they have in common is hashed once."""
+
+    __slots__ = ("_alert", "_transition")
+
+    def __init__(self, rule: str) -> None:
+        self._alert, self._transition = (
+            hashlib.blake2b(f"{kind}\x1f{rule}\x1f".encode(), digest_size=16) for kind in ("alert", "transition")
+        )
+
+    def alert(self, subject: str, started: str) -> str:
+        """Return the alert's id: the same rule, subject and first firing give the same id, always."""
+        digest = self._alert.copy()
+        digest.update(f"{subject}\x1f{started}".encode())
+        return digest.hexdigest()
+
+    def transition(
+        self, subject: str, alert: str, as_of: str, state: str, severity: str, revision: int, by: str = ""
+    ) -> str:
+        """Return the transition's id. Rule and subject are in it because a pending has no alert id yet.
+
+        `by` names what caused it. A late or revised filing can take a state back and another one bring it again, all
+        at one date: three transitions, which readers that drop repeats must tell apart.
+        """
+        digest = self._transition.copy()
+        digest.update(f"{subject}\x1f{alert}\x1f{as_of}\x1f{state}\x1f{severity}\x1f{revision}\x1f{by}".encode())
+        return digest.hexdigest()
+
+
 def alert_id(rule: str, subject: str, started: str) -> str:
-    """Return the alert's id: the same rule, subject and first firing give the same id, always."""
-    return _digest("alert", rule, subject, started)
+    """Return the id of an alert, as `Ids` makes it."""
+    return Ids(rule).alert(subject, started)
 
 
 def transition_id(
     rule: str, subject: str, alert: str, as_of: str, state: str, severity: str, revision: int, by: str = ""
 ) -> str:
-    """Return the transition's id. Rule and subject are in it because a pending has no alert id yet.
-
-    `by` names what caused it. A late or revised filing can take a state back and another one bring it again, all
-    at one date: three transitions, which readers that drop repeats must tell apart.
-    """
-    return _digest("transition", rule, subject, alert, as_of, state, severity, str(revision), by)
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
+    """Return the id of a transition, as `Ids` makes it."""
+    return Ids(rule).transition(subject, alert, as_of, state, severity, revision, by)

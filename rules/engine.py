@@ -373,8 +373,9 @@ class Engine:
     def _judge(self, group: Group, batch: FormBatch, cause: NDArray[np.int8]) -> list[Said]:
         """Judge what the filings change: one new date for most, all dates since for late and revised ones."""
         rows, at = batch.rows, batch.as_of
-        newest = np.max([self.world.stores[form].newest(rows) for form in group.forms], axis=0)
-        fresh = (at >= newest) & (at > group.judged[rows]) if batch.form in group.forms else np.zeros(len(rows), bool)
+        fresh = at > group.judged[rows] if batch.form in group.forms else np.zeros(len(rows), bool)
+        if cause.any() or len(group.forms) > 1:  # else all are filed as the newest of their form
+            fresh &= at >= np.max([self.world.stores[form].newest(rows) for form in group.forms], axis=0)
         found: list[Said] = []
         if fresh.any():
             chosen = np.flatnonzero(fresh)

@@ -24,6 +24,7 @@ from rules.catalogue import parse_catalogues
 from rules.engine import Engine, FormBatch, Outcome
 from rules.laps import Clock, no_clock
 from rules.pack import PackText, compile_packs
+from rules.sieve import compiled
 
 PLAIN, MIXED = "plain comparisons", "history functions in the mix"
 REACH = {PLAIN: 1e9, MIXED: 400e6}
@@ -43,15 +44,17 @@ def measure(setting: Setting) -> Iterator[Row]:
     comparisons only, then with three rules in ten over history. Then the rules of the other parts, where one in
     250 does, what a change costs beyond the evaluations, and what a filing costs that revises an earlier date.
     """
+    sieve = "compiled" if compiled() else "numpy"
     calm = replace(setting.sector, history=False)
     drawn = [draw(calm, np.random.default_rng([calm.seed, n])) for n in range(DRAWN)]
     gc.collect()
     gc.freeze()  # as the worker does when it has started
     quiet = evaluations(calm, PLAIN, well(calm, history=False), drawn)
-    yield from quiet
-    yield from evaluations(calm, MIXED, well(calm, history=True), drawn)
+    mixed = evaluations(calm, MIXED, well(calm, history=True), drawn)
     busy = evaluations(setting.sector, "one in 250 changes an alert", setting.sector.pack, drawn)
-    yield from busy
+    for row in (*quiet, *mixed, *busy):
+        row.note = f"{sieve} sieve"
+        yield row
     work = calm.rules * calm.institutions
     more = busy[0].detail["transitions a date"] - quiet[0].detail["transitions a date"]
     costs = [(work / rate - work / quiet[0].median) / more for rate in busy[0].value]

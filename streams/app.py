@@ -360,12 +360,21 @@ class Worker:
         epoch = self.consumer.epoch
         sides = [side for side in self.sides if side.partitions is not None]
         async with self.quiet:
-            copying = time.perf_counter()
-            copies = [(side, await side.keeper.copy(cut), len(side.journal)) for side in sides]
-            parcels = self.outbox.take()
+            copies = [(side, side.keeper.begin(cut), len(side.journal)) for side in sides]
             unsaved = self._unsaved_bytes
-            pause = COPY_PAUSES * (time.perf_counter() - copying)
-            pause += sum(copy.size for _, copy, _ in copies) / BYTES_PER_SECOND
+        copying = 0.0
+        for side, copy, _ in copies:
+            done = False
+            while not done:
+                async with self.quiet:
+                    if self.consumer.epoch != epoch:
+                        return False
+                    start = time.perf_counter()
+                    done = side.keeper.go_on(copy, side.stands_still)
+                    copying += time.perf_counter() - start
+                await yield_to_loop()
+        parcels = self.outbox.take()
+        pause = COPY_PAUSES * copying + sum(copy.size for _, copy, _ in copies) / BYTES_PER_SECOND
         self.consumer.next_commit = time.monotonic() + min(pause, LONGEST_PAUSE)
         try:
             await self.outbox.confirm(parcels)

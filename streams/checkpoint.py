@@ -2,8 +2,9 @@
 
 The order is what the guarantee rests on (`docs/guarantees.md`):
 
-1. state is copied while nothing is applied, together with the offsets it contains;
-2. everything sent until then is confirmed by the broker (`Outbox.confirm`), so state is never ahead of alerts;
+1. changed state is copied, block by block, with offsets that all of it contains; a block may contain more;
+2. everything sent until the last block was copied is confirmed by the broker (`Outbox.confirm`), so state is never
+   ahead of alerts;
 3. the copied blocks are written to the changelog, then one record that lists them (`Keeper.write`);
 4. only then may the offsets be committed.
 
@@ -24,19 +25,20 @@ import secrets
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.types import TP
 
-from streams.columnar import ColumnarApp, StateTable, yield_to_loop
+from streams.columnar import ColumnarApp, StateTable
 from streams.partitions import home
 from streams.stages import busy
 
 log = logging.getLogger("guanlan.worker")
 
-BLOCKS = 64
+BLOCKS = 16
 APPLIED = b"applied"
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.2
@@ -194,10 +196,15 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """State copied for one checkpoint: by partition the blocks, and the partition's new record."""
+    """State copied for one checkpoint: by partition its offsets, the blocks, and the partition's new record.
 
-    blocks: dict[int, dict[str, Piece]]
-    records: dict[int, Applied]
+    `waiting` are blocks yet to be copied, with the parts of them that changed.
+    """
+
+    offsets: dict[int, Offsets] = field(default_factory=dict)
+    blocks: dict[int, dict[str, Piece]] = field(default_factory=dict)
+    records: dict[int, Applied] = field(default_factory=dict)
+    waiting: list[tuple[int, str, set[str]]] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -234,7 +241,7 @@ def block_of(code: str) -> str:
     >>> block_of("CN001") == block_of("CN001")
     True
     """
-    return f"{zlib.crc32(code.encode()) % BLOCKS:02x}"
+    return f"{zlib.crc32(code.encode()) % BLOCKS:x}"
 
 
 def _untold(_: float) -> None:
@@ -273,29 +280,40 @@ class Keeper:
         for kept in (self.dirty, self.contains, self.applied, self.written, self.garbage, self._found):
             kept.clear()
 
-    async def copy(self, cut: Mapping[TP, int]) -> Copy:
-        """Copy every changed block. Nothing may be applied meanwhile; `cut` is contained in the state."""
+    def begin(self, cut: Mapping[TP, int]) -> Copy:
+        """Begin a copy of every changed block; `cut` is contained in the state. `go_on` copies."""
         now: dict[int, Offsets] = {}
         for tp, offset in cut.items():
             if tp.topic in self.topics:
                 now.setdefault(tp.partition, {})[tp.topic] = offset
-        blocks: dict[int, dict[str, Piece]] = {}
-        records: dict[int, Applied] = {}
+        copy = Copy()
         for partition, offsets in now.items():
             changed = self.dirty.pop(partition, {})
-            if not changed and self.applied.get(partition) == offsets:
-                continue
-            copied = {}
-            for name, parts in sorted(changed.items()):
-                began = busy()
-                copied[name] = self._piece(partition, name, parts)
-                self.spent(busy() - began)
-                await yield_to_loop()
+            if changed or self.applied.get(partition) != offsets:
+                copy.offsets[partition], copy.blocks[partition] = offsets, {}
+                copy.waiting.extend((partition, *marked) for marked in sorted(changed.items(), reverse=True))
+        return copy
+
+    def go_on(self, copy: Copy, seconds: float = inf) -> bool:
+        """Copy blocks for about so long; return whether all are copied.
+
+        Filings may be applied between two calls: a block that is copied later contains more than the cut, and what
+        it contains is known when it is read again.
+        """
+        began = spent = busy()
+        while copy.waiting and spent - began < seconds:
+            partition, name, parts = copy.waiting.pop()
+            parts |= self.dirty.get(partition, {}).pop(name, set())
+            copy.blocks[partition][name] = self._piece(partition, name, parts)
+            spent = busy()
+        self.spent(spent - began)
+        if copy.waiting:
+            return False
+        for partition, offsets in copy.offsets.items():
             held = self.contains.setdefault(partition, {})
-            held.update(dict.fromkeys(copied, offsets))
-            blocks[partition] = copied
-            records[partition] = Applied(offsets, dict(held))
-        return Copy(blocks, records)
+            held.update(dict.fromkeys(copy.blocks[partition], offsets))
+            copy.records[partition] = Applied(offsets, dict(held))
+        return True
 
     def _piece(self, partition: int, block: str, changed: set[str]) -> Piece:
         there = frozenset(self.source.parts(partition, block))
@@ -306,9 +324,8 @@ class Keeper:
 
     async def write(self, copy: Copy) -> int:
         """Write a copy: parts, then blocks, then each partition's record; return the bytes written."""
-        size = 0
-        for partition, blocks in copy.blocks.items():
-            size += await self._write_blocks(partition, blocks, copy.records.get(partition))
+        of_blocks = (self._write_blocks(p, blocks, copy.records.get(p)) for p, blocks in copy.blocks.items())
+        size = sum(await asyncio.gather(*of_blocks))
         records = {p: msgspec.msgpack.encode(r) for p, r in copy.records.items()}
         sent = [self.table.put(p, _key(p, APPLIED.decode()), r) for p, r in records.items()]
         garbage = {p: frozenset(self.garbage.get(p, ())) for p in copy.blocks}

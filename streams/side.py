@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from typing import Generic, Literal, TypeVar
 
 from aiokafka import ConsumerRecord
@@ -91,11 +92,13 @@ class Side(ABC, Generic[Read]):
 
     `engine` judges; `adopted` counts how often other rules took over. `partitions` are those that are ours; None
     before recovery, when nothing may be applied. `journal` holds the batches applied since the last checkpoint, so
-    that the state can be made again if applying fails.
+    that the state can be made again if applying fails. A copy of the state `stands_still` for at most so many seconds
+    at a time, then records may be applied; for good, where blocks must be of one moment.
     """
 
     name: str
     placement: Literal["watch", "system"]
+    stands_still: float = inf
     engine: Engine
 
     def __init__(self, table: StateTable, topics: frozenset[str], names: Names) -> None:

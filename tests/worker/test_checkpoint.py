@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
 from streams import checkpoint
-from streams.checkpoint import Applied, Keeper, Outbox, Post, Undelivered, resume_from
+from streams.checkpoint import Applied, Copy, Keeper, Outbox, Post, Undelivered, resume_from
 from streams.columnar import Progress, RecordBatch
 
 FILINGS = TP("filings", 0)
@@ -221,6 +221,13 @@ def keeper(table: Table, **blocks: bytes) -> Keeper:
     return Keeper(table, frozenset({"filings"}), States(blocks))  # type: ignore[arg-type]
 
 
+def copied(keeper: Keeper, cut: dict[TP, int]) -> Copy:
+    """Return a copy of what changed, made in one go."""
+    copy = keeper.begin(cut)
+    assert keeper.go_on(copy)
+    return copy
+
+
 def loaded(table: Table) -> tuple[dict[str, tuple[bytes, dict[str, bytes] | None]], dict[str, int]]:
     """Return what a new keeper loads: the blocks with their parts, and the offsets to resume from."""
     fresh = keeper(table)
@@ -235,9 +242,9 @@ def test_state_comes_back_with_the_offset_to_resume_from() -> None:
         table = Table()
         first = keeper(table, a=b"A", b=b"B")
         first.mark(0, "a")
-        await first.write(await first.copy({FILINGS: 5}))
+        await first.write(copied(first, {FILINGS: 5}))
         first.mark(0, "b")
-        await first.write(await first.copy({FILINGS: 9}))
+        await first.write(copied(first, {FILINGS: 9}))
         assert loaded(table) == ({"a": (b"A", {}), "b": (b"B", {})}, {"filings": 9})
 
     asyncio.run(run())
@@ -256,12 +263,12 @@ def test_blocks_that_were_not_written_are_written_at_the_next_checkpoint() -> No
         one = keeper(table, a=b"A")
         one.mark(0, "a")
         table.room = 0
-        copy = await one.copy({FILINGS: 5})
+        copy = copied(one, {FILINGS: 5})
         with pytest.raises(KafkaTimeoutError):
             await one.write(copy)
         one.undo(copy)
         table.room = 100
-        await one.write(await one.copy({FILINGS: 5}))
+        await one.write(copied(one, {FILINGS: 5}))
         assert loaded(table) == ({"a": (b"A", {})}, {"filings": 5})
 
     asyncio.run(run())
@@ -274,14 +281,14 @@ def test_a_change_of_one_part_writes_that_part() -> None:
         table, states = Table(), States({"a": b"A"}, {"a": {"q1": b"1" * 1000, "q2": b"2"}})
         one = Keeper(table, frozenset({"filings"}), states)  # type: ignore[arg-type]
         one.mark(0, "a", "q1", "q2")
-        assert await one.write(await one.copy({FILINGS: 5})) > 1000
+        assert await one.write(copied(one, {FILINGS: 5})) > 1000
         states.held["a"]["q2"] = b"3"
         one.mark(0, "a", "q2")
-        assert await one.write(await one.copy({FILINGS: 6})) < 200
+        assert await one.write(copied(one, {FILINGS: 6})) < 200
         assert loaded(table)[0] == {"a": (b"A", {"q1": b"1" * 1000, "q2": b"3"})}
         del states.held["a"]["q1"]
         one.mark(0, "a")
-        await one.write(await one.copy({FILINGS: 7}))
+        await one.write(copied(one, {FILINGS: 7}))
         assert loaded(table)[0] == {"a": (b"A", {"q2": b"3"})}
         assert len(table.written[0]) == 3  # the record, the block, one version of one part
 
@@ -307,7 +314,7 @@ def test_a_crash_at_any_row_leaves_a_block_that_is_whole(history: list[dict[str,
             if offset == len(history) - 1:
                 table.room = data.draw(st.integers(0, 8), label="rows written")
             with contextlib.suppress(KafkaTimeoutError):
-                await one.write(await one.copy({FILINGS: offset}))
+                await one.write(copied(one, {FILINGS: offset}))
         (state, found), resume = loaded(table)[0]["a"], loaded(table)[1]
         assert found == history[int(state)]
         assert int(state) >= len(history) - 2
@@ -324,10 +331,10 @@ def test_state_loaded_anew_while_a_checkpoint_is_written_keeps_every_part(when: 
         table, states = Table(), States({"a": b"A", "b": b"B"}, {"a": {"q1": b"1", "q2": b"2"}})
         one = Keeper(table, frozenset({"filings"}), states)  # type: ignore[arg-type]
         one.mark(0, "a", "q1", "q2")
-        await one.write(await one.copy({FILINGS: 5}))
+        await one.write(copied(one, {FILINGS: 5}))
         states.held["a"]["q2"] = b"3"
         one.mark(0, "a", "q2")
-        copy, put = await one.copy({FILINGS: 6}), table.put
+        copy, put = copied(one, {FILINGS: 6}), table.put
 
         def put_and_load(partition: int, key: bytes, value: bytes) -> Awaitable[None]:
             if key == when or (when.endswith(b"/") and key.startswith(when)):
@@ -339,7 +346,7 @@ def test_state_loaded_anew_while_a_checkpoint_is_written_keeps_every_part(when: 
         await one.write(copy)
         table.put = put  # type: ignore[method-assign]
         one.mark(0, "b")
-        await one.write(await one.copy({FILINGS: 7}))
+        await one.write(copied(one, {FILINGS: 7}))
         assert loaded(table)[0] == {"a": (b"A", {"q1": b"1", "q2": b"3"}), "b": (b"B", {})}
 
     asyncio.run(run())
@@ -352,12 +359,12 @@ def test_a_worker_thought_dead_that_writes_old_state_is_found_out() -> None:
         table = Table()
         former = keeper(table, a=b"old")
         former.mark(0, "a")
-        late = await former.copy({FILINGS: 4})
+        late = copied(former, {FILINGS: 4})
         owner = keeper(table, a=b"new", b=b"B")
         owner.mark(0, "a")
         owner.mark(0, "b")
-        await owner.write(await owner.copy({FILINGS: 9}))
-        only_block = checkpoint.Copy(late.blocks, {})
+        await owner.write(copied(owner, {FILINGS: 9}))
+        only_block = Copy(late.offsets, late.blocks)
         await former.write(only_block)
         states, resume = loaded(table)
         assert states["a"] == (b"old", {})
@@ -375,7 +382,7 @@ def test_a_block_whose_parts_are_gone_says_so() -> None:
         table, states = Table(), States({"a": b"A"}, {"a": {"q1": b"1"}})
         one = Keeper(table, frozenset({"filings"}), states)  # type: ignore[arg-type]
         one.mark(0, "a", "q1")
-        await one.write(await one.copy({FILINGS: 5}))
+        await one.write(copied(one, {FILINGS: 5}))
         del table.written[0][next(key for key in table.written[0] if b"q1" in key)]
         assert loaded(table)[0] == {"a": (b"A", None)}
 

@@ -58,7 +58,7 @@ def main(order: Order) -> None:
         {
             "bootstrap.servers": order.bootstrap,
             "partitioner": "murmur2_random",
-            "linger.ms": 1 if order.rate else 5,
+            "linger.ms": 5,
             "batch.size": 1 << 20,
             "queue.buffering.max.messages": 1_000_000,
             "queue.buffering.max.kbytes": 1 << 20,
@@ -106,7 +106,7 @@ def on_time(producer: Producer, order: Order, records: list[tuple[bytes, bytes]]
             done = due
             producer.poll(0)
         else:
-            time.sleep(min(0.001, max(0.0, first + done * step - now)))
+            time.sleep(min(0.005, max(0.0, first + done * step - now)))
     last = time.time()
     producer.flush(60)
     return Sent(first, last, time.time(), latest, 0.0)

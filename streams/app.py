@@ -29,6 +29,7 @@ from rules.registry import Institution
 from streams.checkpoint import Outbox, Undelivered
 from streams.clients import ServiceError
 from streams.columnar import (
+    BUFFERED,
     ColumnarApp,
     ColumnarConsumer,
     RecordBatch,
@@ -60,6 +61,7 @@ from streams.topics import (
     REJECTED,
     RULES,
 )
+from streams.turns import Turns
 from streams.watch import Watch
 from streams.work import Job
 
@@ -73,6 +75,8 @@ FETCH_BYTES = 4 << 20
 SENT_AT_ONCE = 4_000
 JOURNAL_BYTES = 256 << 20
 COMMIT_SECONDS = 1.0
+COPY_TURN = 0.005
+COPY_REST = 0.02
 COPY_PAUSES = 9  # nothing is judged while state is copied: at most a tenth of the time
 BYTES_PER_SECOND = 4 << 20
 LONGEST_PAUSE = 10.0
@@ -166,7 +170,7 @@ class Worker:
             producer_linger=0.005,
             producer_max_batch_size=512 << 10,
             producer_max_request_size=LARGEST_RECORD + (1 << 20),
-            stream_buffer_maxsize=8,
+            stream_buffer_maxsize=BUFFERED,
             stream_wait_empty=True,
         )
 
@@ -184,7 +188,7 @@ class Worker:
             gathered: list[RecordBatch] = []
             async for batch in stream:
                 gathered.append(batch)
-                await delivered()
+                await delivered(stream, gathered)
                 if waiting(stream) and not _enough(gathered):
                     continue
                 batches, gathered = gathered, []
@@ -363,16 +367,18 @@ class Worker:
             copies = [(side, side.keeper.begin(cut), len(side.journal)) for side in sides]
             unsaved = self._unsaved_bytes
         copying = 0.0
+        rest = COPY_REST if self.consumer.flow_active else 0.0
         for side, copy, _ in copies:
-            done = False
-            while not done:
+            while True:
                 async with self.quiet:
                     if self.consumer.epoch != epoch:
                         return False
                     start = time.perf_counter()
                     done = side.keeper.go_on(copy, side.stands_still)
                     copying += time.perf_counter() - start
-                await yield_to_loop()
+                if done:
+                    break
+                await asyncio.sleep(rest)
         parcels = self.outbox.take()
         pause = COPY_PAUSES * copying + sum(copy.size for _, copy, _ in copies) / BYTES_PER_SECOND
         self.consumer.next_commit = time.monotonic() + min(pause, LONGEST_PAUSE)
@@ -380,7 +386,8 @@ class Worker:
             await self.outbox.confirm(parcels)
             if self.consumer.epoch != epoch:
                 return False
-            written = [await side.keeper.write(copy) for side, copy, _ in copies]
+            turns = Turns(COPY_TURN, rest)
+            written = [await side.keeper.write(copy, turns) for side, copy, _ in copies]
         except (Undelivered, ProducerSendError, KafkaError) as err:
             log.warning("the checkpoint is put off: %s", err)
             self.metrics.put_off.inc()

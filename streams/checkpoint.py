@@ -23,7 +23,7 @@ import asyncio
 import logging
 import secrets
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, NamedTuple, Protocol
@@ -35,6 +35,7 @@ from faust.types import TP
 from streams.columnar import ColumnarApp, StateTable
 from streams.partitions import home
 from streams.stages import busy
+from streams.turns import Turns
 
 log = logging.getLogger("guanlan.worker")
 
@@ -209,8 +210,13 @@ class Copy:
     @property
     def size(self) -> int:
         """Bytes of state."""
-        pieces = [piece for blocks in self.blocks.values() for piece in blocks.values()]
-        return sum(len(p.state) + sum(map(len, p.fresh.values())) for p in pieces)
+        return sum(len(p.state) + sum(map(len, p.fresh.values())) for _, _, p in self.pieces())
+
+    def pieces(self) -> Iterator[tuple[int, str, Piece]]:
+        """Yield partition, name and piece of each block."""
+        for partition, blocks in self.blocks.items():
+            for name, piece in blocks.items():
+                yield partition, name, piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,10 +328,45 @@ class Keeper:
         fresh = {part: self.source.export_part(partition, block, part) for part in sorted(there - stay.keys())}
         return Piece(self.source.export(partition, block), fresh, stay)
 
-    async def write(self, copy: Copy) -> int:
+    async def write(self, copy: Copy, turns: Turns | None = None) -> int:
         """Write a copy: parts, then blocks, then each partition's record; return the bytes written."""
-        of_blocks = (self._write_blocks(p, blocks, copy.records.get(p)) for p, blocks in copy.blocks.items())
-        size = sum(await asyncio.gather(*of_blocks))
+        turns = turns or Turns()
+        size = 0
+        fresh: dict[tuple[int, str], dict[str, str]] = {}
+        sent: list[Awaitable[Any]] = []
+        for partition, name, piece in copy.pieces():
+            began = busy()
+            versions = fresh[partition, name] = {part: secrets.token_hex(4) for part in piece.fresh}
+            rows = {_part_key(partition, name, *named): piece.fresh[named[0]] for named in versions.items()}
+            self.garbage.setdefault(partition, set()).update(rows)  # until the blocks name them
+            sent += [self.table.put(partition, key, value) for key, value in rows.items()]
+            size += sum(map(len, rows.values()))
+            self.spent(busy() - began)
+            await turns.take()
+        await asyncio.gather(*sent)
+        sent = []
+        for partition, name, piece in copy.pieces():
+            began = busy()
+            parts = piece.stay | fresh[partition, name]
+            value = msgspec.msgpack.encode(Block(copy.offsets[partition], piece.state, parts))
+            sent.append(self.table.put(partition, _key(partition, name), value))
+            size += len(value)
+            self.spent(busy() - began)
+            await turns.take()
+        await asyncio.gather(*sent)
+        for partition, name, piece in copy.pieces():
+            self._named(partition, name, piece.stay | fresh[partition, name])
+        return size + await self._write_records(copy)
+
+    def _named(self, partition: int, block: str, parts: dict[str, str]) -> None:
+        """Note what a block names now. State may have been loaded anew since its parts were written."""
+        garbage = self.garbage.setdefault(partition, set())
+        before = self.written.get((partition, block), {})
+        garbage |= {_part_key(partition, block, *named) for named in before.items() - parts.items()}
+        garbage -= {_part_key(partition, block, *named) for named in parts.items()}
+        self.written[partition, block] = parts
+
+    async def _write_records(self, copy: Copy) -> int:
         records = {p: msgspec.msgpack.encode(r) for p, r in copy.records.items()}
         sent = [self.table.put(p, _key(p, APPLIED.decode()), r) for p, r in records.items()]
         garbage = {p: frozenset(self.garbage.get(p, ())) for p in copy.blocks}
@@ -334,39 +375,7 @@ class Keeper:
         for p, keys in garbage.items():
             self.garbage.get(p, set()).difference_update(keys)
         self.applied.update({p: r.applied for p, r in copy.records.items()})
-        return size + sum(map(len, records.values()))
-
-    async def _write_blocks(self, partition: int, pieces: Mapping[str, Piece], record: Applied | None) -> int:
-        began = busy()
-        rows: dict[bytes, bytes] = {}
-        fresh: dict[str, dict[str, str]] = {}
-        for name, piece in pieces.items():
-            fresh[name] = {part: secrets.token_hex(4) for part in piece.fresh}
-            rows |= {_part_key(partition, name, p, fresh[name][p]): state for p, state in piece.fresh.items()}
-        self.garbage.setdefault(partition, set()).update(rows)  # until the blocks name them
-        size = sum(map(len, rows.values()))
-        sent = [self.table.put(partition, key, value) for key, value in rows.items()]
-        self.spent(busy() - began)
-        await asyncio.gather(*sent)
-        began = busy()
-        sent = []
-        for name, piece in pieces.items():
-            parts = piece.stay | fresh[name]
-            contains = record.blocks[name] if record else self.contains[partition][name]
-            value = msgspec.msgpack.encode(Block(contains, piece.state, parts))
-            size += len(value)
-            sent.append(self.table.put(partition, _key(partition, name), value))
-            fresh[name] = parts
-        self.spent(busy() - began)
-        await asyncio.gather(*sent)
-        # state may have been loaded anew meanwhile, before the blocks named these parts
-        garbage = self.garbage.setdefault(partition, set())
-        for name, parts in fresh.items():
-            before = self.written.get((partition, name), {})
-            garbage |= {_part_key(partition, name, *named) for named in before.items() - parts.items()}
-            garbage -= {_part_key(partition, name, *named) for named in parts.items()}
-            self.written[partition, name] = parts
-        return size
+        return sum(map(len, records.values()))
 
     def undo(self, copy: Copy) -> None:
         """A copy could not be written: its blocks count as changed again."""

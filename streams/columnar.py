@@ -19,6 +19,7 @@ import asyncio
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -32,8 +33,12 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 FAUST_VERSION = "0.15.3"
-TURNS = 8
+TURNS = 24
+QUICK_TURNS = 16
+BUFFERED = 8
 FETCH_WAIT_MS = 100
+FETCH_ALONE_AFTER = 5.0
+POLL_SECONDS = 0.01  # a batch has its own price: few records at a time would cost a worker all of its time
 
 INTERNALS: Mapping[str, tuple[str, ...]] = {
     "mode.services:Service": ("_crashed", "crash", "crash_reason", "crashed"),
@@ -63,9 +68,10 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
         "wait_empty",
     ),
     "faust.transport.consumer:ThreadDelegateConsumer": ("_getmany", "assignment", "highwaters", "seek_wait"),
-    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread": ("_create_worker_consumer",),
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread": ("_consumer", "_create_worker_consumer", "on_start"),
     "faust.transport.drivers.aiokafka:Consumer": ("_new_consumer_thread", "_to_message"),
-    "aiokafka.consumer.consumer:AIOKafkaConsumer": ("_fetch_max_wait_ms",),
+    "aiokafka.consumer.consumer:AIOKafkaConsumer": ("_fetch_max_wait_ms", "_fetcher"),
+    "aiokafka.consumer.fetcher:Fetcher": ("_prefetch_backoff",),
     "faust.transport.drivers.aiokafka:Producer": ("_ensure_producer",),
     "faust.transport.drivers.aiokafka:Transport": ("Consumer",),
     "faust.tables.base:Collection": (
@@ -93,7 +99,7 @@ class RecordBatch:
 
     `epoch` counts the assignments of partitions to this worker; a batch of an earlier one must not be applied.
     The agent sets `applied` once the effect of every record is in memory; until then no offset passes it.
-    `size` is its keys' and values' bytes.
+    `size` is its keys' and values' bytes. `poll` numbers the poll, which brought `siblings` batches of this topic.
     """
 
     tp: TP
@@ -101,6 +107,8 @@ class RecordBatch:
     epoch: int = 0
     applied: bool = False
     size: int = 0
+    poll: int = 0
+    siblings: int = 1
 
     @property
     def first(self) -> int:
@@ -159,9 +167,18 @@ class BatchSchema(Schema[Any, Any]):
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Waits less on the broker: one fetch may hold back the partitions that are not in it."""
+    """Waits less on the broker, because a fetch holds back the partitions that are not in it.
+
+    While records of some partitions wait to be taken, the others are not fetched alone: the broker would hold back its
+    answer until they have something, and nobody could be fetched meanwhile.
+    """
 
     clock: int | None = None
+
+    async def on_start(self) -> None:
+        """Start the consumer."""
+        await super().on_start()
+        self._consumer._fetcher._prefetch_backoff = FETCH_ALONE_AFTER
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         self.clock = time.pthread_getcpuclockid(threading.get_ident())  # this runs in the thread itself
@@ -186,6 +203,8 @@ class ColumnarConsumer(driver.Consumer):
         self.committed: dict[TP, int] = {}
         self._starts: dict[TP, int] = {}
         self._due: dict[TP, int] | None = None
+        self._next_poll = 0.0
+        self._polls = 0
 
     def _new_consumer_thread(self) -> ConsumerThread:
         self._fetching = ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -199,13 +218,21 @@ class ColumnarConsumer(driver.Consumer):
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Any]]:
         if self._due is not None:
             await self._begin(self._due)
+        await asyncio.sleep(max(0.0, self._next_poll - time.monotonic()))
         fetched = await super()._getmany(active_partitions, timeout)
+        self._next_poll = time.monotonic() + POLL_SECONDS
         columnar = self.app.columnar_topics
-        return {
+        handed = {
             tp: list(self._batches(tp, records)) if tp.topic in columnar else records
             for tp, records in fetched.items()
             if self.reading or tp.topic not in columnar
         }
+        self._polls += 1
+        batches = [batch for tp, given in handed.items() if tp.topic in columnar for batch in given]
+        count = Counter(batch.tp.topic for batch in batches)
+        for batch in batches:
+            batch.poll, batch.siblings = self._polls, count[batch.tp.topic]
+        return handed
 
     async def _begin(self, starts: dict[TP, int]) -> None:
         """Go to where reading begins. Only the fetcher does: what it fetched before, from elsewhere, it must drop.
@@ -458,10 +485,17 @@ def batch_topic(app: ColumnarApp, name: str) -> Any:
     return app.topic(name, schema=BatchSchema())
 
 
-async def delivered() -> None:
-    """Let the consumer hand over the other partitions of the same poll: it takes a few turns of the loop."""
-    for _ in range(TURNS):
-        await asyncio.sleep(0)
+async def delivered(stream: Any, gathered: Sequence[RecordBatch]) -> None:
+    """Let the consumer hand over the other batches of the last one's poll: each takes a few turns of the loop.
+
+    Judged together they cost little more than one. It is not waited for long: a rebalance may have dropped them.
+    """
+    last = gathered[-1]
+    missing = min(BUFFERED, last.siblings - sum(batch.poll == last.poll for batch in gathered))
+    for turn in range(TURNS):
+        if stream.channel.queue.qsize() >= missing:
+            return
+        await asyncio.sleep(0 if turn < QUICK_TURNS else 0.001)
 
 
 def waiting(stream: Any) -> bool:

@@ -12,7 +12,6 @@ import concurrent.futures
 import logging
 import math
 import threading
-import time
 from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,7 +43,6 @@ INFO_LABELS = ("institution", "name", "name_zh", "type", "region", "peer_group",
 PART_LABELS, CASE_LABELS = ("measure", "part"), ("measure", "case")
 AS_OF = "_as_of_timestamp_seconds"
 SNAPSHOT_SECONDS = 8.0
-TURN_SECONDS = 0.02
 
 LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 BATCH_BUCKETS = (1, 10, 50, 100, 250, 500, 1000, 2000, 5000, 10000)
@@ -77,19 +75,6 @@ class Snapshot:
     moves: dict[tuple[str, str], float] = field(default_factory=dict)
     cases: dict[tuple[str, str], float] = field(default_factory=dict)
     lag: dict[tuple[str, int], int] = field(default_factory=dict)
-
-
-class Turns:
-    """Gives the event loop a turn when enough has been done since the last: a turn for each column costs a scrape."""
-
-    def __init__(self) -> None:
-        self._since = time.thread_time()
-
-    async def take(self) -> None:
-        """Yield where `TURN_SECONDS` of processor time have passed."""
-        if time.thread_time() - self._since > TURN_SECONDS:
-            await asyncio.sleep(0)
-            self._since = time.thread_time()
 
 
 class Spread:

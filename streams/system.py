@@ -29,7 +29,7 @@ from streams.columnar import StateTable, yield_to_loop
 from streams.columns import Refused
 from streams.cross_section import Slice, decode_slice
 from streams.entries import Level, Margin, Margins, Report, Sheet, joined
-from streams.exporter import Column, Snapshot, Turns, exported, subject_labels
+from streams.exporter import Column, Snapshot, exported, subject_labels
 from streams.exposures import decode_exposures
 from streams.filer import Filer
 from streams.measured import SYSTEM_FORM, SYSTEM_FORMS, Lack, Measured
@@ -41,6 +41,7 @@ from streams.side import Effects, Names, Side
 from streams.stages import busy
 from streams.stress import StressBook, StressState, pieces
 from streams.tape import DAY, OWN_SERIES, Due, Line, Tape
+from streams.turns import Turns
 from streams.values import ValueBook, ValueState
 from streams.watch import show_alerts
 from streams.wire import ExposureReport, Quote, Reason, Rejection, Service, to_seconds

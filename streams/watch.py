@@ -22,13 +22,14 @@ from streams.columnar import StateTable
 from streams.columns import Decoded
 from streams.cross_section import Slice, forwarded
 from streams.decode import Decoder
-from streams.exporter import Column, Snapshot, Turns, exported, subject_labels
+from streams.exporter import Column, Snapshot, exported, subject_labels
 from streams.needs import needed
 from streams.partitions import home
 from streams.place import STATE_OF_FILINGS
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
 from streams.stages import busy
+from streams.turns import Turns
 from streams.wire import Reason, Rejection
 
 GUESSES = 5
@@ -48,7 +49,7 @@ class Watch(Side[Filings]):
 
     name = STATE_OF_FILINGS
     placement = "watch"
-    stands_still = 0.01
+    stands_still = 0.005
 
     def __init__(
         self,

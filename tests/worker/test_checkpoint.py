@@ -250,6 +250,29 @@ def test_state_comes_back_with_the_offset_to_resume_from() -> None:
     asyncio.run(run())
 
 
+def test_what_changes_while_a_copy_is_made_is_in_it_or_in_the_next() -> None:
+    """Of two blocks that change between two turns, the one not copied yet is copied as it is then."""
+
+    async def go() -> None:
+        table = Table()
+        blocks = States({"a": b"A", "b": b"B"})
+        one = Keeper(table, frozenset({"filings"}), blocks)  # type: ignore[arg-type]
+        one.mark(0, "a")
+        one.mark(0, "b")
+        copy = one.begin({FILINGS: 5})
+        assert not one.go_on(copy, 0.0)
+        for name in blocks.blocks:
+            blocks.blocks[name] += b" later"
+            one.mark(0, name)
+        assert one.go_on(copy)
+        await one.write(copy)
+        assert loaded(table) == ({"a": (b"A", {}), "b": (b"B later", {})}, {"filings": 5})
+        await one.write(copied(one, {FILINGS: 9}))
+        assert loaded(table) == ({"a": (b"A later", {}), "b": (b"B later", {})}, {"filings": 9})
+
+    asyncio.run(go())
+
+
 def test_without_its_record_a_partition_is_computed_from_the_beginning() -> None:
     """A state of unknown extent is not trusted, nor is an offset that the group may have without any state."""
     assert loaded(Table()) == ({}, {"filings": 0})

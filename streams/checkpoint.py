@@ -301,17 +301,19 @@ class Keeper:
         return copy
 
     def go_on(self, copy: Copy, seconds: float = inf) -> bool:
-        """Copy blocks for about so long; return whether all are copied.
+        """Copy blocks for about so long, at least one; return whether all are copied.
 
         Filings may be applied between two calls: a block that is copied later contains more than the cut, and what
         it contains is known when it is read again.
         """
         began = spent = busy()
-        while copy.waiting and spent - began < seconds:
+        while copy.waiting:
             partition, name, parts = copy.waiting.pop()
             parts |= self.dirty.get(partition, {}).pop(name, set())
             copy.blocks[partition][name] = self._piece(partition, name, parts)
             spent = busy()
+            if spent - began >= seconds:
+                break
         self.spent(spent - began)
         if copy.waiting:
             return False

@@ -22,7 +22,7 @@ from rules.store import NEVER, FormStore, Indices, Ints, Picker
 if TYPE_CHECKING:
     from rules.engine import Engine
 
-VERSION = 2
+VERSION = 3
 
 
 class _Array(msgspec.Struct, frozen=True, array_like=True):

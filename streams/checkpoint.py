@@ -247,7 +247,7 @@ def block_of(code: str) -> str:
     >>> block_of("CN001") == block_of("CN001")
     True
     """
-    return f"{zlib.crc32(code.encode()) % BLOCKS:x}"
+    return f"{zlib.crc32(code.encode()) % BLOCKS:02x}"
 
 
 def _untold(_: float) -> None:
@@ -365,7 +365,7 @@ class Keeper:
         garbage = self.garbage.setdefault(partition, set())
         before = self.written.get((partition, block), {})
         garbage |= {_part_key(partition, block, *named) for named in before.items() - parts.items()}
-        garbage -= {_part_key(partition, block, *named) for named in parts.items()}
+        garbage -= {_key(partition, block), *(_part_key(partition, block, *named) for named in parts.items())}
         self.written[partition, block] = parts
 
     async def _write_records(self, copy: Copy) -> int:
@@ -406,8 +406,18 @@ class Keeper:
                 else:
                     self.garbage.setdefault(partition, set()).add(key)
             complete = len(found) == len(wanted)
+            if not complete:
+                left = (_part_key(partition, name, part, block.parts[part]) for part in found)
+                self.garbage.setdefault(partition, set()).update(left)
             self.written[partition, name] = dict(block.parts) if complete else {}
             yield Loaded(name, block.state, found if complete else None)
+
+    def discard(self, partition: int, block: str) -> None:
+        """Delete a block that can't be used, and its parts, at the next checkpoint, unless that writes it anew."""
+        parts = self.written.pop((partition, block), {})
+        self.contains[partition].pop(block, None)
+        garbage = self.garbage.setdefault(partition, set())
+        garbage |= {_key(partition, block), *(_part_key(partition, block, *named) for named in parts.items())}
 
     def resume(self, partition: int) -> Offsets:
         """Return the offsets to resume from at the latest, once `load` is done.

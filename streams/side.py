@@ -24,7 +24,7 @@ from rules.engine import Engine
 from rules.pack import Program
 from rules.registry import Institution
 from rules.transitions import Transition
-from streams.checkpoint import Keeper, Offsets, Post
+from streams.checkpoint import Keeper, Loaded, Offsets, Post
 from streams.columnar import RecordBatch, StateTable, yield_to_loop
 from streams.exporter import Snapshot
 from streams.wire import Reason, Rejection, kept_headers, rejection_headers
@@ -200,22 +200,30 @@ class Side(ABC, Generic[Read]):
         return resume
 
     async def _load(self, partition: int) -> Offsets:
+        good = True
         for block in self.keeper.load(partition):
-            try:
-                if block.parts is None:
-                    raise LookupError("parts of it are not there")
-                self.restore(partition, block.name, block.state, block.parts)
-            except Exception:
-                log.exception(
-                    "the stored state of %s partition %d, block %s, can't be read:"
-                    " this partition is computed again from its first record",
-                    self.name,
-                    partition,
-                    block.name,
-                )
-                return dict.fromkeys(self.topics, 0)
+            if good:
+                good = self._take_in(partition, block)
+            if not good:
+                self.keeper.discard(partition, block.name)
             await yield_to_loop()
-        return self.keeper.resume(partition)
+        return self.keeper.resume(partition) if good else dict.fromkeys(self.topics, 0)
+
+    def _take_in(self, partition: int, block: Loaded) -> bool:
+        try:
+            if block.parts is None:
+                raise LookupError("parts of it are not there")
+            self.restore(partition, block.name, block.state, block.parts)
+        except Exception:
+            log.exception(
+                "the stored state of %s partition %d, block %s, can't be read:"
+                " this partition is computed again from its first record",
+                self.name,
+                partition,
+                block.name,
+            )
+            return False
+        return True
 
     def close(self) -> None:
         """Our partitions were revoked: forget all state."""

@@ -242,7 +242,7 @@ class Watch(Side[Filings]):
         effects.values += int(np.count_nonzero(~np.isnan(batch.values)))
         filed = np.stack([self._home[batch.rows], self._block[batch.rows], batch.as_of])
         for partition, block, as_of in np.unique(filed, axis=1).T.tolist():
-            self.keeper.mark(partition, f"{block:x}", _part(batch.form, as_of))
+            self.keeper.mark(partition, f"{block:02x}", _part(batch.form, as_of))
         wanted = self._forwarded.get(batch.form)
         if wanted is not None:
             reported = self._program.catalogue.reported(batch.form)

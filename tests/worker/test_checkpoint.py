@@ -273,6 +273,26 @@ def test_what_changes_while_a_copy_is_made_is_in_it_or_in_the_next() -> None:
     asyncio.run(go())
 
 
+def test_a_block_that_is_discarded_is_deleted_unless_it_is_written_anew() -> None:
+    """What can't be read does not stay for the next start to stumble over, nor takes its successor with it."""
+
+    async def go() -> None:
+        table = Table()
+        former = Keeper(table, frozenset({"filings"}), States({"a": b"A", "b": b"B"}, {"b": {"part": b"p"}}))  # type: ignore[arg-type]
+        former.mark(0, "a")
+        former.mark(0, "b", "part")
+        await former.write(copied(former, {FILINGS: 5}))
+        one = keeper(table, a=b"new")
+        for block in one.load(0):
+            one.discard(0, block.name)
+        one.mark(0, "a")
+        await one.write(copied(one, {FILINGS: 6}))
+        assert loaded(table) == ({"a": (b"new", {})}, {"filings": 6})
+        assert {key.decode() for key in table.written[0]} == {"0/a", "0/applied"}
+
+    asyncio.run(go())
+
+
 def test_without_its_record_a_partition_is_computed_from_the_beginning() -> None:
     """A state of unknown extent is not trusted, nor is an offset that the group may have without any state."""
     assert loaded(Table()) == ({}, {"filings": 0})

@@ -423,6 +423,8 @@ class Engine:
         lasts = standings(self.fold.state(rule, row))
         said: list[Event] = []
         for pair, first, last, date in zip(touched, firsts, lasts, dates[-1][position].tolist(), strict=True):
+            if date == NEVER:  # an edited rule reads forms of which nothing was filed: as of what it said last
+                date = old[pair][-1].date
             said += differences(first, old.get(pair, ()), new.get(pair, ()), last, date)
         return self._attribute(said, batch, cause)
 
@@ -629,11 +631,14 @@ class Engine:
         """Whether other rules left the state, and what that changes of open alerts is not told yet."""
         return bool(self._edited or self._left_over)
 
-    def rejudge(self, now: int) -> Outcome:
-        """Tell what an edit of rules changes of open alerts: what the next tick would, without passing time."""
+    def rejudge(self, now: int, rows: Iterable[int] | None = None) -> Outcome:
+        """Tell what an edit of rules changes of open alerts: what the next tick would, without passing time.
+
+        rows: only of these institutions, which must not be where rules look across institutions.
+        """
         outcome = Outcome()
         before = self.judge.tally.evaluated
-        found = self._judge_edited(now)
+        found = self._judge_edited(now, rows)
         if found and self.world.clock != NEVER:
             nobody = np.zeros(0, np.int32)
             found += self.staleness.settle(found, nobody, (), self._shared, lambda row: found[0], self.world.clock)
@@ -647,12 +652,14 @@ class Engine:
         rules, said = endings(left, now)
         return transitions(said, rules, self.world, self.institutions)
 
-    def _judge_edited(self, now: int) -> list[Said]:
+    def _judge_edited(self, now: int, only: Iterable[int] | None = None) -> list[Said]:
         """Fold edited rules again over the history at hand; say what comes out otherwise."""
         found: list[Said] = []
-        marked, everyone = self._edited, np.array(sorted(self._edited_rows), np.int32)
-        self._edited, self._edited_rows = set(), set()
-        if not marked:
+        chosen = self._edited_rows if only is None else self._edited_rows.intersection(only)
+        marked, everyone = self._edited, np.array(sorted(chosen), np.int32)
+        self._edited_rows = self._edited_rows - chosen
+        self._edited = marked if self._edited_rows else set()
+        if not marked or not len(everyone):
             return found
         self.world.members = np.flatnonzero(self._active & ~self._system).astype(np.int32)
         rows = everyone[self._active[everyone]]

@@ -280,7 +280,7 @@ class Worker:
                 return
             resume = await side.open(partitions)
             if side.engine.edited:
-                await self._emit(side.rejudge(int(time.time())))
+                await self._emit(await side.rejudge(int(time.time())))
             for partition, offsets in resume.items():
                 for topic, offset in offsets.items():
                     self.consumer.recovered[TP(topic, partition)] = offset

@@ -20,7 +20,7 @@ from typing import Generic, Literal, TypeVar
 from aiokafka import ConsumerRecord
 
 from alerts.events import encode
-from rules.engine import Engine
+from rules.engine import Engine, Outcome
 from rules.pack import Program
 from rules.registry import Institution
 from rules.transitions import Transition
@@ -117,15 +117,23 @@ class Side(ABC, Generic[Read]):
     def blocks(self) -> Iterable[tuple[int, str, list[int]]]:
         """Yield the blocks of institutions: partition, name, and the engine's rows."""
 
-    def rejudge(self, now: int) -> Effects:
-        """Tell what an edit of rules changes of open alerts; all state counts as changed."""
+    async def rejudge(self, now: int) -> Effects:
+        """Tell what an edit of rules changes of open alerts; all state counts as changed.
+
+        Nothing may be applied meanwhile, but where institutions are judged one by one the event loop has its turns.
+        """
         effects = Effects()
-        outcome = self.engine.rejudge(now)
+        for partition, block, rows in list(self.blocks()):
+            if self.placement == "watch":
+                self._tell(self.engine.rejudge(now, rows), effects)
+                await yield_to_loop()
+            self.keeper.mark_whole(partition, block)
+        self._tell(self.engine.rejudge(now), effects)
+        return effects
+
+    def _tell(self, outcome: Outcome, effects: Effects) -> None:
         effects.tell(self.names.alerts, outcome.transitions)
         effects.evaluated += outcome.evaluated
-        for partition, block, _ in self.blocks():
-            self.keeper.mark_whole(partition, block)
-        return effects
 
     @abstractmethod
     def reset(self, partitions: frozenset[int]) -> None:

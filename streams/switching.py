@@ -82,7 +82,7 @@ async def switch(watch: Watch, system: SystemSide, program: Program, now: int) -
     effects = Effects()
     for side in (watch, system):
         if side.partitions is not None:
-            effects.add(side.rejudge(now))
+            effects.add(await side.rejudge(now))
     return effects
 
 

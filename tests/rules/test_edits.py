@@ -41,7 +41,8 @@ def test_what_the_new_rules_say_of_the_history_is_told_and_nothing_else(
     reader.read(before.tick(day * DAY).transitions)
     after = successor(before, new.program)
     hand_over(before, after, [before.row(i.code) for i in INSTITUTIONS])
-    told = after.rejudge(day * DAY).transitions
+    one, *others = (after.row(i.code) for i in INSTITUTIONS)
+    told = after.rejudge(day * DAY, [one]).transitions + after.rejudge(day * DAY, others).transitions
     assert {t.cause for t in told} <= {"rule-changed"}
     assert not after.edited
     said = told + after.tick(day * DAY).transitions
@@ -93,6 +94,15 @@ def test_a_stricter_level_escalates_the_same_alert_and_a_milder_one_ends_it() ->
         ("r", "resolved", "none", "rule-changed", [])
     ]
     assert passed_on(old, engine_of("{id: r, title: Other words, levels: {watch: x < 2}}")) == []
+
+
+def test_an_edit_that_reads_a_form_nobody_filed_ends_the_alert_as_of_its_last_date() -> None:
+    old = engine_of("{id: r, levels: {watch: x < 2}}")
+    file(old, "q", 90, 1.5, 1, 1)
+    new = engine_of("{id: r, levels: {watch: z < 2}}")
+    new.restore(old.export([0]))
+    (gone,) = new.rejudge(92 * DAY).transitions
+    assert (gone.state, gone.as_of, gone.cause) == ("resolved", "1970-04-01", "rule-changed")
 
 
 def test_a_rule_that_is_new_speaks_of_the_history_at_hand() -> None:

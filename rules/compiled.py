@@ -176,7 +176,6 @@ _SIGNATURE = types.UniTuple(types.int64, 3)(
 )
 
 
-@njit([_SIGNATURE], cache=True, nogil=True, error_model="numpy")
 def sift(
     values, start, code, slots, columns, constants, sign, bounds, awake, outside, unsure, begin,
     member, position, number, lost_member, lost_position,
@@ -226,3 +225,10 @@ def sift(
                     number[found] = x
                     found += 1
     return found, lost, members
+
+
+_HOW = {"nogil": True, "error_model": "numpy"}
+try:
+    kernel = njit([_SIGNATURE], cache=True, **_HOW)(sift)
+except RuntimeError:  # there is no folder to keep it in
+    kernel = njit([_SIGNATURE], **_HOW)(sift)

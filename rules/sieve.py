@@ -85,7 +85,7 @@ class _Kernel:
 
     def _load(self) -> None:
         with contextlib.suppress(ImportError):
-            from rules.compiled import sift as kernel
+            from rules.compiled import kernel
 
             self.found = kernel
 

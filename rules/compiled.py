@@ -1,6 +1,7 @@
 """The sieve compiled by numba: the values of a stack cross memory once.
 
-What it computes is said by `rules.sieve`, in numpy; the two agree to the bit. Needs the extra `fast`.
+What it computes is said by `rules.sieve`, in numpy; the two agree to the bit, but for the sign of a zero. Needs the
+extra `fast`.
 """
 
 from __future__ import annotations

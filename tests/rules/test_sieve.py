@@ -1,4 +1,4 @@
-"""The compiled sieve finds what the sieve in numpy finds, to the bit."""
+"""The compiled sieve finds what the sieve in numpy finds."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from guanlan.packs import compile_each, test_file
+from guanlan.packs import compile_each, own_part, test_file
 from rules.pack import Program
 from rules.problems import ConfigError, ProblemsError
 from rules.rendering import Renderer, renderer
@@ -28,11 +28,11 @@ def run_tests(
     """
     console = Console(highlight=False, soft_wrap=True)
     ok = True
-    for name, program in compile_each(packs, catalogue):
+    for name, program in compile_each(packs, catalogue, whole=True):
         results = _run(console, name, program)
         ok &= all(result.ok for result in results)
         if show_coverage or least is not None:
-            found = coverage(program, results)
+            found = coverage(own_part(name, program), results)
             enough = least is None or share(found) >= least
             _print_coverage(console, name, found, renderer(program) if show_coverage or not enough else None)
             if least is not None and not enough:

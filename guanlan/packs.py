@@ -3,33 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from rules.catalogue import load_catalogue
-from rules.pack import PACKS, Program, available, compile_packs, load_packs, wanted_catalogues
+from rules.pack import PACKS, PackText, Program, available, compile_packs, load_packs, wanted_catalogues
 from rules.plan import Rule
-from rules.problems import ConfigError, ProblemsError, nearest
+from rules.problems import ConfigError, Problem, ProblemsError, nearest
 from rules.registry import Institution
 from rules.source import Reader, parse_yaml
 
 DEFAULT_CATALOGUE = "cn"
 
 
-def compile_each(packs: Sequence[str] | None, catalogue: Sequence[str] | None) -> Iterator[tuple[str, Program]]:
-    """Compile each pack on its own; raise one error with the problems of all that are wrong, at the end."""
-    problems = []
-    for name in packs or available():
-        texts = load_packs([name])
+def compile_each(
+    packs: Sequence[str] | None, catalogue: Sequence[str] | None, whole: bool = False
+) -> Iterator[tuple[str, Program]]:
+    """Compile each pack on its own, or with the others where it names their rules; then with `whole` theirs stay in.
+
+    Raises one error with the problems of all that are wrong, at the end.
+    """
+    problems: list[Problem] = []
+    texts = {name: load_packs([name])[0] for name in packs or available()}
+    for name, text in texts.items():
+        wanted = _catalogues(text, catalogue)
         try:
-            yield (
-                name,
-                compile_packs(texts, load_catalogue(catalogue or wanted_catalogues(texts) or [DEFAULT_CATALOGUE])),
-            )
+            yield name, compile_packs([text], load_catalogue(wanted))
         except ProblemsError as err:
-            problems += err.problems
+            others = [t for t in texts.values() if _catalogues(t, catalogue) == wanted]
+            if len(others) < 2 or not any(problem.check == "unknown-rule" for problem in err.problems):
+                problems += err.problems
+                continue
+            try:
+                program = compile_packs(others, load_catalogue(wanted))
+            except ProblemsError as together:
+                problems += together.problems
+                continue
+            yield name, program if whole else own_part(name, program)
     if problems:
-        raise ProblemsError(problems)
+        raise ProblemsError(list(dict.fromkeys(problems)))
+
+
+def _catalogues(text: PackText, catalogue: Sequence[str] | None) -> list[str]:
+    return [*(catalogue or wanted_catalogues([text]) or [DEFAULT_CATALOGUE])]
+
+
+def own_part(name: str, program: Program) -> Program:
+    """Return a program with only the rules of one of its packs."""
+    (text,) = load_packs([name])
+    pack = Reader(parse_yaml(text.text, text.file), [], "a pack").text("pack")
+    return replace(program, rules=tuple(rule for rule in program.rules if rule.pack == pack))
 
 
 def headed(packs: Sequence[str] | None, catalogue: Sequence[str] | None) -> list[tuple[str, Program]]:

@@ -273,3 +273,19 @@ def test_a_where_that_rules_share_is_tested_once() -> None:
     assert [(len(c.reached), len(c.unreached)) for c in coverage(packed, results)] == [(3, 2), (0, 2)]
     assert share(coverage(packed, results)) == 3 / 7
     assert share([]) == 1.0
+
+
+def test_packs_that_name_each_other_s_rules_are_tested_together(tmp_path: Path) -> None:
+    """Each alone does not compile; coverage is of a pack's own rules."""
+    cause = f"pack: cause\nrules:\n  - {{id: cause, {LCR}}}\n"
+    consequence = "pack: other\nrules:\n  - {id: other, levels: {watch: nsfr < 100%}, inhibited_by: [cause]}\n"
+    table = "as_of lcr nsfr | level | suppressed_by\n2026-01-05 99% 90% | watch | cause"
+    tests = f"pack: other\ntests:\n  - name: t\n    rule: other\n    table: |\n{indent(table, ' ' * 6)}\n"
+    for name, text in (("cause.yaml", cause), ("other.yaml", consequence), ("other.test.yaml", tests)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("cause.yaml", "other.yaml")]
+    told = CliRunner().invoke(app, ["test", *files, "--coverage"]).output
+    assert "other.yaml: 1 of 1 tests passed" in told
+    assert told.count("cause: no test reaches") == 1
+    alone = CliRunner().invoke(app, ["test", files[1]])
+    assert "there is no rule 'cause'" in str(alone.exception)

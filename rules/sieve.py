@@ -183,7 +183,8 @@ def at_once(stack: Stack, ladders: Ladders, context: Context, scope: Scope, awak
         values = np.empty(room)
         found, gone, begin = kernel(*given, begin, *pairs, values, *lost)
         parts.append((*pairs[:, :found], values[:found], *lost[:, :gone]))
-    member, position, numbers, *unknown = (np.concatenate(column) for column in zip(*parts, strict=True))
+    whole = parts[0] if len(parts) == 1 else tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+    member, position, numbers, *unknown = whole
     return Sifted(member, position, numbers, (unknown[0], unknown[1]))
 
 

@@ -230,6 +230,7 @@ def _restore_dated(
     store: FormStore, piece: _Dated, slots: Indices, index: Indices, fits: slice | NDArray[np.bool_]
 ) -> None:
     pick = Picker(index.astype(np.int32))
+    store.touch(slots)
     where: tuple[Indices | int, Indices | slice] = (slots, index)
     if pick.rows is not None and (slots == slots[0]).all():
         where = (int(slots[0]), pick.rows)

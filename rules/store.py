@@ -44,6 +44,7 @@ class Placed:
 
 ACCEPTED, DUPLICATE, BACKWARDS, BEYOND = range(4)
 FEW = 8  # a gather costs about so many times a copy
+PAGE = 512  # numbers in a page of memory
 CACHED = 1 << 16  # numbers that are moved at a time
 
 
@@ -135,6 +136,13 @@ class FormStore:
         for slot in np.flatnonzero((self.as_of != NEVER).any(axis=1)):
             fresh.values[slot, :, : self.values.shape[-1]] = self.values[slot]
         self.values = fresh.values
+
+    def touch(self, slots: Indices) -> None:
+        """Have the system give the memory of slots that nobody filed in: page after page it costs a tenth."""
+        few = slots[:1] if (slots == slots[0]).all() else np.unique(slots)
+        for slot in few.tolist():
+            if (self.as_of[slot] == NEVER).all():
+                self.values[slot].reshape(-1)[::PAGE] = 0.0
 
     def clear(self, rows: Ints) -> None:
         """Forget the history of these institutions."""
@@ -274,6 +282,9 @@ class FormStore:
         values: Floats,
         order: Indices | None,
     ) -> None:
+        if not len(slots):
+            return
+        self.touch(slots)
         where: tuple[Indices | int, Indices | slice] = (slots, pick.index)
         if pick.rows is not None and (slots == slots[0]).all():
             where = (int(slots[0]), pick.rows)

@@ -22,7 +22,7 @@ from guanlan.synthetic.wide import FIRST_DAY
 from streams.topics import ALERTS, FILINGS
 
 QUARTERS = 40
-INSTITUTIONS = 1_000
+INSTITUTIONS = 5_000
 REACH_SECONDS, REACH_BYTES = 10.0, float(2 << 30)
 DRAWS = 4
 SECONDS = 200.0

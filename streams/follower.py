@@ -72,7 +72,7 @@ class Follower:
                         lambda: all(self._position.get(tp, 0) >= end for tp, end in ends.items())
                     )
         except (TimeoutError, KafkaError) as err:
-            log.warning("%s could not be read to its end: %s", self._what, err or "no answer in time")
+            log.warning("%s: not read to the end, going on with what is known: %s", self._what, str(err) or "no answer in time")
 
     async def stop(self) -> None:
         """Close the consumer."""

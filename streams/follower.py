@@ -72,7 +72,8 @@ class Follower:
                         lambda: all(self._position.get(tp, 0) >= end for tp, end in ends.items())
                     )
         except (TimeoutError, KafkaError) as err:
-            log.warning("%s: not read to the end, going on with what is known: %s", self._what, str(err) or "no answer in time")
+            why = str(err) or "no answer in time"
+            log.warning("%s: not read to the end, going on with what is known: %s", self._what, why)
 
     async def stop(self) -> None:
         """Close the consumer."""

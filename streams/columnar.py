@@ -37,8 +37,9 @@ TURNS = 24
 QUICK_TURNS = 16
 BUFFERED = 8
 FETCH_WAIT_MS = 100
-FETCH_ALONE_AFTER = 5.0
+FETCH_ALONE_AFTER = 1.0
 POLL_SECONDS = 0.01  # a batch has its own price: few records at a time would cost a worker all of its time
+SMALL_POLL = 1 << 20
 
 INTERNALS: Mapping[str, tuple[str, ...]] = {
     "mode.services:Service": ("_crashed", "crash", "crash_reason", "crashed"),
@@ -55,6 +56,7 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
         "_acked",
         "_acked_index",
         "_add_gap",
+        "_buffered_partitions",
         "_commit_offsets",
         "_committed_offset",
         "_drain_messages",
@@ -219,8 +221,10 @@ class ColumnarConsumer(driver.Consumer):
         if self._due is not None:
             await self._begin(self._due)
         await asyncio.sleep(max(0.0, self._next_poll - time.monotonic()))
+        if active_partitions:
+            # those whose queue was full too: fetched records that nobody takes keep all others from being fetched
+            active_partitions = active_partitions | self._buffered_partitions
         fetched = await super()._getmany(active_partitions, timeout)
-        self._next_poll = time.monotonic() + POLL_SECONDS
         columnar = self.app.columnar_topics
         handed = {
             tp: list(self._batches(tp, records)) if tp.topic in columnar else records
@@ -229,6 +233,8 @@ class ColumnarConsumer(driver.Consumer):
         }
         self._polls += 1
         batches = [batch for tp, given in handed.items() if tp.topic in columnar for batch in given]
+        if sum(batch.size for batch in batches) < SMALL_POLL:
+            self._next_poll = time.monotonic() + POLL_SECONDS
         count = Counter(batch.tp.topic for batch in batches)
         for batch in batches:
             batch.poll, batch.siblings = self._polls, count[batch.tp.topic]

@@ -67,7 +67,7 @@ from streams.work import Job
 
 log = logging.getLogger("guanlan.worker")
 
-POLL_RECORDS = 4_000
+POLL_RECORDS = 20_000  # what a poll leaves behind keeps its partition from being fetched
 MERGED_RECORDS = 4_000
 MERGED_BYTES = 16 << 20  # about 50 ms of decoding: the event loop must not wait for long
 BATCH_BYTES = 8 << 20

@@ -150,6 +150,7 @@ class Worker:
             place.group,
             columnar_topics=frozenset(place.topic(name) for name in (FILINGS, EXPOSURES, CROSS_SECTION, QUOTES)),
             batch_bytes=BATCH_BYTES,
+            batch_records=MERGED_RECORDS,
             broker=";".join(f"kafka://{host.strip()}" for host in place.bootstrap.split(",")),
             datadir=str(folder),
             store="rocksdb://",
@@ -379,7 +380,8 @@ class Worker:
                 if done:
                     break
                 await asyncio.sleep(rest)
-        parcels = self.outbox.take()
+        async with self.quiet:
+            parcels = self.outbox.take()
         pause = COPY_PAUSES * copying + sum(copy.size for _, copy, _ in copies) / BYTES_PER_SECOND
         self.consumer.next_commit = time.monotonic() + min(pause, LONGEST_PAUSE)
         try:
@@ -393,6 +395,8 @@ class Worker:
             self.metrics.put_off.inc()
             for side, copy, _ in copies:
                 side.keeper.undo(copy)
+            return False
+        if self.consumer.epoch != epoch:
             return False
         for side, _, entries in copies:
             del side.journal[:entries]

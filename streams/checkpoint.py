@@ -90,7 +90,8 @@ class Outbox:
 
     async def send(self, posts: Sequence[Post]) -> None:
         """Hand records to the producer, keeping their order by partition; `confirm` tells whether they arrived."""
-        self._under_way += await self._ship(posts)
+        shipped = await self._ship(posts)  # what is under way may be taken meanwhile
+        self._under_way += shipped
 
     async def _ship(self, posts: Sequence[Post]) -> list[Parcel]:
         by_place: dict[tuple[str, int], list[Post]] = {}

@@ -258,11 +258,12 @@ class ColumnarConsumer(driver.Consumer):
             self._due, self.reading = None, True
 
     def _batches(self, tp: TP, records: Sequence[ConsumerRecord]) -> Iterator[RecordBatch]:
-        """Split one poll of one partition so that no batch is over the app's bound in bytes."""
+        """Split one poll of one partition so that no batch is over the app's bounds."""
         begin = size = 0
         for i, record in enumerate(records):
             length = len(record.value or b"") + len(record.key or b"")
-            if i > begin and size + length > self.app.batch_bytes:
+            full = i - begin == self.app.batch_records or size + length > self.app.batch_bytes
+            if i > begin and full:
                 yield RecordBatch(TP(*tp), records[begin:i], size=size)
                 begin, size = i, 0
             size += length
@@ -352,15 +353,18 @@ class ColumnarTransport(driver.Transport):
 class ColumnarApp(faust.App):
     """A Faust app whose agents get record batches.
 
-    `columnar_topics` names the topics; all topics that agents read must be among them. `batch_bytes` bounds a
-    batch. `checkpoint(cut)` is awaited before offsets are committed and says whether they may be; `revoked()`
-    when all partitions were taken away and what could be committed was.
+    `columnar_topics` names the topics; all topics that agents read must be among them. `batch_bytes` and
+    `batch_records` bound a batch. `checkpoint(cut)` is awaited before offsets are committed and says whether they may
+    be; `revoked()` when all partitions were taken away and what could be committed was.
     """
 
-    def __init__(self, *args: Any, columnar_topics: frozenset[str], batch_bytes: int, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, columnar_topics: frozenset[str], batch_bytes: int, batch_records: int, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.columnar_topics = columnar_topics
         self.batch_bytes = batch_bytes
+        self.batch_records = batch_records
         self.checkpoint: Checkpoint = _nothing_to_save
         self.revoked: Revoked = _nobody_to_tell
 

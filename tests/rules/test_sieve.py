@@ -14,6 +14,7 @@ from rules.laps import Laps
 from rules.sieve import LEAST, Sifted, at_once, by_blocks, compiled
 from rules.stacks import Stack
 from tests.examples import at_most
+from tests.parts import required
 from tests.rules.worlds import DAY, institutions, program
 
 SHAPES = (
@@ -73,7 +74,7 @@ def both(engine: Engine, stack: Stack, rows: slice, rng: np.random.Generator) ->
 def test_both_sieves_find_the_same(n: int, where: str, seed: int, dates: int, first: int) -> None:
     """Whatever the numbers are: gaps, infinities, zeros of either sign, and bounds met exactly."""
     if not compiled():
-        pytest.skip("numba is not installed: pip install 'guanlan[fast]'")
+        (pytest.fail if required() else pytest.skip)("numba is not installed: pip install 'guanlan[fast]'")
     rng = np.random.default_rng(seed)
     engine = sector(n + first, where, rng, dates)
     stacks = [stack for group in engine.groups for stack in group.stacks]

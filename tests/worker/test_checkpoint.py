@@ -18,7 +18,7 @@ from hypothesis.strategies import DataObject
 
 from streams import checkpoint
 from streams.checkpoint import Applied, Copy, Keeper, Outbox, Post, Undelivered, resume_from
-from streams.columnar import Progress, RecordBatch
+from streams.columnar import ColumnarConsumer, Progress, RecordBatch
 
 FILINGS = TP("filings", 0)
 
@@ -71,6 +71,22 @@ def test_nothing_unapplied_is_ever_passed(batches: list[tuple[int, bool]]) -> No
             expected = offset
         offset += size
     assert progress.applied() == {FILINGS: offset if expected is None else expected}
+
+
+def test_a_poll_of_many_records_comes_in_bounded_batches() -> None:
+    """No batch is over the bounds in records and in bytes, but a record larger than that comes alone."""
+    bounds = SimpleNamespace(app=SimpleNamespace(batch_records=3, batch_bytes=10))
+    sizes = [1, 1, 1, 1, 9, 2, 50, 1]
+    records = [SimpleNamespace(offset=n, key=None, value=b"x" * size) for n, size in enumerate(sizes)]
+    batches = ColumnarConsumer._batches(bounds, FILINGS, records)  # type: ignore[arg-type]
+    found = [(batch.first, batch.end, batch.size) for batch in batches]
+    assert found == [
+        (0, 3, 3),
+        (3, 5, 10),
+        (5, 6, 2),
+        (6, 7, 50),
+        (7, 8, 1),
+    ]
 
 
 class Batch(list[dict[str, Any]]):
@@ -137,6 +153,30 @@ def test_what_the_broker_did_not_take_is_sent_again() -> None:
         await box.confirm(box.take())
         assert [keys for _, keys in producer.sent] == [[b"a", b"b", b"c"], [b"d"], [b"a", b"b", b"c"]]
         assert len(box) == 0
+
+    asyncio.run(run())
+
+
+def test_what_is_handed_over_while_another_takes_is_not_lost_to_either() -> None:
+    """A checkpoint takes what was under way before; what is being sent meanwhile is for the next."""
+
+    async def run() -> None:
+        box, producer = outbox()
+        await box.send(posts(b"a"))
+        gate, hand_over = asyncio.Event(), producer.send_batch
+
+        async def slowly(batch: Batch, topic: str, partition: int) -> Awaitable[Any]:
+            await gate.wait()
+            return await hand_over(batch, topic, partition)
+
+        producer.send_batch = slowly  # type: ignore[method-assign]
+        sending = asyncio.create_task(box.send(posts(b"b")))
+        await asyncio.sleep(0)
+        taken = box.take()
+        gate.set()
+        await sending
+        assert [post.key for parcel in taken for post in parcel.posts] == [b"a"]
+        assert [post.key for parcel in box.take() for post in parcel.posts] == [b"b"]
 
     asyncio.run(run())
 

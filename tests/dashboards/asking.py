@@ -50,12 +50,15 @@ class Asked:
         return self._ask("query", {"query": filled(expr), "time": self._at})
 
     def numbers(self, expr: str) -> list[float]:
-        """Return the finite numbers of the moment's vector."""
-        return [n for series in self.instant(expr) if math.isfinite(n := float(series["value"][1]))]
+        """Return the finite numbers that the query gave in the minutes before the moment, however briefly."""
+        found = [n for series in self.over_time(expr, 240) for _, n in series["values"]]
+        return [n for n in map(float, found) if math.isfinite(n)]
 
-    def over_time(self, expr: str) -> list[dict[str, Any]]:
-        """Return the series of the fifteen seconds before the moment."""
-        return self._ask("query_range", {"query": filled(expr), "start": self._at - 15, "end": self._at, "step": 3})
+    def over_time(self, expr: str, seconds: int = 15) -> list[dict[str, Any]]:
+        """Return the series of the seconds before the moment."""
+        return self._ask(
+            "query_range", {"query": filled(expr), "start": self._at - seconds, "end": self._at, "step": 3}
+        )
 
     def _ask(self, path: str, params: dict[str, Any]) -> list[dict[str, Any]]:
         answer = httpx.get(f"{self._url}/api/v1/{path}", params=params, timeout=30).json()

@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from aiokafka import ConsumerRecord
 
 from rules.catalogue import load_catalogue
 from rules.engine import FormBatch
@@ -23,6 +22,7 @@ from rules.pack import compile_packs, load_packs
 from rules.registry import Institution
 from streams.cross_section import Slice
 from streams.exporter import Snapshot
+from streams.fetching import Record
 from streams.roster import Roster
 from streams.side import Names
 from streams.system import SystemSide
@@ -62,9 +62,9 @@ class Bursts:
         self.kind = ""
 
 
-def record(topic: str, key: str, value: bytes, offset: int) -> ConsumerRecord:
+def record(topic: str, key: str, value: bytes, offset: int) -> Record:
     """Return a record as the consumer hands it over."""
-    return ConsumerRecord(topic, 0, offset, 0, 0, key.encode(), value, None, len(key), len(value), ())
+    return Record(topic, 0, offset, 0, key.encode(), value)
 
 
 def balances(codes: list[str], equity: np.ndarray) -> Iterable[Slice]:
@@ -137,7 +137,7 @@ async def main() -> None:
         sys.stdout.write(f"{1000 * seconds:8.0f} ms  {kind}\n")
 
 
-async def apply(side: SystemSide, records: list[ConsumerRecord], bursts: Bursts) -> None:
+async def apply(side: SystemSide, records: list[Record], bursts: Bursts) -> None:
     """Apply a batch."""
     async with bursts.during("decoding a batch of reports"):
         read = side.read(records)

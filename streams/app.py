@@ -46,7 +46,7 @@ from streams.programs import compile_texts
 from streams.releases import Compile, InForce
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
-from streams.stages import Stages, busy
+from streams.stages import Stages
 from streams.switching import Releases, switch
 from streams.system import SystemSide
 from streams.topics import (
@@ -77,6 +77,7 @@ JOURNAL_BYTES = 256 << 20
 COMMIT_SECONDS = 1.0
 COPY_TURN = 0.005
 COPY_REST = 0.02
+IDLE_SECONDS = 0.1
 COPY_PAUSES = 9  # nothing is judged while state is copied: at most a tenth of the time
 BYTES_PER_SECOND = 4 << 20
 LONGEST_PAUSE = 10.0
@@ -230,6 +231,7 @@ class Worker:
 
     async def _work(self, stop: asyncio.Event, institutions: int) -> int:
         self.app.checkpoint, self.app.revoked = self._checkpoint, self._close
+        self.app.fetching = partial(self.stages.stage, "fetch")
         self.app.finalize()
         self.app.in_worker = True
         await self._discard_spoiled_stores()
@@ -334,9 +336,8 @@ class Worker:
         for start in range(0, len(effects.posts), SENT_AT_ONCE):
             if start:
                 await yield_to_loop()
-            began = busy()
-            await self.outbox.send(effects.posts[start : start + SENT_AT_ONCE])
-            self.stages.add("produce", busy() - began)
+            with self.stages.besides("produce"):
+                await self.outbox.send(effects.posts[start : start + SENT_AT_ONCE])
         for (state, severity), count in effects.transitions.items():
             self.metrics.transitions.labels(state, severity).inc(count)
         for reason, count in effects.rejected.items():
@@ -368,7 +369,6 @@ class Worker:
             copies = [(side, side.keeper.begin(cut), len(side.journal)) for side in sides]
             unsaved = self._unsaved_bytes
         copying = 0.0
-        rest = COPY_REST if self.consumer.flow_active else 0.0
         for side, copy, _ in copies:
             while True:
                 async with self.quiet:
@@ -379,7 +379,7 @@ class Worker:
                     copying += time.perf_counter() - start
                 if done:
                     break
-                await asyncio.sleep(rest)
+                await asyncio.sleep(self._rest())
         async with self.quiet:
             parcels = self.outbox.take()
         pause = COPY_PAUSES * copying + sum(copy.size for _, copy, _ in copies) / BYTES_PER_SECOND
@@ -388,7 +388,7 @@ class Worker:
             await self.outbox.confirm(parcels)
             if self.consumer.epoch != epoch:
                 return False
-            turns = Turns(COPY_TURN, rest)
+            turns = Turns(COPY_TURN, self._rest)
             written = [await side.keeper.write(copy, turns) for side, copy, _ in copies]
         except (Undelivered, ProducerSendError, KafkaError) as err:
             log.warning("the checkpoint is put off: %s", err)
@@ -405,6 +405,10 @@ class Worker:
             self.metrics.checkpoints.observe(time.perf_counter() - began)
             self.metrics.checkpoint_bytes.inc(sum(written))
         return True
+
+    def _rest(self) -> float:
+        """Return for how long a checkpoint lets others go on between its turns: not at all when nothing comes in."""
+        return COPY_REST if self.consumer.flow_active and self.consumer.idle_seconds() < IDLE_SECONDS else 0.0
 
     async def _switch(self, program: Program) -> None:
         """Go on with other rules, between two batches; raises where they can't be taken."""
@@ -432,7 +436,7 @@ class Worker:
             await asyncio.sleep(TICK_SECONDS)
             if all(side.partitions is None for side in self.sides):
                 continue
-            self.stages.rest(self.consumer.fetching_seconds())
+            self.stages.rest(self.consumer.member_seconds())
             now, epoch = int(time.time()), self.consumer.epoch
             try:
                 ends = await self.consumer.ends()

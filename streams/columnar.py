@@ -1,8 +1,9 @@
 """Faust, one event a record batch: the only module that knows Faust's insides.
 
 Faust hands every record through the event loop on its own, at about 150 µs each. Here its consumer hands
-over what one poll brought for one partition as one event, whose value is a `RecordBatch`. Everything else of
-Faust stays as it is: groups, rebalances, tables, changelogs, recovery.
+over what one poll brought for one partition as one event, whose value is a `RecordBatch`. The records of these
+partitions come from `streams.fetching`; Faust's own client never fetches them. Everything else of Faust stays as it
+is: groups, rebalances, offsets, tables, changelogs, recovery.
 
 What this module relies on is listed in `INTERNALS` and held by `tests/worker/test_internals.py`: when another
 version of Faust changes one of them, that test says which.
@@ -21,23 +22,23 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import faust
-from aiokafka import ConsumerRecord
-from aiokafka.errors import IllegalStateError
 from faust.serializers.schemas import Schema
 from faust.tables.table import Table
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from streams.fetching import Fetching, Record
+
 FAUST_VERSION = "0.15.3"
 TURNS = 24
 QUICK_TURNS = 16
 BUFFERED = 8
-FETCH_WAIT_MS = 100
-FETCH_ALONE_AFTER = 1.0
+TEND_SECONDS = 0.25
 POLL_SECONDS = 0.01  # a batch has its own price: few records at a time would cost a worker all of its time
 SMALL_POLL = 1 << 20
 
@@ -66,14 +67,14 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
         "force_commit",
         "getmany",
         "on_partitions_revoked",
+        "on_stop",
         "perform_seek",
         "wait_empty",
     ),
-    "faust.transport.consumer:ThreadDelegateConsumer": ("_getmany", "assignment", "highwaters", "seek_wait"),
-    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread": ("_consumer", "_create_worker_consumer", "on_start"),
+    "faust.transport.consumer:ThreadDelegateConsumer": ("_getmany", "assignment", "highwaters", "verify_event_path"),
+    "faust.transport.consumer:ConsumerThread": ("on_partitions_assigned",),
+    "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread": ("_create_worker_consumer", "_ensure_consumer"),
     "faust.transport.drivers.aiokafka:Consumer": ("_new_consumer_thread", "_to_message"),
-    "aiokafka.consumer.consumer:AIOKafkaConsumer": ("_fetch_max_wait_ms", "_fetcher"),
-    "aiokafka.consumer.fetcher:Fetcher": ("_prefetch_backoff",),
     "faust.transport.drivers.aiokafka:Producer": ("_ensure_producer",),
     "faust.transport.drivers.aiokafka:Transport": ("Consumer",),
     "faust.tables.base:Collection": (
@@ -105,7 +106,7 @@ class RecordBatch:
     """
 
     tp: TP
-    records: Sequence[ConsumerRecord]
+    records: Sequence[Record]
     epoch: int = 0
     applied: bool = False
     size: int = 0
@@ -169,24 +170,19 @@ class BatchSchema(Schema[Any, Any]):
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Waits less on the broker, because a fetch holds back the partitions that are not in it.
-
-    While records of some partitions wait to be taken, the others are not fetched alone: the broker would hold back its
-    answer until they have something, and nobody could be fetched meanwhile.
-    """
+    """Keeps the group's membership and reads changelogs; what columnar topics hold it leaves alone."""
 
     clock: int | None = None
 
-    async def on_start(self) -> None:
-        """Start the consumer."""
-        await super().on_start()
-        self._consumer._fetcher._prefetch_backoff = FETCH_ALONE_AFTER
-
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         self.clock = time.pthread_getcpuclockid(threading.get_ident())  # this runs in the thread itself
-        consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
-        return consumer
+        return super()._create_worker_consumer(transport)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Pause columnar partitions, before the consumer knows where to read them, for as long as they are ours."""
+        ours = [driver.ensure_aiokafka_TP(tp) for tp in assigned if tp.topic in self.app.columnar_topics]
+        self._ensure_consumer().pause(*ours)
+        await super().on_partitions_assigned(assigned, generation_id)
 
 
 class ColumnarConsumer(driver.Consumer):
@@ -206,33 +202,53 @@ class ColumnarConsumer(driver.Consumer):
         self._starts: dict[TP, int] = {}
         self._due: dict[TP, int] | None = None
         self._next_poll = 0.0
+        self._next_tended = 0.0
         self._polls = 0
+        self._last_taken = 0.0
+        servers = driver.server_list(self.transport.url, self.transport.default_port)
+        self._records = Fetching(",".join(servers), self.app.conf.id, self.app.conf.broker_check_crcs)
 
     def _new_consumer_thread(self) -> ConsumerThread:
-        self._fetching = ConsumerThread(self, loop=self.loop, beacon=self.beacon)
-        return self._fetching
+        self._membership = ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        return self._membership
 
-    def fetching_seconds(self) -> float:
-        """Return the processor seconds that the thread which fetches has used."""
-        clock = self._fetching.clock
+    def member_seconds(self) -> float:
+        """Return the processor seconds that the thread of Faust's own client has used."""
+        clock = self._membership.clock
         return 0.0 if clock is None else time.clock_gettime(clock)
 
+    def idle_seconds(self) -> float:
+        """Return how long ago records came in."""
+        return time.monotonic() - self._last_taken
+
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Any]]:
-        if self._due is not None:
-            await self._begin(self._due)
-        await asyncio.sleep(max(0.0, self._next_poll - time.monotonic()))
-        if active_partitions:
-            # those whose queue was full too: fetched records that nobody takes keep all others from being fetched
-            active_partitions = active_partitions | self._buffered_partitions
-        fetched = await super()._getmany(active_partitions, timeout)
-        columnar = self.app.columnar_topics
-        handed = {
-            tp: list(self._batches(tp, records)) if tp.topic in columnar else records
-            for tp, records in fetched.items()
-            if self.reading or tp.topic not in columnar
-        }
+        until = time.monotonic() + timeout
+        while True:
+            if self._due is not None:
+                self._begin(self._due)
+            if not self.reading:
+                return await super()._getmany(active_partitions, min(timeout, TEND_SECONDS))
+            fetched: dict[TP, list[Any]] = {}
+            if time.monotonic() >= self._next_tended:
+                # standby changelogs; and Faust's client takes who does not ask for long to be dead
+                fetched.update(await super()._getmany(active_partitions, 0.0))
+                self._next_tended = time.monotonic() + TEND_SECONDS
+            await asyncio.sleep(max(0.0, self._next_poll - time.monotonic()))
+            fetched.update(self._poll())
+            if fetched or not self.flow_active or time.monotonic() >= until:
+                return fetched
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _poll(self) -> dict[TP, list[RecordBatch]]:
+        """Take what has been received for columnar partitions."""
+        if not self.reading:
+            return {}
+        with self.app.fetching():
+            handed = {tp: list(self._batches(tp, records)) for tp, records in self._records.take().items()}
         self._polls += 1
-        batches = [batch for tp, given in handed.items() if tp.topic in columnar for batch in given]
+        if handed:
+            self._last_taken = time.monotonic()
+        batches = [batch for given in handed.values() for batch in given]
         if sum(batch.size for batch in batches) < SMALL_POLL:
             self._next_poll = time.monotonic() + POLL_SECONDS
         count = Counter(batch.tp.topic for batch in batches)
@@ -240,24 +256,21 @@ class ColumnarConsumer(driver.Consumer):
             batch.poll, batch.siblings = self._polls, count[batch.tp.topic]
         return handed
 
-    async def _begin(self, starts: dict[TP, int]) -> None:
-        """Go to where reading begins. Only the fetcher does: what it fetched before, from elsewhere, it must drop.
+    def _begin(self, starts: dict[TP, int]) -> None:
+        """Go to where reading begins. Only the fetcher does: what it fetched before, from elsewhere, it drops."""
+        self._records.begin(starts)
+        for tp, start in starts.items():
+            self._read_offset[tp] = start or None
+            self.progress.start(tp, start)
+            self.committed[tp] = self._committed_offset[tp] or 0
+        self._due, self.reading = None, True
 
-        Faust seeks beside the fetcher and empties the agents' queues afterwards, so that batches fetched in
-        between would be lost, or applied before earlier ones.
-        """
-        try:
-            if starts:
-                await self.seek_wait(starts)
-        except IllegalStateError:
-            return  # revoked meanwhile
-        if self._due is starts:
-            for tp, start in starts.items():
-                self.progress.start(tp, start)
-                self.committed[tp] = self._committed_offset[tp] or 0
-            self._due, self.reading = None, True
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Look only at partitions that Faust's client fetches: of others it would say that nobody asks for them."""
+        if tp.topic not in self.app.columnar_topics:
+            super().verify_event_path(now, tp)
 
-    def _batches(self, tp: TP, records: Sequence[ConsumerRecord]) -> Iterator[RecordBatch]:
+    def _batches(self, tp: TP, records: Sequence[Record]) -> Iterator[RecordBatch]:
         """Split one poll of one partition so that no batch is over the app's bounds."""
         begin = size = 0
         for i, record in enumerate(records):
@@ -280,7 +293,7 @@ class ColumnarConsumer(driver.Consumer):
             tp.partition,
             last.offset,
             last.timestamp / 1000.0,
-            last.timestamp_type,
+            0,
             None,
             None,
             record,  # type: ignore[arg-type]
@@ -313,12 +326,18 @@ class ColumnarConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let agents finish, checkpoint, commit; then begin a new epoch."""
         self._due, self.reading = None, False
+        self._records.stop()
         await super().on_partitions_revoked(revoked)
         self.epoch += 1
         self.progress.clear()
         self.recovered.clear()
         self.committed.clear()
         await self.app.revoked()
+
+    async def on_stop(self) -> None:
+        """Stop fetching for good."""
+        await super().on_stop()
+        await asyncio.to_thread(self._records.close)
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Checkpoint, then commit what the checkpoint covers.
@@ -355,7 +374,8 @@ class ColumnarApp(faust.App):
 
     `columnar_topics` names the topics; all topics that agents read must be among them. `batch_bytes` and
     `batch_records` bound a batch. `checkpoint(cut)` is awaited before offsets are committed and says whether they may
-    be; `revoked()` when all partitions were taken away and what could be committed was.
+    be; `revoked()` when all partitions were taken away and what could be committed was. Records are taken inside
+    `fetching()`.
     """
 
     def __init__(
@@ -367,6 +387,7 @@ class ColumnarApp(faust.App):
         self.batch_records = batch_records
         self.checkpoint: Checkpoint = _nothing_to_save
         self.revoked: Revoked = _nobody_to_tell
+        self.fetching: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
     def batches(self) -> ColumnarConsumer:

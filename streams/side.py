@@ -17,8 +17,6 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Generic, Literal, TypeVar
 
-from aiokafka import ConsumerRecord
-
 from alerts.events import encode
 from rules.engine import Engine, Outcome
 from rules.pack import Program
@@ -27,6 +25,7 @@ from rules.transitions import Transition
 from streams.checkpoint import Keeper, Loaded, Offsets, Post
 from streams.columnar import RecordBatch, StateTable, yield_to_loop
 from streams.exporter import Snapshot
+from streams.fetching import Record
 from streams.wire import Reason, Rejection, kept_headers, rejection_headers
 
 log = logging.getLogger("guanlan.worker")
@@ -59,7 +58,7 @@ class Effects:
     evaluated: int = 0
     seconds: Counter[str] = field(default_factory=Counter)
 
-    def reject(self, topic: str, record: ConsumerRecord, rejection: Rejection) -> None:
+    def reject(self, topic: str, record: Record, rejection: Rejection) -> None:
         """Send a record's original bytes to the topic for rejected ones, with the reason."""
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         headers = rejection_headers(rejection, record.topic, record.partition, record.offset, at)
@@ -156,7 +155,7 @@ class Side(ABC, Generic[Read]):
         """Take in what `export` and `export_part` gave."""
 
     @abstractmethod
-    def read(self, records: Sequence[ConsumerRecord]) -> Read:
+    def read(self, records: Sequence[Record]) -> Read:
         """Decode records; nothing is raised for what they hold."""
 
     @abstractmethod
@@ -240,7 +239,7 @@ class Side(ABC, Generic[Read]):
         self.keeper.forget()
         self.reset(frozenset())
 
-    async def apply_safely(self, records: Sequence[ConsumerRecord], read: Read) -> Effects:
+    async def apply_safely(self, records: Sequence[Record], read: Read) -> Effects:
         """Apply records; those that can't be applied, and only those, go to the rejected ones as `internal`.
 
         Raises only when the state can't be made again.
@@ -269,7 +268,7 @@ class Side(ABC, Generic[Read]):
             effects.add(self.retire(code, int(time.time())))
         return effects
 
-    async def _apply_in_parts(self, records: Sequence[ConsumerRecord], effects: Effects) -> None:
+    async def _apply_in_parts(self, records: Sequence[Record], effects: Effects) -> None:
         read = self.read(records)
         saved = self.save(read)
         try:

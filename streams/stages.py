@@ -23,6 +23,7 @@ class Stages:
     def __init__(self, observe: Observe) -> None:
         self._observe = observe
         self._named = 0.0
+        self._noted = 0.0
         self._seen = busy()
         self._fetched = 0.0
 
@@ -40,13 +41,22 @@ class Stages:
         finally:
             self.add(name, busy() - began)
 
-    def rest(self, fetched: float) -> None:
-        """Note what this thread used since the last call beyond the stages, and what the fetching thread did.
+    @contextmanager
+    def besides(self, name: str) -> Iterator[None]:
+        """Note what is done inside, which may await, beyond the stages that are noted meanwhile."""
+        began, named = busy(), self._named
+        try:
+            yield
+        finally:
+            self.add(name, max(0.0, busy() - began - (self._named - named)))
 
-        fetched: processor seconds of that thread since it started.
+    def rest(self, fetched: float) -> None:
+        """Note what this thread used since the last call beyond the stages, and what Faust's own client did.
+
+        fetched: processor seconds of that client's thread since it started.
         """
         now = busy()
-        self._observe("loop", max(0.0, now - self._seen - self._named))
-        self._seen, self._named = now, 0.0
+        self._observe("loop", max(0.0, now - self._seen - (self._named - self._noted)))
+        self._seen, self._noted = now, self._named
         self._observe("fetch", max(0.0, fetched - self._fetched))
         self._fetched = fetched

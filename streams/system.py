@@ -13,7 +13,6 @@ from datetime import date
 
 import msgspec
 import numpy as np
-from aiokafka import ConsumerRecord
 
 from rules.aggregates import is_aggregate
 from rules.calendar import is_business_day
@@ -31,6 +30,7 @@ from streams.cross_section import Slice, decode_slice
 from streams.entries import Level, Margin, Margins, Report, Sheet, joined
 from streams.exporter import Column, Snapshot, exported, subject_labels
 from streams.exposures import decode_exposures
+from streams.fetching import Record
 from streams.filer import Filer
 from streams.measured import SYSTEM_FORM, SYSTEM_FORMS, Lack, Measured
 from streams.needs import MEASURED, purposes
@@ -57,7 +57,7 @@ TOLD_AT_ONCE = 2_000
 class Crossing:
     """Records of all topics, decoded: slices in order, exposure reports and quotes with their positions."""
 
-    records: Sequence[ConsumerRecord]
+    records: Sequence[Record]
     slices: list[Slice]
     reports: list[tuple[int, ExposureReport]]
     quotes: list[tuple[int, Quote]]
@@ -201,7 +201,7 @@ class SystemSide(Side[Crossing]):
         """Return codes that have state but are no longer in the registry."""
         return [code for code, _ in self._rows() if code != SYSTEM and code not in self._roster]
 
-    def read(self, records: Sequence[ConsumerRecord]) -> Crossing:
+    def read(self, records: Sequence[Record]) -> Crossing:
         """Decode slices, exposure reports and quotes."""
         began = busy()
         slices: list[Slice] = []
@@ -314,7 +314,7 @@ class SystemSide(Side[Crossing]):
     def _shelve(self, code: str) -> None:
         self.keeper.mark(PARTITION, SHELF + block_of(code))
 
-    def _take_report(self, record: ConsumerRecord, report: ExposureReport, effects: Effects) -> None:
+    def _take_report(self, record: Record, report: ExposureReport, effects: Effects) -> None:
         code = report.institution
         rejection: Rejection | None = None
         if code not in self._roster:
@@ -336,7 +336,7 @@ class SystemSide(Side[Crossing]):
         if rejection is not None:
             effects.reject(self.names.rejected, record, rejection)
 
-    def _take_quote(self, record: ConsumerRecord, quote: Quote, effects: Effects) -> None:
+    def _take_quote(self, record: Record, quote: Quote, effects: Effects) -> None:
         rejection = judge_quote(quote, self._series, self._roster.institutions)
         if rejection is None:
             day, at = to_seconds(quote.as_of), to_seconds(quote.submitted_at)

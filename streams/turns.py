@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 TURN_SECONDS = 0.02
 
@@ -11,10 +12,10 @@ TURN_SECONDS = 0.02
 class Turns:
     """Gives the event loop a turn when enough has been done since the last: a turn for every piece costs more.
 
-    Each turn is at least `rest` seconds long, for work that must not take more than its share.
+    Each turn is at least as many seconds long as `rest` says, for work that must not take more than its share.
     """
 
-    def __init__(self, seconds: float = TURN_SECONDS, rest: float = 0.0) -> None:
+    def __init__(self, seconds: float = TURN_SECONDS, rest: Callable[[], float] = float) -> None:
         self._seconds = seconds
         self._rest = rest
         self._since = time.thread_time()
@@ -22,5 +23,5 @@ class Turns:
     async def take(self) -> None:
         """Yield where `seconds` of processor time have passed."""
         if time.thread_time() - self._since > self._seconds:
-            await asyncio.sleep(self._rest)
+            await asyncio.sleep(self._rest())
             self._since = time.thread_time()

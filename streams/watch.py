@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from aiokafka import ConsumerRecord
 from numpy.typing import NDArray
 
 from rules.catalogue import Catalogue
@@ -23,6 +22,7 @@ from streams.columns import Decoded
 from streams.cross_section import Slice, forwarded
 from streams.decode import Decoder
 from streams.exporter import Column, Snapshot, exported, subject_labels
+from streams.fetching import Record
 from streams.needs import needed
 from streams.partitions import home
 from streams.place import STATE_OF_FILINGS
@@ -39,7 +39,7 @@ GUESSES = 5
 class Filings:
     """Records and what they were decoded into."""
 
-    records: Sequence[ConsumerRecord]
+    records: Sequence[Record]
     decoded: Decoded
     seconds: dict[str, float]
 
@@ -151,7 +151,7 @@ class Watch(Side[Filings]):
         engine = self.engine
         return [i.code for i in engine.institutions if i.code not in self._roster and engine.row(i.code) >= 0]
 
-    def read(self, records: Sequence[ConsumerRecord]) -> Filings:
+    def read(self, records: Sequence[Record]) -> Filings:
         """Decode filings into columns."""
         laps = Laps(busy)
         laps.start()

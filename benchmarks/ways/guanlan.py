@@ -63,6 +63,6 @@ def _reached(offsets: Any, task: Task) -> int:
 
 def stages(worker: Worker) -> dict[str, float]:
     """Return processor seconds by stage, as the worker's own metrics count them."""
-    worker.stages.rest(worker.consumer.fetching_seconds())
+    worker.stages.rest(worker.consumer.member_seconds())
     samples = (s for family in worker.exporter.pipeline.stages.collect() for s in family.samples)
     return {s.labels["stage"]: s.value for s in samples if s.name.endswith("_sum")}

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from aiokafka import ConsumerRecord
 
 from rules.catalogue import SYSTEM, load_catalogue
 from rules.engine import FormBatch
@@ -16,6 +15,7 @@ from rules.pack import PackText, Program, compile_packs
 from rules.registry import Institution
 from streams.cross_section import Slice
 from streams.exporter import Snapshot
+from streams.fetching import Record
 from streams.roster import Roster
 from streams.side import Names
 from streams.system import SystemSide
@@ -64,12 +64,12 @@ def side() -> SystemSide:
     return made
 
 
-def record(topic: str, value: bytes, offset: int) -> ConsumerRecord:
+def record(topic: str, value: bytes, offset: int) -> Record:
     """Return a record as the consumer hands it over."""
-    return ConsumerRecord(topic, 0, offset, 0, 0, b"", value, None, 0, len(value), ())
+    return Record(topic, 0, offset, 0, b"", value)
 
 
-def balances() -> list[ConsumerRecord]:
+def balances() -> list[Record]:
     """Return all balance sheets."""
     n, at = len(CODES), to_seconds(DATE)
     own = np.arange(1.0, n + 1) * 1e9
@@ -80,7 +80,7 @@ def balances() -> list[ConsumerRecord]:
     return [record("cross-section", part.encode(), i) for i, part in enumerate(parts)]
 
 
-def report(number: int, revision: int = 0) -> ConsumerRecord:
+def report(number: int, revision: int = 0) -> Record:
     """Return a bank's report: it lends to the next, and all its services hang on a cloud that hangs on another."""
     body = {
         "institution": CODES[number],
@@ -93,7 +93,7 @@ def report(number: int, revision: int = 0) -> ConsumerRecord:
     return record("exposures", msgspec.json.encode(body), 10 * revision + number)
 
 
-def take(made: SystemSide, records: list[ConsumerRecord]) -> None:
+def take(made: SystemSide, records: list[Record]) -> None:
     """Apply records."""
     made.apply(made.read(records))
 

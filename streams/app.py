@@ -26,7 +26,6 @@ from faust.types import TP
 from guanlan.settings import Settings
 from rules.pack import Program
 from rules.registry import Institution
-from streams.checkpoint import Outbox, Undelivered
 from streams.clients import ServiceError
 from streams.columnar import (
     BUFFERED,
@@ -41,6 +40,7 @@ from streams.columnar import (
 )
 from streams.exporter import Exporter, Snapshot, check_budget
 from streams.measured import Measured
+from streams.outbox import Outbox, Undelivered, sender
 from streams.place import Place
 from streams.programs import compile_texts
 from streams.releases import Compile, InForce
@@ -110,7 +110,7 @@ class Worker:
         self.quiet = asyncio.Lock()
         self.roster = Roster(place.bootstrap, place.topic(INSTITUTIONS), institutions)
         self.app = self._app(folder)
-        self.outbox = Outbox(self.app)
+        self.outbox = Outbox(sender(place.bootstrap))
         self.lag: dict[TP, int] = {}
         self._targets: dict[str, tuple[int, dict[TP, int]]] = {}
         self._unsaved_bytes = 0

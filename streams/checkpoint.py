@@ -3,7 +3,7 @@
 The order is what the guarantee rests on (`docs/guarantees.md`):
 
 1. changed state is copied, block by block, with offsets that all of it contains; a block may contain more;
-2. everything sent until the last block was copied is confirmed by the broker (`Outbox.confirm`), so state is never
+2. everything sent until the last block was copied is confirmed by the broker (`streams.outbox`), so state is never
    ahead of alerts;
 3. the copied blocks are written to the changelog, then one record that lists them (`Keeper.write`);
 4. only then may the offsets be committed.
@@ -20,153 +20,25 @@ then answers with an earlier offset to resume from, and the filings in between r
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import zlib
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.types import TP
 
-from streams.columnar import ColumnarApp, StateTable
-from streams.partitions import home
+from streams.columnar import StateTable
 from streams.stages import busy
 from streams.turns import Turns
 
-log = logging.getLogger("guanlan.worker")
-
 BLOCKS = 16
 APPLIED = b"applied"
-ATTEMPTS = 5
-PAUSE_SECONDS = 0.2
 
 Offsets = dict[str, int]
 """By topic: the offset after the last record that is contained."""
-
-Headers = Sequence[tuple[str, bytes]]
-
-
-class Undelivered(Exception):
-    """The broker did not take everything; the checkpoint is put off."""
-
-
-class Post(NamedTuple):
-    """A record to be sent. `bulky` says that its value may be left out when the broker finds it too large."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
-    bulky: bool = False
-
-
-@dataclass(slots=True)
-class Parcel:
-    """Records that travel together to one partition; `arrival` tells whether the broker has them."""
-
-    topic: str
-    partition: int
-    posts: list[Post]
-    arrival: asyncio.Future[Any]
-
-
-class Outbox:
-    """Sends without waiting, and remembers what has not arrived.
-
-    Records go in batches made here: one future a batch costs a tenth of one a record.
-    """
-
-    def __init__(self, app: ColumnarApp) -> None:
-        self._app = app
-        self._under_way: list[Parcel] = []
-        self._counts: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return sum(len(parcel.posts) for parcel in self._under_way)
-
-    async def send(self, posts: Sequence[Post]) -> None:
-        """Hand records to the producer, keeping their order by partition; `confirm` tells whether they arrived."""
-        shipped = await self._ship(posts)  # what is under way may be taken meanwhile
-        self._under_way += shipped
-
-    async def _ship(self, posts: Sequence[Post]) -> list[Parcel]:
-        by_place: dict[tuple[str, int], list[Post]] = {}
-        for post in posts:
-            if post.topic not in self._counts:
-                self._counts[post.topic] = len(await self._app.sender.partitions_for(post.topic))
-            place = (post.topic, home(post.key, self._counts[post.topic]) if post.key is not None else 0)
-            by_place.setdefault(place, []).append(post)
-        return [parcel for place, group in by_place.items() for parcel in await self._pack(*place, group)]
-
-    async def _pack(self, topic: str, partition: int, posts: Sequence[Post]) -> list[Parcel]:
-        parcels: list[Parcel] = []
-        batch, inside = self._app.sender.create_batch(), list[Post]()
-        for post in posts:
-            if not _add(batch, post):
-                parcels.append(await self._hand_over(topic, partition, batch, inside))
-                batch, inside = self._app.sender.create_batch(), []
-                _add(batch, post)
-            inside.append(post)
-        parcels.append(await self._hand_over(topic, partition, batch, inside))
-        return parcels
-
-    async def _hand_over(self, topic: str, partition: int, batch: Any, posts: list[Post]) -> Parcel:
-        batch.close()
-        try:
-            arrival = await self._app.sender.send_batch(batch, topic, partition=partition)
-        except KafkaError as err:
-            arrival = asyncio.get_running_loop().create_future()
-            arrival.set_exception(err)
-        return Parcel(topic, partition, posts, arrival)
-
-    def take(self) -> list[Parcel]:
-        """Return what is under way and forget it; give it to `confirm`."""
-        parcels, self._under_way = self._under_way, []
-        return parcels
-
-    async def confirm(self, parcels: list[Parcel]) -> None:
-        """Wait until the broker has all of them, sending again what failed.
-
-        Raises Undelivered when the broker keeps refusing; those records are then under way again.
-        """
-        failed = await _failed(parcels)
-        for attempt in range(ATTEMPTS):
-            if not failed:
-                return
-            told = failed[0].arrival.exception()
-            log.warning("%d batches were not taken by the broker, sending again: %s", len(failed), told)
-            await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
-            again = [parcel for old in failed for parcel in await self._ship_again(old)]
-            failed = await _failed(again)
-        self._under_way[:0] = failed
-        raise Undelivered(f"{len(failed)} batches were not taken by the broker: {failed[0].arrival.exception()}")
-
-    async def _ship_again(self, parcel: Parcel) -> list[Parcel]:
-        if isinstance(parcel.arrival.exception(), MessageSizeTooLargeError):
-            lighter = [_without_value(post) if post.bulky else post for post in parcel.posts]
-            return [p for post in lighter for p in await self._pack(parcel.topic, parcel.partition, [post])]
-        return await self._pack(parcel.topic, parcel.partition, parcel.posts)
-
-
-def _add(batch: Any, post: Post) -> bool:
-    added = batch.append(timestamp=None, key=post.key, value=post.value, headers=list(post.headers))
-    return added is not None
-
-
-def _without_value(post: Post) -> Post:
-    size = str(len(post.value or b"")).encode()
-    return Post(post.topic, post.key, b"", [*post.headers, ("left_out", size)])
-
-
-async def _failed(parcels: Iterable[Parcel]) -> list[Parcel]:
-    parcels = list(parcels)
-    if parcels:
-        await asyncio.wait([parcel.arrival for parcel in parcels])
-    return [parcel for parcel in parcels if parcel.arrival.exception() is not None]
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):

@@ -75,7 +75,6 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
     "faust.transport.consumer:ConsumerThread": ("on_partitions_assigned",),
     "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread": ("_create_worker_consumer", "_ensure_consumer"),
     "faust.transport.drivers.aiokafka:Consumer": ("_new_consumer_thread", "_to_message"),
-    "faust.transport.drivers.aiokafka:Producer": ("_ensure_producer",),
     "faust.transport.drivers.aiokafka:Transport": ("Consumer",),
     "faust.tables.base:Collection": (
         "_changelog_topic_name",
@@ -393,11 +392,6 @@ class ColumnarApp(faust.App):
     def batches(self) -> ColumnarConsumer:
         """The app's consumer, by its own type."""
         return cast(ColumnarConsumer, self.consumer)
-
-    @property
-    def sender(self) -> Any:
-        """The aiokafka producer below Faust's, with Faust's settings: it takes whole batches."""
-        return cast(driver.Producer, self.producer)._ensure_producer()
 
     def _new_transport(self) -> ColumnarTransport:
         return ColumnarTransport(self.conf.broker_consumer, self)

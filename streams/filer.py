@@ -13,8 +13,8 @@ from rules.catalogue import SYSTEM
 from rules.engine import Engine, FormBatch
 from rules.pack import Program, rule_nodes
 from rules.plan import walk
-from streams.checkpoint import Post
 from streams.measured import SYSTEM_FORMS, Lack, Measured
+from streams.outbox import Post
 
 BOUNDS = ("_low", "_high")
 

@@ -22,10 +22,11 @@ from rules.engine import Engine, Outcome
 from rules.pack import Program
 from rules.registry import Institution
 from rules.transitions import Transition
-from streams.checkpoint import Keeper, Loaded, Offsets, Post
+from streams.checkpoint import Keeper, Loaded, Offsets
 from streams.columnar import RecordBatch, StateTable, yield_to_loop
 from streams.exporter import Snapshot
 from streams.fetching import Record
+from streams.outbox import Post
 from streams.wire import Reason, Rejection, kept_headers, rejection_headers
 
 log = logging.getLogger("guanlan.worker")

@@ -16,7 +16,7 @@ from rules.laps import Laps
 from rules.pack import Program
 from rules.problems import nearest
 from rules.registry import Institution
-from streams.checkpoint import Post, block_of
+from streams.checkpoint import block_of
 from streams.columnar import StateTable
 from streams.columns import Decoded
 from streams.cross_section import Slice, forwarded
@@ -24,6 +24,7 @@ from streams.decode import Decoder
 from streams.exporter import Column, Snapshot, exported, subject_labels
 from streams.fetching import Record
 from streams.needs import needed
+from streams.outbox import Post
 from streams.partitions import home
 from streams.place import STATE_OF_FILINGS
 from streams.roster import Roster

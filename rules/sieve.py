@@ -7,8 +7,6 @@ and the values stand together in memory, one pass over them finds the same (`rul
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +15,7 @@ import numpy as np
 from rules.context import Context
 from rules.ladders import Ladders
 from rules.laps import Laps
+from rules.later import Later
 from rules.operations import number
 from rules.stacks import Stack, Stacked
 from rules.store import Bools, Floats, Indices
@@ -64,40 +63,20 @@ def sift(stack: Stack, ladders: Ladders, context: Context, scope: Scope, awake: 
     return found
 
 
-class _Kernel:
-    """The compiled sieve, loaded beside the work: it takes two seconds, and five where it was never compiled before."""
+class _Kernel(Later):
+    """The compiled sieve."""
 
-    def __init__(self) -> None:
-        self.found: Callable[..., tuple[int, int, int]] | None = None
-        self._wanted = 0
-        self._thread: threading.Thread | None = None
+    wanted = 0
 
     def get(self, pairs: int) -> Callable[..., tuple[int, int, int]] | None:
         """Return it, for so many pairs, if it is there. It is loaded once it has been wanted for many."""
-        self._wanted += pairs
-        if self._wanted >= WANTED and self._thread is None:
-            self._begin()
-        return self.found
-
-    def wait(self) -> bool:
-        """Load it at once, and say whether it is there."""
-        thread = self._thread or self._begin()
-        thread.join()
-        return self.found is not None
-
-    def _begin(self) -> threading.Thread:
-        self._thread = threading.Thread(target=self._load, name="sieve", daemon=True)
-        self._thread.start()
-        return self._thread
-
-    def _load(self) -> None:
-        with contextlib.suppress(ImportError):
-            from rules.compiled import kernel
-
-            self.found = kernel
+        self.wanted += pairs
+        if self.wanted >= WANTED:
+            self.begin()
+        return None if self.found is None else self.found.kernel
 
 
-_KERNEL = _Kernel()
+_KERNEL = _Kernel("rules.compiled")
 
 
 def compiled() -> bool:

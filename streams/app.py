@@ -46,6 +46,7 @@ from streams.programs import compile_texts
 from streams.releases import Compile, InForce
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
+from streams.skimming import COMPILED
 from streams.stages import Stages
 from streams.switching import Releases, switch
 from streams.system import SystemSide
@@ -211,6 +212,7 @@ class Worker:
         """Work until `stop` is set; return the exit code, 0 when everything was saved and 1 after a crash."""
         settings = self.settings
         gc.set_threshold(*COLLECT_AFTER)
+        COMPILED.begin()
         try:
             try:
                 await self.roster.start()

@@ -4,6 +4,9 @@ A record is decoded by msgspec into a struct made for its form, whose fields are
 names, types and forms are checked in the decoder's own C loop, and the numbers come out in the form's order
 without a dictionary.
 
+Most records need not come that far: where compiled code is there, it reads their values (`streams.skimming`), and
+what it does not take is read as said.
+
 That decoder expects the next field where it is: 2,000 names in random order take it fifty times as long as in
 the form's order. So a long record is probed first, and one whose names are out of order is read by way of a
 dictionary, which takes any order alike.
@@ -19,9 +22,10 @@ import msgspec
 import numpy as np
 from msgspec.structs import astuple
 
-from streams.columns import FormPlan, Sorting
+from streams.columns import FormPlan, Piece, Sorting
 from streams.nulls import STAND_IN_TEXT, without_nulls
-from streams.rows_of import Rows
+from streams.rows_of import Head, Rows
+from streams.skimming import Skimming
 from streams.times import Times
 from streams.wire import Code, Rejection, Revision
 
@@ -46,13 +50,14 @@ class ByName:
         kinds: Any = msgspec.NODEFAULT
         for reader in readers:
             kinds = reader.struct if kinds is msgspec.NODEFAULT else kinds | reader.struct
+        self._skimming = Skimming(plans)
         self._parse = msgspec.json.Decoder(_NoForm if kinds is msgspec.NODEFAULT else kinds).decode
 
     def read(self, indices: Iterable[int], records: Sequence[bytes | None], batch: Sorting) -> None:
         """Sort the records at `indices` into the batch."""
         rows: dict[FormPlan, Rows] = {}
         max_bytes, times = self.max_bytes, self.times
-        for index in indices:
+        for index in self._unread(list(indices), records, batch):
             record = records[index]
             try:
                 if record is None or len(record) > max_bytes:
@@ -71,6 +76,26 @@ class ByName:
             form.add(told, row)
         for form in rows.values():
             form.finish()
+
+    def _unread(self, indices: list[int], records: Sequence[bytes | None], batch: Sorting) -> list[int]:
+        """Sort those records into the batch that compiled code takes; return the others."""
+        short = [index for index in indices if len(records[index] or b"") <= self.max_bytes]
+        done: set[int] = set()
+        for plan, skimmed in self._skimming.read(short, records, batch):
+            heads: list[Head] = []
+            parse, times = self._skimming.parse, self.times
+            for index, rest in skimmed:
+                try:
+                    filing = parse(rest)
+                    if filing.form == plan.form:
+                        as_of, at = times[filing.as_of], times[filing.submitted_at]
+                        heads.append((index, filing.institution, as_of, at, filing.revision))
+                except Exception:  # it will be told of the whole record what is wrong with it
+                    continue
+            if heads:
+                done.update(head[0] for head in heads)
+                batch.take(plan, Piece(*(list(column) for column in zip(*heads, strict=True))))
+        return [index for index in indices if index not in done] if done else indices
 
     def _in_order(self, record: bytes) -> _Read:
         """Read by the form's struct. The filing is gone when this returns: its memory serves the next."""

@@ -50,10 +50,11 @@ def run(task: Task) -> Measured:
             dirty.add(institution)
             seen += 1
         producer.poll(0)
-        if time.monotonic() >= due and seen:
+        if time.monotonic() >= due and dirty:
             save()
             due = time.monotonic() + 1.0
-    save()
+    if dirty:
+        save()
     measured = clock.stop()
     consumer.close()
     return measured

@@ -1,0 +1,102 @@
+"""Batches of JSON by name through compiled code, where there is some (`streams.skim`, the extra `fast`).
+
+The values go from the text into their rows; the rest of the record, with a token in their place, is decoded by
+msgspec. The token is drawn anew in every process, so that a record can't hold one: the two readings together accept
+no record that is not JSON as a whole.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from rules.later import Later
+from streams.columns import FormPlan, Sorting
+from streams.wire import Code, Revision
+
+LEAST = 8
+"""Records from which on a batch is worth it."""
+SPARE = 24
+_TOKEN = f"values-{secrets.token_hex(16)}"
+_MARK = b'"' + _TOKEN.encode() + b'"'
+
+COMPILED = Later("streams.skim")
+
+
+class Rest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A filing without its values."""
+
+    institution: Code
+    form: str
+    as_of: str
+    submitted_at: str
+    values: Literal[_TOKEN]  # type: ignore[valid-type]
+    revision: Revision = 0
+    meta: dict[str, Any] | None = None
+
+
+class Skimmed(NamedTuple):
+    """A record whose values are in their row: its position in the batch, and the rest of it as text."""
+
+    index: int
+    rest: bytes
+
+
+class _Words(NamedTuple):
+    text: npt.NDArray[np.uint8]
+    ends: npt.NDArray[np.intp]
+
+
+class Skimming:
+    """Reads values of filings of these forms."""
+
+    def __init__(self, plans: Sequence[FormPlan]) -> None:
+        self._plans = plans
+        self._forms = _words(plan.form for plan in plans)
+        self._names = [_words(plan.names) for plan in plans]
+        longest = max(int(np.diff(words.ends, prepend=0).max(initial=0)) for words in [self._forms, *self._names])
+        self._spare = b"\0" * (longest + SPARE)
+        self.parse = msgspec.json.Decoder(Rest).decode
+
+    def read(
+        self, indices: Sequence[int], records: Sequence[bytes | None], batch: Sorting
+    ) -> Iterator[tuple[FormPlan, list[Skimmed]]]:
+        """Put values of records at `indices` into the batch's rows; yield by form what was read.
+
+        Records that are not among those are for others to read. Nothing is read where there is no compiled code.
+        """
+        compiled = COMPILED.found
+        if compiled is None or len(indices) < LEAST:
+            return
+        texts = [records[index] or b"" for index in indices]
+        joined = np.frombuffer(b"\0".join(texts) + self._spare, np.uint8)
+        lengths = np.fromiter(map(len, texts), np.intp, len(texts))
+        starts = np.cumsum(lengths + 1) - lengths - 1
+        rows = np.array(indices, np.intp)
+        form = compiled.which(joined, starts, *self._forms)
+        for number in np.unique(form[form >= 0]).tolist():
+            plan, mine = self._plans[number], np.flatnonzero(form == number)
+            places = compiled.skim(joined, starts[mine], *self._names[number], batch.values(plan), rows[mine])
+            places[:, 1] -= starts[mine]
+            begins = (places[:, 0] - starts[mine]).tolist()
+            found = zip(mine.tolist(), (places[:, 0] >= 0).tolist(), begins, places[:, 1].tolist(), strict=True)
+            yield (
+                plan,
+                [
+                    Skimmed(indices[at], texts[at][:begin] + _MARK + texts[at][end:])
+                    for at, good, begin, end in found
+                    if good
+                ],
+            )
+
+
+def _words(words: Any) -> _Words:
+    quoted = [msgspec.json.encode(word) for word in words]
+    return _Words(
+        np.frombuffer(b"".join(quoted) + bytes(8), np.uint8), np.cumsum([len(w) for w in quoted], dtype=np.intp)
+    )

@@ -60,7 +60,10 @@ class Skimming:
         self._forms = _words(plan.form for plan in plans)
         self._names = [_words(plan.names) for plan in plans]
         longest = max(int(np.diff(words.ends, prepend=0).max(initial=0)) for words in [self._forms, *self._names])
-        self._spare = b"\0" * (longest + SPARE)
+        self._spare = longest + SPARE
+        self._room = np.zeros(
+            0, np.uint8
+        )  # kept, because memory that is touched for the first time costs more than a copy
         self.parse = msgspec.json.Decoder(Rest).decode
 
     def read(
@@ -74,9 +77,7 @@ class Skimming:
         if compiled is None or len(indices) < LEAST:
             return
         texts = [records[index] or b"" for index in indices]
-        joined = np.frombuffer(b"\0".join(texts) + self._spare, np.uint8)
-        lengths = np.fromiter(map(len, texts), np.intp, len(texts))
-        starts = np.cumsum(lengths + 1) - lengths - 1
+        joined, starts = self._joined(texts)
         rows = np.array(indices, np.intp)
         form = compiled.which(joined, starts, *self._forms)
         for number in np.unique(form[form >= 0]).tolist():
@@ -93,6 +94,21 @@ class Skimming:
                     if good
                 ],
             )
+
+    def _joined(self, texts: Sequence[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.intp]]:
+        """Return the texts one behind the other, each with a NUL behind it, and where they start."""
+        lengths = np.fromiter(map(len, texts), np.intp, len(texts))
+        ends = np.cumsum(lengths + 1) - 1
+        needed = int(ends[-1]) + 1 + self._spare
+        if len(self._room) < needed:
+            self._room = np.zeros(needed + needed // 4, np.uint8)
+        room = memoryview(self._room)
+        starts = ends - lengths
+        for text, start, end in zip(texts, starts.tolist(), ends.tolist(), strict=True):
+            room[start:end] = text
+        self._room[ends] = 0
+        self._room[needed - self._spare : needed] = 0
+        return self._room, starts
 
 
 def _words(words: Any) -> _Words:

@@ -22,7 +22,8 @@ TAKEN_AT_ONCE = 500
 TAKEN_BYTES = 16 << 20
 AHEAD_BYTES = 32 << 20
 FETCH_BYTES = 4 << 20
-FETCH_WAIT_MS = 100
+FETCH_LEAST_BYTES = 1 << 20
+FETCH_WAIT_MS = 20  # until there are as many bytes: else the broker would be asked for every few records again
 FULL_WAIT_MS = 5  # how long a partition is not asked for after it was found ahead; librdkafka's own default is a second
 OFFLINE = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT})
 
@@ -50,6 +51,7 @@ class Fetching:
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
             "check.crcs": check_crcs,
+            "fetch.min.bytes": FETCH_LEAST_BYTES,
             "fetch.wait.max.ms": FETCH_WAIT_MS,
             "fetch.queue.backoff.ms": FULL_WAIT_MS,
             "max.partition.fetch.bytes": FETCH_BYTES,

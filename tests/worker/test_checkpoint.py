@@ -10,15 +10,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaTimeoutError
+from confluent_kafka import KafkaError
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
-from streams import checkpoint
-from streams.checkpoint import Applied, Copy, Keeper, Outbox, Post, Undelivered, resume_from
+from streams import outbox
+from streams.checkpoint import Applied, Copy, Keeper, resume_from
 from streams.columnar import ColumnarConsumer, Progress, RecordBatch
+from streams.outbox import Outbox, Post, Undelivered
 
 FILINGS = TP("filings", 0)
 
@@ -89,70 +91,76 @@ def test_a_poll_of_many_records_comes_in_bounded_batches() -> None:
     ]
 
 
-class Batch(list[dict[str, Any]]):
-    """Stands for a batch under construction; takes three records."""
-
-    def append(self, **record: Any) -> object | None:  # type: ignore[override]
-        if len(self) == 3:
-            return None
-        super().append(record)
-        return record
-
-    def close(self) -> None:
-        pass
-
-
 @dataclass
-class Producer:
-    """Stands for a broker: answers each batch with the next of `answers`, success when they run out."""
+class Sender:
+    """Stands for a broker behind librdkafka: answers each record with the next of `answers`, success when they run out.
 
-    answers: list[Exception | None]
-    sent: list[tuple[str, list[bytes]]] = field(default_factory=list)
-    last: dict[str, Any] = field(default_factory=dict)
+    Answers are told when they are asked for. The queue holds `room` records.
+    """
 
-    async def partitions_for(self, topic: str) -> set[int]:
-        return {0}
+    answers: list[int | None]
+    room: int = 1_000
+    sent: list[tuple[bytes, bytes | None, list[tuple[str, bytes]]]] = field(default_factory=list)
+    _untold: list[tuple[Callable[..., None], int | None]] = field(default_factory=list)
 
-    def create_batch(self) -> Batch:
-        return Batch()
+    def produce(self, topic: str, /, **record: Any) -> None:
+        if len(self._untold) >= self.room:
+            raise BufferError
+        self.sent.append((record["key"], record["value"], record.get("headers", [])))
+        self._untold.append((record["on_delivery"], self.answers.pop(0) if self.answers else None))
 
-    async def send_batch(self, batch: Batch, topic: str, partition: int) -> Awaitable[Any]:
-        self.sent.append((topic, [record["key"] for record in batch]))
-        self.last = batch[-1]
-        future = asyncio.get_running_loop().create_future()
-        answer = self.answers.pop(0) if self.answers else None
-        if answer is None:
-            future.set_result(None)
-        else:
-            future.set_exception(answer)
-        return future
+    def poll(self, timeout: float) -> int:
+        told, self._untold = self._untold, []
+        for tell, code in told:
+            tell(None if code is None else KafkaError(code), None)
+        return len(told)
+
+    @property
+    def keys(self) -> bytes:
+        return b"".join(key for key, _, _ in self.sent)
 
 
-def outbox(*answers: Exception | None) -> tuple[Outbox, Producer]:
+TIMED_OUT = KafkaError._MSG_TIMED_OUT
+TOO_LARGE = KafkaError.MSG_SIZE_TOO_LARGE
+
+
+def box_of(*answers: int | None, room: int = 1_000) -> tuple[Outbox, Sender]:
     """Return an outbox on a broker with these answers."""
-    producer = Producer(list(answers))
-    return Outbox(SimpleNamespace(sender=producer)), producer  # type: ignore[arg-type]
+    sender = Sender(list(answers), room)
+    return Outbox(sender), sender
 
 
-def posts(*keys: bytes) -> list[Post]:
-    """Return records of these keys."""
-    return [Post("alerts", key, b"x") for key in keys]
+def posts(keys: str) -> list[Post]:
+    """Return records of these keys, a letter each."""
+    return [Post("alerts", key.encode(), b"x") for key in keys]
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(outbox, "PAUSE_SECONDS", 0.0)
 
 
 def test_what_the_broker_did_not_take_is_sent_again() -> None:
-    """One failure costs one more send of that batch alone, in its order."""
+    """What failed and nothing else, in its order."""
 
     async def run() -> None:
-        box, producer = outbox(KafkaTimeoutError(), None)
-        await box.send(posts(b"a", b"b", b"c", b"d"))
+        box, sender = box_of(None, TIMED_OUT, None, TIMED_OUT)
+        await box.send(posts("abcd"))
         await box.confirm(box.take())
-        assert [keys for _, keys in producer.sent] == [[b"a", b"b", b"c"], [b"d"], [b"a", b"b", b"c"]]
+        assert sender.keys == b"abcdbd"
         assert len(box) == 0
+
+    asyncio.run(run())
+
+
+def test_a_full_queue_is_waited_for() -> None:
+    """Nothing is lost when more is sent than the client holds, and the order stays."""
+
+    async def run() -> None:
+        box, sender = box_of(room=3)
+        await box.send(posts("abcdefgh"))
+        await box.confirm(box.take())
+        assert sender.keys == b"abcdefgh"
 
     asyncio.run(run())
 
@@ -161,19 +169,13 @@ def test_what_is_handed_over_while_another_takes_is_not_lost_to_either() -> None
     """A checkpoint takes what was under way before; what is being sent meanwhile is for the next."""
 
     async def run() -> None:
-        box, producer = outbox()
-        await box.send(posts(b"a"))
-        gate, hand_over = asyncio.Event(), producer.send_batch
-
-        async def slowly(batch: Batch, topic: str, partition: int) -> Awaitable[Any]:
-            await gate.wait()
-            return await hand_over(batch, topic, partition)
-
-        producer.send_batch = slowly  # type: ignore[method-assign]
-        sending = asyncio.create_task(box.send(posts(b"b")))
+        box, sender = box_of()
+        await box.send(posts("a"))
+        sender.room = 0
+        sending = asyncio.create_task(box.send(posts("b")))
         await asyncio.sleep(0)
         taken = box.take()
-        gate.set()
+        sender.room = 1
         await sending
         assert [post.key for parcel in taken for post in parcel.posts] == [b"a"]
         assert [post.key for parcel in box.take() for post in parcel.posts] == [b"b"]
@@ -185,28 +187,28 @@ def test_what_the_broker_keeps_refusing_stays_under_way() -> None:
     """The checkpoint is put off and the records are tried again at the next one."""
 
     async def run() -> None:
-        box, producer = outbox(*[KafkaTimeoutError() for _ in range(1 + checkpoint.ATTEMPTS)])
-        await box.send(posts(b"a", b"b"))
+        box, sender = box_of(*[TIMED_OUT] * (2 * (1 + outbox.ATTEMPTS)))
+        await box.send(posts("ab"))
         with pytest.raises(Undelivered):
             await box.confirm(box.take())
         assert len(box) == 2
         await box.confirm(box.take())
-        assert len(producer.sent) == 2 + checkpoint.ATTEMPTS
+        assert sender.keys == b"ab" * (2 + outbox.ATTEMPTS)
 
     asyncio.run(run())
 
 
 def test_a_rejected_record_the_broker_finds_too_large_goes_without_its_bytes() -> None:
-    """It says how many bytes were left out; they are still in the topic it came from. Others of its batch go whole."""
+    """It says how many bytes were left out; they are still in the topic it came from. Others go whole."""
 
     async def run() -> None:
-        box, producer = outbox(MessageSizeTooLargeError())
+        box, sender = box_of(TOO_LARGE, TOO_LARGE, None, TOO_LARGE)
         bulky = Post("alerts", b"b", b"x" * 9, [("reason", b"too_large")], bulky=True)
-        await box.send([*posts(b"a"), bulky])
+        await box.send([*posts("a"), bulky])
         await box.confirm(box.take())
-        assert [keys for _, keys in producer.sent] == [[b"a", b"b"], [b"a"], [b"b"]]
-        assert producer.last["value"] == b""
-        assert producer.last["headers"] == [("reason", b"too_large"), ("left_out", b"9")]
+        assert sender.keys == b"ababb"
+        assert sender.sent[2] == (b"a", b"x", [])
+        assert sender.sent[-1] == (b"b", b"", [("reason", b"too_large"), ("left_out", b"9")])
 
     asyncio.run(run())
 

@@ -296,7 +296,7 @@ def test_a_record_of_fifty_megabytes_goes_aside_whole(field: Field) -> None:
 
 def test_nothing_is_committed_before_its_alerts_have_arrived(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the broker does not confirm alerts, neither state nor offsets move; afterwards both do."""
-    from streams.checkpoint import Outbox, Parcel, Undelivered
+    from streams.outbox import Outbox, Parcel, Undelivered
 
     wide, records = load(institutions=5, filings=100)
     program = program_of(wide)

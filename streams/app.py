@@ -85,6 +85,7 @@ LONGEST_PAUSE = 10.0
 TICK_SECONDS = 1.0
 MEASURE_SECONDS = 0.5
 PULSE_SECONDS = 0.05
+COMPILED_SECONDS = 20.0
 SESSION_SECONDS = 10.0
 STOP_SECONDS = 30.0
 CRASH_SECONDS = 5.0
@@ -115,6 +116,7 @@ class Worker:
         self.lag: dict[TP, int] = {}
         self._targets: dict[str, tuple[int, dict[TP, int]]] = {}
         self._unsaved_bytes = 0
+        self._began = time.monotonic()
         self.exporter = Exporter(asyncio.get_running_loop(), self.snapshot)
         self.metrics = self.exporter.pipeline
         self.stages = Stages(lambda stage, seconds: self.metrics.stages.labels(stage).observe(seconds))
@@ -212,7 +214,6 @@ class Worker:
         """Work until `stop` is set; return the exit code, 0 when everything was saved and 1 after a crash."""
         settings = self.settings
         gc.set_threshold(*COLLECT_AFTER)
-        COMPILED.begin()
         try:
             try:
                 await self.roster.start()
@@ -454,6 +455,8 @@ class Worker:
         if not any(self.lag.values()):
             self.metrics.progress.set_to_current_time()
             self.consumer.next_commit = 0.0
+        if not any(self.lag.values()) or time.monotonic() - self._began > COMPILED_SECONDS:
+            COMPILED.begin()  # not before: loading it takes two seconds from a restart
         for side in self.sides:
             if side.partitions is None:
                 continue

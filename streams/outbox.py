@@ -101,7 +101,8 @@ class Outbox:
 
     async def send(self, posts: Sequence[Post]) -> None:
         """Hand records over, keeping their order by key; `confirm` tells whether they arrived."""
-        self._under_way.append(await self._hand_over(posts))  # what is under way may be taken meanwhile
+        parcel = await self._hand_over(posts)  # what is under way may be taken meanwhile
+        self._under_way.append(parcel)
 
     async def _hand_over(self, posts: Sequence[Post]) -> Parcel:
         parcel, produce = Parcel(posts), self._sender.produce

@@ -17,6 +17,7 @@ from guanlan.synthetic.wide import Wide, wide_filings
 from rules.catalogue import parse_catalogues
 from streams.decode import Decoder
 from streams.encodings import Encoding
+from streams.skimming import COMPILED
 
 WIDTHS = (200, 2_000)
 BATCH_VALUES = 400_000  # values of one batch: 2,000 small filings, or 200 large ones
@@ -27,12 +28,16 @@ REACH = {(Encoding.JSON, 2_000): 84.0, (Encoding.ARRAY, 2_000): 23.0, (Encoding.
 
 def measure(setting: Setting) -> Iterator[Row]:
     """Yield processor time a filing for each encoding and width; rates are in the details."""
+    batches = BATCHES // (4 if setting.quick else 1)
     for width in WIDTHS:
         for encoding in Encoding:
-            yield from decoding(encoding, width, BATCHES // (4 if setting.quick else 1), setting.runs)
+            yield from decoding(encoding, width, batches, setting.runs)
+    if COMPILED.wait():
+        for width in WIDTHS:
+            yield next(decoding(Encoding.JSON, width, batches, setting.runs, ", compiled"))
 
 
-def decoding(encoding: Encoding, width: int, batches: int, runs: int) -> Iterator[Row]:
+def decoding(encoding: Encoding, width: int, batches: int, runs: int, how: str = "") -> Iterator[Row]:
     """Decode filings of `width` values with keys and headers, so many batches a run; and by the library alone."""
     size = BATCH_VALUES // width
     wide = wide_filings(institutions=size, indicators=width, filings=batches * size)
@@ -54,7 +59,7 @@ def decoding(encoding: Encoding, width: int, batches: int, runs: int) -> Iterato
             alone(value)
 
     turns = [(repeated(whole, 1)[0], repeated(least, 1)[0]) for _ in range(runs)]
-    name = f"{encoding}, {width:,} values"
+    name = f"{encoding}, {width:,} values{how}"
     bytes_ = round(sum(map(len, values)) / len(values))
     for told, found in zip((name, f"{name}: {LIBRARY[encoding]} alone"), zip(*turns, strict=True), strict=True):
         filings = [len(values) / run.seconds for run in found]

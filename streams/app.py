@@ -68,11 +68,11 @@ from streams.work import Job
 
 log = logging.getLogger("guanlan.worker")
 
-POLL_RECORDS = 20_000  # what a poll leaves behind keeps its partition from being fetched
+CHANGELOG_RECORDS = 4_000
+CHANGELOG_BYTES = 4 << 20
 MERGED_RECORDS = 4_000
 MERGED_BYTES = 16 << 20  # about 50 ms of decoding: the event loop must not wait for long
 BATCH_BYTES = 8 << 20
-FETCH_BYTES = 4 << 20
 SENT_AT_ONCE = 4_000
 JOURNAL_BYTES = 256 << 20
 COMMIT_SECONDS = 1.0
@@ -166,8 +166,8 @@ class Worker:
             table_standby_replicas=1 if settings.replication > 1 else 0,
             consumer_auto_offset_reset="earliest",
             consumer_group_instance_id=settings.instance or None,
-            consumer_max_fetch_size=FETCH_BYTES,
-            broker_max_poll_records=POLL_RECORDS,
+            consumer_max_fetch_size=CHANGELOG_BYTES,
+            broker_max_poll_records=CHANGELOG_RECORDS,
             broker_session_timeout=SESSION_SECONDS,
             broker_heartbeat_interval=SESSION_SECONDS / 5,
             broker_commit_interval=COMMIT_SECONDS,

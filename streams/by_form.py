@@ -1,15 +1,13 @@
 """Filings as form-ordered JSON arrays, from records to rows.
 
 The array is cut out of the record and read by simdjson into doubles, without a Python object per value; the rest
-of the record, with a token in the array's place, is decoded by msgspec. The token is drawn anew in every process,
-so that a record can't hold one: the two readings together accept no record that is not JSON as a whole. A record
-that this way does not take (an unusual layout, a number beyond 64 bits), or a Python for which there is no
-simdjson, is read by msgspec alone.
+of the record, with a token in the array's place (`streams.cut`), is decoded by msgspec. A record that this way does
+not take (an unusual layout, a number beyond 64 bits), or a Python for which there is no simdjson, is read by msgspec
+alone.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, cast
 
@@ -17,6 +15,7 @@ import msgspec
 import numpy as np
 
 from streams.columns import FormPlan, Sorting
+from streams.cut import TOKEN, without
 from streams.nulls import without_nulls
 from streams.rows_of import Rows
 from streams.times import Times
@@ -31,8 +30,6 @@ Diagnose = Callable[[bytes | None, Exception], Rejection]
 
 _OPENING = b'"values":['
 _LENGTH = len(_OPENING) - 1
-_TOKEN = f"values-{secrets.token_hex(16)}"
-_MARK = b'"' + _TOKEN.encode() + b'"'
 
 
 class _Head(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -47,7 +44,7 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Cut(_Head, gc=False):
-    values: Literal[_TOKEN]  # type: ignore[valid-type]
+    values: Literal[TOKEN]  # type: ignore[valid-type]
 
 
 class _Whole(_Head, gc=False):
@@ -99,7 +96,7 @@ class ByForm:
             return None
         try:
             row = self._parser.parse(without_nulls(record[start:end])).as_buffer(of_type="d")
-            head = _parse_cut(record[:start] + _MARK + record[end:])
+            head = _parse_cut(without(record, start, end))
         except Exception:  # msgspec says of the whole what is wrong with it, if anything is
             return None
         return cast(_Head, head), memoryview(row)

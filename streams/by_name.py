@@ -80,18 +80,15 @@ class ByName:
     def _unread(self, indices: list[int], records: Sequence[bytes | None], batch: Sorting) -> list[int]:
         """Sort those records into the batch that compiled code takes; return the others."""
         short = [index for index in indices if len(records[index] or b"") <= self.max_bytes]
-        done: set[int] = set()
+        times, done = self.times, set[int]()
         for plan, skimmed in self._skimming.read(short, records, batch):
             heads: list[Head] = []
-            parse, times = self._skimming.parse, self.times
             for index, rest in skimmed:
                 try:
-                    filing = parse(rest)
-                    if filing.form == plan.form:
-                        as_of, at = times[filing.as_of], times[filing.submitted_at]
-                        heads.append((index, filing.institution, as_of, at, filing.revision))
-                except Exception:  # it will be told of the whole record what is wrong with it
+                    as_of, submitted_at = times[rest.as_of], times[rest.submitted_at]
+                except Exception:  # it is read again as a whole, which tells why
                     continue
+                heads.append((index, rest.institution, as_of, submitted_at, rest.revision))
             if heads:
                 done.update(head[0] for head in heads)
                 batch.take(plan, Piece(*(list(column) for column in zip(*heads, strict=True))))

@@ -57,7 +57,6 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
         "_acked",
         "_acked_index",
         "_add_gap",
-        "_buffered_partitions",
         "_commit_offsets",
         "_committed_offset",
         "_drain_messages",
@@ -229,14 +228,13 @@ class ColumnarConsumer(driver.Consumer):
                 return await super()._getmany(active_partitions, min(timeout, TEND_SECONDS))
             fetched: dict[TP, list[Any]] = {}
             if time.monotonic() >= self._next_tended:
-                # standby changelogs; and Faust's client takes who does not ask for long to be dead
+                # for standby changelogs; and aiokafka leaves the group when nobody asks it for long
                 fetched.update(await super()._getmany(active_partitions, 0.0))
                 self._next_tended = time.monotonic() + TEND_SECONDS
             await asyncio.sleep(max(0.0, self._next_poll - time.monotonic()))
             fetched.update(self._poll())
             if fetched or not self.flow_active or time.monotonic() >= until:
                 return fetched
-            await asyncio.sleep(POLL_SECONDS)
 
     def _poll(self) -> dict[TP, list[RecordBatch]]:
         """Take what has been received for columnar partitions."""
@@ -256,7 +254,7 @@ class ColumnarConsumer(driver.Consumer):
         return handed
 
     def _begin(self, starts: dict[TP, int]) -> None:
-        """Go to where reading begins. Only the fetcher does: what it fetched before, from elsewhere, it drops."""
+        """Go to where reading begins, in the fetcher's own turn: Faust empties the agents' queues before."""
         self._records.begin(starts)
         for tp, start in starts.items():
             self._read_offset[tp] = start or None
@@ -335,6 +333,7 @@ class ColumnarConsumer(driver.Consumer):
 
     async def on_stop(self) -> None:
         """Stop fetching for good."""
+        self._due, self.reading = None, False
         await super().on_stop()
         await asyncio.to_thread(self._records.close)
 

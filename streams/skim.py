@@ -88,6 +88,14 @@ def _leading_zeros(typing: Any, number: Any) -> Any:
 
 
 @intrinsic
+def _trailing_zeros(typing: Any, number: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.intp(types.uint64), generate
+
+
+@intrinsic
 def _product(typing: Any, one: Any, other: Any) -> Any:
     """The upper and the lower 64 bits of a product."""
     result = types.UniTuple(types.uint64, 2)
@@ -137,14 +145,6 @@ def _exactly(digits, power, table):
         exponent += 1
     mantissa &= ~(one << np.uint64(52))
     return _as_double(mantissa | np.uint64(exponent) << np.uint64(52))
-
-
-@intrinsic
-def _trailing_zeros(typing: Any, number: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.intp(types.uint64), generate
 
 
 @njit(inline="always")

@@ -1,13 +1,11 @@
 """Batches of JSON by name through compiled code, where there is some (`streams.skim`, the extra `fast`).
 
-The values go from the text into their rows; the rest of the record, with a token in their place, is decoded by
-msgspec. The token is drawn anew in every process, so that a record can't hold one: the two readings together accept
-no record that is not JSON as a whole.
+The values go from the text into their rows; the rest of the record, with a token in their place (`streams.cut`), is
+decoded by msgspec.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -17,13 +15,12 @@ import numpy.typing as npt
 
 from rules.later import Later
 from streams.columns import FormPlan, Sorting
+from streams.cut import TOKEN, without
 from streams.wire import Code, Revision
 
 LEAST = 8
 """Records from which on a batch is worth it."""
 SPARE = 24
-_TOKEN = f"values-{secrets.token_hex(16)}"
-_MARK = b'"' + _TOKEN.encode() + b'"'
 
 COMPILED = Later("streams.skim")
 
@@ -35,16 +32,15 @@ class Rest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     form: str
     as_of: str
     submitted_at: str
-    values: Literal[_TOKEN]  # type: ignore[valid-type]
+    values: Literal[TOKEN]  # type: ignore[valid-type]
     revision: Revision = 0
     meta: dict[str, Any] | None = None
 
 
-class Skimmed(NamedTuple):
-    """A record whose values are in their row: its position in the batch, and the rest of it as text."""
+_parse = msgspec.json.Decoder(Rest).decode
 
-    index: int
-    rest: bytes
+Skimmed = tuple[int, Rest]
+"""A filing whose values are in their row: its position in the batch, and the rest of it."""
 
 
 class _Words(NamedTuple):
@@ -61,10 +57,7 @@ class Skimming:
         self._names = [_words(plan.names) for plan in plans]
         longest = max(int(np.diff(words.ends, prepend=0).max(initial=0)) for words in [self._forms, *self._names])
         self._spare = longest + SPARE
-        self._room = np.zeros(
-            0, np.uint8
-        )  # kept, because memory that is touched for the first time costs more than a copy
-        self.parse = msgspec.json.Decoder(Rest).decode
+        self._room = np.zeros(0, np.uint8)  # kept: memory that is touched for the first time costs more than copying
 
     def read(
         self, indices: Sequence[int], records: Sequence[bytes | None], batch: Sorting
@@ -83,17 +76,18 @@ class Skimming:
         for number in np.unique(form[form >= 0]).tolist():
             plan, mine = self._plans[number], np.flatnonzero(form == number)
             places = compiled.skim(joined, starts[mine], *self._names[number], batch.values(plan), rows[mine])
-            places[:, 1] -= starts[mine]
-            begins = (places[:, 0] - starts[mine]).tolist()
-            found = zip(mine.tolist(), (places[:, 0] >= 0).tolist(), begins, places[:, 1].tolist(), strict=True)
-            yield (
-                plan,
-                [
-                    Skimmed(indices[at], texts[at][:begin] + _MARK + texts[at][end:])
-                    for at, good, begin, end in found
-                    if good
-                ],
-            )
+            places -= starts[mine, None]
+            read: list[Skimmed] = []
+            for at, (begin, end) in zip(mine.tolist(), places.tolist(), strict=True):
+                if begin < 0:
+                    continue
+                try:
+                    rest = _parse(without(texts[at], begin, end))
+                except Exception:  # whoever reads the whole record says what is wrong with it
+                    continue
+                if rest.form == plan.form:
+                    read.append((indices[at], rest))
+            yield plan, read
 
     def _joined(self, texts: Sequence[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.intp]]:
         """Return the texts one behind the other, each with a NUL behind it, and where they start."""

@@ -36,7 +36,7 @@ def read(*numbers: str) -> list[float | None]:
     batch = Sorting(len(texts), None)
     found = dict.fromkeys(range(len(texts)))
     for plan, skimmed in Skimming([PLAN]).read(range(len(texts)), texts, batch):
-        found |= {one.index: batch.values(plan)[one.index, 0] for one in skimmed}
+        found |= {index: batch.values(plan)[index, 0] for index, _ in skimmed}
     return list(found.values())
 
 

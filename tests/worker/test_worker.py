@@ -67,7 +67,8 @@ def test_a_slow_start_of_reading_loses_nothing(field: Field, monkeypatch: pytest
             await asyncio.sleep(0.001)
 
     monkeypatch.setattr(ColumnarConsumer, "perform_seek", slowly)
-    monkeypatch.setattr("streams.app.POLL_RECORDS", 10)
+    monkeypatch.setattr("streams.fetching.TAKEN_AT_ONCE", 10)
+    monkeypatch.setattr("streams.fetching.TAKEN_BYTES", 1)
 
     async def run() -> None:
         for part, folder in (records[:300], "first"), (records[300:], "second"):

@@ -14,7 +14,7 @@ from rules.calendar import deadlines, expected, has_deadline
 from rules.catalogue import SYSTEM
 from rules.context import Context, World
 from rules.edits import Edition, Leftover, endings, part
-from rules.evidence import transitions
+from rules.evidence import Evidence
 from rules.fold import Fold, Records
 from rules.history import rule_nodes
 from rules.judge import (
@@ -158,6 +158,7 @@ class Engine:
         self.staleness = Staleness(self.rules, self.world, self.fold, rows)
         self._shared = np.array([bool(rule.across) for rule in self.rules], np.bool_)
         self.judge = Judge(self.world, self.fold, self.laps)
+        self._evidence = Evidence(self.rules, self.world)
         self._due: dict[str, int] = {}
         self._ticked = int(NEVER)
         self.ended: set[Waiver] = set()
@@ -264,7 +265,7 @@ class Engine:
         quiet.rule, quiet.row = standing.rule, standing.row
         quiet.date = np.full(len(standing), now)
         said = [Said(event, "retired", now, "retired") for event in events(standing, quiet)]
-        outcome.transitions = transitions(said, self.rules, self.world, self.institutions)
+        outcome.transitions = self._evidence.tell(said, self.institutions)
         self.drop([row])
         self._active[row] = False
         self._free.append(row)
@@ -283,14 +284,14 @@ class Engine:
             for judge in (self._deadlines_before, self._apply_one_each):
                 found = [said for batch in step if len(batch.rows) for said in judge(batch, outcome)]
                 self.laps.lap("rules")
-                told = transitions(found, self.rules, self.world, self.institutions)
+                told = self._evidence.tell(found, self.institutions)
                 self.laps.lap("transitions")
                 arrived += zip((said.sequence for said in found), told, strict=True)
         if self._touched:
             last = max(int(batch.sequence.max()) for batch in batches if len(batch.rows))
             found = self._judge_across(self._touched, np.unique(np.concatenate([batch.rows for batch in batches])))
             self.laps.lap("rules")
-            told = transitions(found, self.rules, self.world, self.institutions)
+            told = self._evidence.tell(found, self.institutions)
             arrived += ((last, transition) for transition in told)
         arrived.sort(key=lambda entry: entry[0])
         outcome.transitions = [transition for _, transition in arrived]
@@ -565,7 +566,7 @@ class Engine:
         if passed:
             found += [replace(said, cause="clock") for said in self._judge_across(passed)]
         self.laps.lap("rules")
-        outcome.transitions = transitions(found, self.rules, self.world, self.institutions)
+        outcome.transitions = self._evidence.tell(found, self.institutions)
         outcome.transitions += self._end_left_over(now)
         outcome.evaluated = self.judge.tally.evaluated - before
         self.laps.lap("transitions")
@@ -642,7 +643,7 @@ class Engine:
         if found and self.world.clock != NEVER:
             nobody = np.zeros(0, np.int32)
             found += self.staleness.settle(found, nobody, (), self._shared, lambda row: found[0], self.world.clock)
-        outcome.transitions = transitions(found, self.rules, self.world, self.institutions) + self._end_left_over(now)
+        outcome.transitions = self._evidence.tell(found, self.institutions) + self._end_left_over(now)
         outcome.evaluated = self.judge.tally.evaluated - before
         return outcome
 
@@ -650,7 +651,7 @@ class Engine:
         """End the alerts of rules that are not judged any more."""
         left, self._left_over = [one for one in self._left_over if self._active[one.row]], []
         rules, said = endings(left, now)
-        return transitions(said, rules, self.world, self.institutions)
+        return Evidence(rules, self.world).tell(said, self.institutions)
 
     def _judge_edited(self, now: int, only: Iterable[int] | None = None) -> list[Said]:
         """Fold edited rules again over the history at hand; say what comes out otherwise."""

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import repeat
-from math import isnan
+from itertools import pairwise, repeat
 from typing import Any
 
 import numpy as np
 
 from rules.calendar import format_instant
 from rules.catalogue import Catalogue
-from rules.context import Context, Truth, World
+from rules.context import Context, World
 from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RELEASED, RESOLVED, STALE, SUPPRESSED, Said
 from rules.muting import WAIVED, reasons
-from rules.operations import evaluate, number
 from rules.plan import Node, Piece, Rule
 from rules.provenance import act_until, covered_by, in_force, notes, overdue, waived
 from rules.registry import Institution
 from rules.rendering import render as render_value
-from rules.store import NEVER, Indices, Ints
+from rules.seen import Seen, Value, instant
+from rules.store import NEVER, Indices
 from rules.transitions import SEVERITIES, Applied, Covered, Ids, Reading, State, Transition
 from rules.units import RATIO
 
@@ -39,43 +37,43 @@ STATES: dict[int, State] = {
 MISSING = {"en": "n/a", "zh": "缺失"}
 
 
-def transitions(
-    said: Sequence[Said],
-    rules: Sequence[Rule],
-    world: World,
-    institutions: Sequence[Institution],
-) -> list[Transition]:
-    """Return a transition for each event to be told, in the order given."""
-    if not said:
-        return []
-    context, places = _where(said, world)
-    sources = _Sources(context)
-    found: list[Transition | None] = [None] * len(said)
-    labels = {row: _labels(institutions[row]) for row in {one.event.row for one in said}}
-    by_rule: dict[int, list[int]] = {}
-    for position, one in enumerate(said):
-        by_rule.setdefault(one.event.rule, []).append(position)
-    for index, positions in by_rule.items():
-        rule = rules[index]
-        at = places[positions]
-        mine = [said[position] for position in positions]
-        subjects = [institutions[one.event.row] for one in mine]
-        readings = _readings(rule, sources, at)
-        revisions = sources.revisions(rule, at)
-        applied = in_force(rule, context, at) if rule.settings else repeat(_NO_MAP)
-        covered = covered_by(rule, context, at) if rule.across else repeat(_NO_MAP)
-        languages = list(rule.message)
-        texts = [render(rule.message[language], context, at, subjects, mine, rule, language) for language in languages]
-        messages: list[dict[str, str]] = [{} for _ in mine]
-        for language, words in zip(languages, texts, strict=True):
-            for message, text in zip(messages, words, strict=True):
-                message[language] = text
-        tell = _Teller(rule, world)
-        marks = [labels[one.event.row] for one in mine]
-        told = zip(mine, subjects, marks, readings, applied, covered, revisions, messages, strict=False)
-        for position, evidence in zip(positions, told, strict=True):
-            found[position] = tell(*evidence)
-    return [t for t in found if t is not None]
+class Evidence:
+    """Makes transitions of events of these rules. What belongs to a rule is prepared when it first has any."""
+
+    def __init__(self, rules: Sequence[Rule], world: World) -> None:
+        self._rules = rules
+        self._world = world
+        self._tellers: dict[int, _Teller] = {}
+
+    def tell(self, said: Sequence[Said], institutions: Sequence[Institution]) -> list[Transition]:
+        """Return a transition for each event to be told, in the order given."""
+        if not said:
+            return []
+        context, places = _where(said, self._world)
+        numbers = np.array([one.event.rule for one in said])
+        order = np.argsort(numbers, kind="stable")
+        edges = [0, *(np.flatnonzero(np.diff(numbers[order])) + 1).tolist(), len(said)]
+        places, positions = places[order], order.tolist()
+        groups = [
+            (self._teller(said[positions[first]].event.rule), places[first:last], positions[first:last])
+            for first, last in pairwise(edges)
+        ]
+        seen = Seen(context, ((teller.number, teller.columns, at) for teller, at, _ in groups))
+        labels = {row: _labels(institutions[row]) for row in {one.event.row for one in said}}
+        found: list[Transition | None] = [None] * len(said)
+        for teller, at, mine in groups:
+            events = [said[position] for position in mine]
+            subjects = [institutions[one.event.row] for one in events]
+            marks = [labels[one.event.row] for one in events]
+            for position, transition in zip(mine, teller(seen, at, events, subjects, marks), strict=True):
+                found[position] = transition
+        return [t for t in found if t is not None]
+
+    def _teller(self, number: int) -> _Teller:
+        found = self._tellers.get(number)
+        if found is None:
+            found = self._tellers[number] = _Teller(number, self._rules[number], self._world)
+        return found
 
 
 def _labels(institution: Institution) -> dict[str, str]:
@@ -91,56 +89,55 @@ def _where(said: Sequence[Said], world: World) -> tuple[Context, Indices]:
     return Context(world, row.astype(np.int32), dates[date]), places
 
 
-class _Sources:
-    """The filings that values come from, by form, for all rows of a context; and the context itself."""
-
-    def __init__(self, context: Context) -> None:
-        self.context = context
-        self.system = context.pick(context.world.system)
-        self._told: dict[str, list[tuple[str, int, int | None] | None]] = {}
-        self._exact: dict[str, Ints | None] = {}
-
-    def of(self, form: str) -> list[tuple[str, int, int | None] | None]:
-        """As-of date, revision and offset of each row's filing; None where there is none."""
-        told = self._told.get(form)
-        if told is None:
-            filed, store = self.context.filed(form), self.context.world.stores[form]
-            columns = (filed.as_of, filed.read(store.revision), filed.read(store.offset), filed.there)
-            told = self._told[form] = [
-                (instant(as_of), revision, offset if offset >= 0 else None) if there else None
-                for as_of, revision, offset, there in zip(*(c.tolist() for c in columns), strict=True)
-            ]
-        return told
-
-    def revisions(self, rule: Rule, at: Indices) -> list[int]:
-        """Highest revision among the filings whose as-of date is the date judged."""
-        revised = [exact for form in rule.triggers if (exact := self._revision(form)) is not None]
-        if not revised:
-            return [0] * len(at)
-        revisions: list[int] = functools.reduce(np.maximum, revised)[at].tolist()
-        return revisions
-
-    def _revision(self, form: str) -> Ints | None:
-        """Revisions of filings for the dates judged, else 0; None where all are 0."""
-        if form not in self._exact:
-            filed = self.context.filed(form)
-            revision = filed.read(self.context.world.stores[form].revision)
-            exact = np.where(filed.as_of == self.context.at, revision, 0)
-            self._exact[form] = exact if exact.any() else None
-        return self._exact[form]
-
-
 class _Teller:
-    """Makes one rule's transitions. What says the same in all of them is one object, and nobody writes into it."""
+    """Makes one rule's transitions. What says the same in all of them is one object, and nobody writes into it.
 
-    def __init__(self, rule: Rule, world: World) -> None:
+    `columns` are the form and the indicator of all that it reads as filed.
+    """
+
+    def __init__(self, number: int, rule: Rule, world: World) -> None:
+        self.number = number
         self._rule = rule
         self._world = world
         self._ids = Ids(rule.first_id)
         self._conditions = {level.number: level.text for level in rule.levels}
         self._tags, self._plan = list(rule.tags), list(rule.plan)
+        catalogue = world.catalogue
+        self._reads = [(name, unit_name(catalogue, name), catalogue.indicators[name].form) for name in rule.reads]
+        self._across = [(render_value(node), "", node) for node in rule.across]
+        self._terms = [(render_value(node), _unit_of(node, catalogue), node) for node in rule.terms]
+        self._derives = [(name, unit_name(catalogue, name), world.derived[name]) for name in rule.derives]
+        shown = [piece.node for pieces in rule.message.values() for piece in pieces if piece.node is not None]
+        nodes = [*shown, *(node for _, _, node in (*self._across, *self._terms, *self._derives))]
+        columns = {(str(node.params[0]), str(node.params[1])): None for node in nodes if node.op == "column"}
+        self.columns = list(columns | {(form, name): None for name, _, form in self._reads})
 
     def __call__(
+        self,
+        seen: Seen,
+        at: Indices,
+        said: Sequence[Said],
+        subjects: Sequence[Institution],
+        labels: Sequence[dict[str, str]],
+    ) -> list[Transition]:
+        """Return the transition of each event: at the places `at`, about the subjects."""
+        rule, context = self._rule, seen.context
+        applied = in_force(rule, context, at) if rule.settings else repeat(_NO_MAP)
+        covered = covered_by(rule, context, at) if rule.across else repeat(_NO_MAP)
+        told = zip(
+            said,
+            subjects,
+            labels,
+            self._readings(seen, at),
+            applied,
+            covered,
+            seen.revisions(rule.triggers, at),
+            self._messages(seen, at, said, subjects),
+            strict=False,
+        )
+        return [self._tell(*evidence) for evidence in told]
+
+    def _tell(
         self,
         said: Said,
         institution: Institution,
@@ -151,7 +148,6 @@ class _Teller:
         revision: int,
         message: dict[str, str],
     ) -> Transition:
-        """Return the transition of one event."""
         rule, event, ids = self._rule, said.event, self._ids
         state, severity = STATES[event.kind], SEVERITIES[event.level]
         subject, as_of = institution.code, instant(event.date)
@@ -200,11 +196,70 @@ class _Teller:
             [overdue(lapse, self._world) for lapse in said.overdue] if said.overdue else _NO_LIST,
         )
 
+    def _readings(self, seen: Seen, at: Indices) -> list[dict[str, Reading]]:
+        out: list[dict[str, Reading]] = [{} for _ in range(len(at))]
+        places = at.tolist()
+        own = list(range(len(at)))
+        if self._across:  # the system as a whole has no values of its own beside those across institutions
+            own = np.flatnonzero(~seen.system[at]).tolist()
+        for name, unit, form in self._reads:
+            values, filings = seen.column(self.number, form, name), seen.filings(form)
+            for i in own:
+                value, filing = values[i], filings[places[i]]
+                if filing is None:
+                    out[i][name] = Reading(None, unit)
+                else:
+                    out[i][name] = Reading(value, unit, *filing)
+        for name, unit, node in (*self._across, *self._terms):
+            for readings, found in zip(out, seen.node(self.number, node, at), strict=True):
+                readings[name] = Reading(None if found is None else float(found), unit)
+        for name, unit, node in self._derives:
+            numbers = seen.node(self.number, node, at)
+            for i in own:
+                found = numbers[i]
+                out[i][name] = Reading(None if found is None else float(found), unit)
+        return out
+
+    def _messages(
+        self, seen: Seen, at: Indices, said: Sequence[Said], subjects: Sequence[Institution]
+    ) -> list[dict[str, str]]:
+        out: list[dict[str, str]] = [{} for _ in said]
+        for language, pieces in self._rule.message.items():
+            parts = [self._part(piece, seen, at, said, subjects, language) for piece in pieces]
+            texts = map("".join, zip(*parts, strict=True)) if parts else repeat("")
+            for message, text in zip(out, texts, strict=False):
+                message[language] = text
+        return out
+
+    def _part(
+        self,
+        piece: Piece,
+        seen: Seen,
+        at: Indices,
+        said: Sequence[Said],
+        subjects: Sequence[Institution],
+        language: str,
+    ) -> list[str]:
+        if piece.node is not None:
+            return _format(piece, piece.node, seen.node(self.number, piece.node, at), self._world, language)
+        match piece.name:
+            case "":
+                return [piece.text] * len(at)
+            case "institution.name":
+                return [institution.name.get(language) or institution.title(language) for institution in subjects]
+            case "subject":
+                return [institution.code for institution in subjects]
+            case "level":
+                return [SEVERITIES[one.event.level] for one in said]
+            case "as_of":
+                return [instant(one.event.date) for one in said]
+            case "rule.title":
+                return [self._rule.title.get(language, self._rule.id)] * len(at)
+        raise KeyError(piece.name)
+
 
 _NO_MAP: dict[str, Any] = {}
 _NO_LIST: list[Any] = []
-
-instant = lru_cache(maxsize=65_536)(format_instant)
 
 
 @lru_cache(maxsize=65_536)
@@ -212,50 +267,6 @@ def format_seen(seconds: int) -> str:
     """Return the instant as RFC 3339, always with a time, as CloudEvents wants it."""
     text = format_instant(seconds)
     return text if "T" in text else f"{text}T00:00:00Z"
-
-
-def _readings(rule: Rule, sources: _Sources, at: Indices) -> list[dict[str, Reading]]:
-    out: list[dict[str, Reading]] = [{} for _ in range(len(at))]
-    context = sources.context
-    catalogue = context.world.catalogue
-    own, where = out, at
-    if rule.across:  # the system as a whole has no values of its own beside those across institutions
-        institutions = np.flatnonzero(~sources.system[at])
-        own, where = [out[i] for i in institutions.tolist()], at[institutions]
-    places = where.tolist()
-    for name in rule.reads:
-        form = catalogue.indicators[name].form
-        unit, filings = unit_name(catalogue, name), sources.of(form)
-        values = context.column(form, name)[where].tolist()
-        for readings, place, value in zip(own, places, values, strict=True):
-            filing = filings[place]
-            if filing is None:
-                readings[name] = Reading(None, unit)
-            else:
-                readings[name] = Reading(None if isnan(value) else value, unit, *filing)
-    for node in rule.across:
-        name = render_value(node)
-        for readings, value in zip(out, number(node, context)[at].tolist(), strict=True):
-            readings[name] = Reading(None if isnan(value) else value)
-    for node in rule.terms:
-        name, unit = render_value(node), _unit_of(node, catalogue)
-        for readings, value in zip(out, _column(node, context, at), strict=True):
-            readings[name] = Reading(value, unit)
-    for name in rule.derives:
-        unit = unit_name(catalogue, name)
-        values = number(context.world.derived[name], context)[where].tolist()
-        for readings, value in zip(own, values, strict=True):
-            readings[name] = Reading(None if isnan(value) else value, unit)
-    return out
-
-
-def _column(node: Node, context: Context, at: Indices) -> list[float | None]:
-    """A node's values at the places, None where missing; of a condition 1, 0, and None where it is unknown."""
-    found = evaluate(node, context)
-    if isinstance(found, Truth):
-        outcomes = zip(found.yes[at].tolist(), found.no[at].tolist(), strict=True)
-        return [1.0 if yes else 0.0 if no else None for yes, no in outcomes]
-    return [None if isnan(value) else value for value in found[at].tolist()]
 
 
 def _unit_of(node: Node, catalogue: Catalogue) -> str:
@@ -272,56 +283,13 @@ def unit_name(catalogue: Catalogue, name: str) -> str:
     return indicator.currency if indicator.unit == "currency" and indicator.currency else indicator.unit
 
 
-def render(
-    pieces: Sequence[Piece],
-    context: Context,
-    at: Indices,
-    institutions: Sequence[Institution],
-    said: Sequence[Said],
-    rule: Rule,
-    language: str,
-) -> list[str]:
-    """Return the message of each event: at the places `at` of the context, about the institutions."""
-    parts = [_part(piece, context, at, institutions, said, rule, language) for piece in pieces]
-    return ["".join(texts) for texts in zip(*parts, strict=True)] if parts else [""] * len(at)
-
-
-def _part(
-    piece: Piece,
-    context: Context,
-    at: Indices,
-    institutions: Sequence[Institution],
-    said: Sequence[Said],
-    rule: Rule,
-    language: str,
-) -> list[str]:
-    if piece.node is not None:
-        return _format(piece, piece.node, context, at, language)
-    match piece.name:
-        case "":
-            return [piece.text] * len(at)
-        case "institution.name":
-            return [institution.name.get(language) or institution.title(language) for institution in institutions]
-        case "subject":
-            return [institution.code for institution in institutions]
-        case "level":
-            return [SEVERITIES[one.event.level] for one in said]
-        case "as_of":
-            return [instant(one.event.date) for one in said]
-        case "rule.title":
-            return [rule.title.get(language, rule.id)] * len(at)
-    raise KeyError(piece.name)
-
-
-def _format(piece: Piece, node: Node, context: Context, at: Indices, language: str) -> list[str]:
-    column = evaluate(node, context)
+def _format(piece: Piece, node: Node, values: Sequence[Value], world: World, language: str) -> list[str]:
+    """Return a node's values as a message shows them."""
     missing = MISSING.get(language, MISSING["en"])
-    if isinstance(column, Truth):
-        pairs = zip(column.yes[at].tolist(), column.no[at].tolist(), strict=True)
-        return ["yes" if yes else "no" if no else missing for yes, no in pairs]
-    values = column[at].tolist()
+    if node.kind == "truth":
+        return [missing if value is None else "yes" if value else "no" for value in values]
     if node.kind == "text":
-        texts = {code: text for text, code in context.world.codes.items()}
-        return [texts.get(code, "") for code in values]
+        texts = {code: text for text, code in world.codes.items()}
+        return ["" if value is None else texts.get(int(value), "") for value in values]
     spec = piece.format or ",.6g"
-    return [missing if isnan(value) else format(value, spec) for value in values]
+    return [missing if value is None else format(value, spec) for value in values]

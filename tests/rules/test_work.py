@@ -27,7 +27,8 @@ QUIET, LOUD = 9.0, 1.05
 CALLS_A_BATCH = 1_650
 CALLS_A_FURTHER_RULE = 2.5
 CALLS_A_REVISION = 4_150
-CALLS_A_TRANSITION = 26
+CALLS_A_TRANSITION = 21
+CALLS_A_RULE_WITH_NEWS = 70
 CALLS_AN_EXPORT = 425
 CALLS_A_RESTORE = 625
 PEAK_SHARE = 0.9
@@ -144,6 +145,18 @@ def test_calls_a_transition() -> None:
     spent = calls(lambda: told.extend(loud.engine.apply([much]).transitions))
     assert len(told) > 1000
     assert (spent - base) / len(told) <= CALLS_A_TRANSITION
+
+
+def test_calls_a_rule_with_news() -> None:
+    """A small batch in which many rules each have something to tell: what they read is read together."""
+    quiet, loud = Sector(3, rules=400).after(30), Sector(3, LOUD, rules=400).after(30)
+    nothing, much = quiet.filed(), loud.filed()
+    base = calls(lambda: quiet.engine.apply([nothing]))
+    told: list[Any] = []
+    spent = calls(lambda: told.extend(loud.engine.apply([much]).transitions))
+    rules = {transition.rule for transition in told}
+    assert len(rules) > 100
+    assert (spent - base) / len(rules) <= CALLS_A_RULE_WITH_NEWS
 
 
 def test_bytes_at_the_peak() -> None:

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from faust.exceptions import ProducerSendError
 from faust.types import TP
 
 from guanlan.settings import Settings
 from rules.pack import Program
 from rules.registry import Institution
+from streams.changelog import QUEUED_KBYTES, Changelog
 from streams.clients import ServiceError
 from streams.columnar import (
     BUFFERED,
@@ -113,6 +113,7 @@ class Worker:
         self.roster = Roster(place.bootstrap, place.topic(INSTITUTIONS), institutions)
         self.app = self._app(folder)
         self.outbox = Outbox(sender(place.bootstrap))
+        self.changelog = Changelog(sender(place.bootstrap, QUEUED_KBYTES))  # alerts do not wait behind state
         self.lag: dict[TP, int] = {}
         self._targets: dict[str, tuple[int, dict[TP, int]]] = {}
         self._unsaved_bytes = 0
@@ -127,7 +128,7 @@ class Worker:
         self.watch = Watch(
             program,
             self.roster,
-            state_table(self.app, Watch.name, place.changelog(Watch.name), place.partitions),
+            state_table(self.app, Watch.name, place.changelog(Watch.name), place.partitions, self.changelog),
             place.topic(FILINGS),
             names,
             place.partitions,
@@ -136,7 +137,7 @@ class Worker:
         self.system = SystemSide(
             program,
             self.roster,
-            state_table(self.app, SystemSide.name, place.changelog(SystemSide.name), 1),
+            state_table(self.app, SystemSide.name, place.changelog(SystemSide.name), 1, self.changelog),
             place.topic(EXPOSURES),
             place.topic(CROSS_SECTION),
             place.topic(QUOTES),
@@ -393,7 +394,7 @@ class Worker:
                 return False
             turns = Turns(COPY_TURN, self._rest)
             written = [await side.keeper.write(copy, turns) for side, copy, _ in copies]
-        except (Undelivered, ProducerSendError, KafkaError) as err:
+        except Undelivered as err:
             log.warning("the checkpoint is put off: %s", err)
             self.metrics.put_off.inc()
             for side, copy, _ in copies:

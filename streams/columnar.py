@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import faust
@@ -32,6 +33,7 @@ from faust.tables.table import Table
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from streams.changelog import Changelog
 from streams.fetching import Fetching, Record
 
 FAUST_VERSION = "0.15.3"
@@ -75,16 +77,13 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
     "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread": ("_create_worker_consumer", "_ensure_consumer"),
     "faust.transport.drivers.aiokafka:Consumer": ("_new_consumer_thread", "_to_message"),
     "faust.transport.drivers.aiokafka:Transport": ("Consumer",),
-    "faust.tables.base:Collection": (
-        "_changelog_topic_name",
-        "on_recovery_completed",
-        "send_changelog",
-    ),
+    "faust.tables.base:Collection": ("_changelog_topic_name", "on_recovery_completed"),
     "faust.stores.rocksdb:Store": (
         "_db_for_partition",
         "offset_key",
         "partition_path",
         "rocksdb_options",
+        "set_persisted_offset",
     ),
 }
 """Faust attributes that are overridden or called here, by class."""
@@ -426,14 +425,16 @@ async def _nobody_to_tell() -> None:
 class StateTable(Table[bytes, bytes]):
     """A Faust table of bytes that is written by partition, outside of any stream.
 
+    Faust recovers its local store from the topic `changelog_name`; we write both, the topic by way of `changelog`.
     `recovered` is awaited with the partitions that are ours once their rows are local, before reading starts.
     """
 
     recovered: Recovered | None = None
-    changelog: str = ""
+    changelog_name: str
+    changelog: Changelog
 
     def _changelog_topic_name(self) -> str:
-        return self.changelog
+        return self.changelog_name
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Tell who asked to be told; Faust drops what is raised here, so a failure ends the app."""
@@ -449,11 +450,27 @@ class StateTable(Table[bytes, bytes]):
         """The local RocksDB store: its partitions' databases are not part of Faust's interface."""
         return self.data
 
-    def put(self, partition: int, key: bytes, value: bytes) -> Awaitable[Any]:
-        """Write a row to the local store and the changelog; await the result to know it is in the changelog."""
-        sent = self.send_changelog(partition, key, value)
+    async def put(self, partition: int, key: bytes, value: bytes) -> Awaitable[Any]:
+        """Write a row to the local store and hand it to the changelog; await the result to know that it is there."""
+        sent = await self._send(partition, key, value)
         self.store._db_for_partition(partition).put(key, value)
         return sent
+
+    async def remove(self, partition: int, key: bytes) -> Awaitable[Any]:
+        """Delete a row from the local store and hand that to the changelog; await the result as with `put`."""
+        sent = await self._send(partition, key, None)
+        self.store._db_for_partition(partition).delete(key)
+        return sent
+
+    async def _send(self, partition: int, key: bytes, value: bytes | None) -> asyncio.Future[int]:
+        sent = await self.changelog.send(self.changelog_name, partition, key, value)
+        sent.add_done_callback(partial(self._sent, TP(self.changelog_name, partition)))
+        return sent
+
+    def _sent(self, tp: TP, row: asyncio.Future[int]) -> None:
+        """Note how much of the changelog the local store has, so that a restart reads only what comes after."""
+        if not row.cancelled() and row.exception() is None:
+            self.store.set_persisted_offset(tp, row.result())
 
     def discard_if_spoiled(self, partition: int, end: int) -> bool:
         """Delete the local store of a partition if it can't be opened, or knows more than its changelog's `end`.
@@ -474,12 +491,6 @@ class StateTable(Table[bytes, bytes]):
         shutil.rmtree(path, ignore_errors=True)
         return True
 
-    def remove(self, partition: int, key: bytes) -> Awaitable[Any]:
-        """Delete a row from the local store and the changelog; await the result as with `put`."""
-        sent = self.send_changelog(partition, key, None)
-        self.store._db_for_partition(partition).delete(key)
-        return sent
-
     def rows(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the local rows of a partition whose keys begin with `prefix`, in order of keys."""
         for key, value in self.store._db_for_partition(partition).items(from_key=prefix):
@@ -488,9 +499,9 @@ class StateTable(Table[bytes, bytes]):
             yield key, value
 
 
-def state_table(app: ColumnarApp, name: str, changelog: str, partitions: int) -> StateTable:
+def state_table(app: ColumnarApp, name: str, topic: str, partitions: int, changelog: Changelog) -> StateTable:
     """Declare a `StateTable` whose changelog topic exists already."""
-    named = type("StateTable", (StateTable,), {"changelog": changelog})
+    named = type("StateTable", (StateTable,), {"changelog_name": topic, "changelog": changelog})
     table: StateTable = named(
         app,
         name=name,

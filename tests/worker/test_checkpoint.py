@@ -230,11 +230,11 @@ class Table:
             future.set_exception(KafkaTimeoutError())
         return future
 
-    def put(self, partition: int, key: bytes, value: bytes) -> Awaitable[None]:
+    async def put(self, partition: int, key: bytes, value: bytes) -> Awaitable[None]:
         rows = self.written.setdefault(partition, {})
         return self._answer(lambda: rows.update({key: value}))
 
-    def remove(self, partition: int, key: bytes) -> Awaitable[None]:
+    async def remove(self, partition: int, key: bytes) -> Awaitable[None]:
         return self._answer(lambda: self.written[partition].pop(key))
 
     def rows(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:

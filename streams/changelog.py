@@ -28,7 +28,7 @@ class Changelog:
     async def send(self, topic: str, partition: int, key: bytes, value: bytes | None) -> asyncio.Future[int]:
         """Hand a row over, when there is room; the future raises Undelivered where the broker did not take it."""
         row: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        answered: Callable[..., None] = partial(self._answered, row)
+        answered: Callable[..., None] = partial(self._answered, topic, row)
         while True:
             try:
                 self._sender.produce(topic, key=key, value=value, partition=partition, on_delivery=answered)
@@ -45,14 +45,14 @@ class Changelog:
             self._looking = asyncio.create_task(self._look())
         return row
 
-    def _answered(self, row: asyncio.Future[int], error: KafkaError | None, message: Message) -> None:
+    def _answered(self, topic: str, row: asyncio.Future[int], error: KafkaError | None, message: Message) -> None:
         self._left -= 1
         if row.cancelled():
             return
         if error is None:
             row.set_result(message.offset())
         else:
-            row.set_exception(Undelivered(f"a row of {message.topic()} was not taken by the broker: {error}"))
+            row.set_exception(Undelivered(f"a row of {topic} was not taken by the broker: {error}"))
 
     async def _look(self) -> None:
         """Ask for answers until there are all."""

@@ -76,7 +76,7 @@ def both(engine: Engine, stack: Stack, rows: slice, rng: np.random.Generator) ->
     st.booleans(),
 )
 def test_both_sieves_find_the_same(n: int, where: str, seed: int, dates: int, first: int, two: bool) -> None:
-    """Whatever the numbers are: gaps, infinities, zeros of either sign, and bounds met exactly; in one thread or two."""
+    """Whatever the numbers are: gaps, infinities, zeros of either sign, bounds met exactly; in one thread or two."""
     if not compiled():
         (pytest.fail if required() else pytest.skip)("numba is not installed: pip install 'guanlan[fast]'")
     rng = np.random.default_rng(seed)

@@ -149,6 +149,10 @@ class Progress:
             del batches[:done]
         return dict(self.ends)
 
+    def under_way(self) -> bool:
+        """Say whether something handed out has not been applied."""
+        return any(not batch.applied for batches in self.waiting.values() for batch in batches)
+
     def clear(self) -> None:
         """Forget everything: the partitions were revoked."""
         self.waiting.clear()
@@ -215,8 +219,8 @@ class ColumnarConsumer(driver.Consumer):
         return 0.0 if clock is None else time.clock_gettime(clock)
 
     def idle_seconds(self) -> float:
-        """Return how long ago records came in."""
-        return time.monotonic() - self._last_taken
+        """Return how long ago records came in; 0 while there are some that are not applied."""
+        return 0.0 if self.progress.under_way() else time.monotonic() - self._last_taken
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Any]]:
         until = time.monotonic() + timeout

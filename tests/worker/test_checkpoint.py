@@ -41,7 +41,9 @@ def test_only_the_longest_applied_prefix_counts() -> None:
     assert progress.applied() == {FILINGS: 10}
     one.applied = True
     assert progress.applied() == {FILINGS: 20}
+    assert progress.under_way()
     two.applied = True
+    assert not progress.under_way()
     assert progress.applied() == {FILINGS: 30}
 
 

@@ -25,7 +25,7 @@ from faust.types import TP
 from guanlan.settings import Settings
 from rules.pack import Program
 from rules.registry import Institution
-from streams.changelog import QUEUED_KBYTES, Changelog
+from streams.changelog import Changelog
 from streams.clients import ServiceError
 from streams.columnar import (
     BUFFERED,
@@ -113,7 +113,7 @@ class Worker:
         self.roster = Roster(place.bootstrap, place.topic(INSTITUTIONS), institutions)
         self.app = self._app(folder)
         self.outbox = Outbox(sender(place.bootstrap))
-        self.changelog = Changelog(sender(place.bootstrap, QUEUED_KBYTES))  # alerts do not wait behind state
+        self.changelog = Changelog(sender(place.bootstrap))  # alerts do not wait behind state
         self.lag: dict[TP, int] = {}
         self._targets: dict[str, tuple[int, dict[TP, int]]] = {}
         self._unsaved_bytes = 0

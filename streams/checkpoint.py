@@ -214,9 +214,10 @@ class Keeper:
             versions = fresh[partition, name] = {part: secrets.token_hex(4) for part in piece.fresh}
             rows = {_part_key(partition, name, *named): piece.fresh[named[0]] for named in versions.items()}
             self.garbage.setdefault(partition, set()).update(rows)  # until the blocks name them
-            sent += [await self.table.put(partition, key, value) for key, value in rows.items()]
+            sent += [self.table.put(partition, key, value) for key, value in rows.items()]
             size += sum(map(len, rows.values()))
             self.spent(busy() - began)
+            await self.table.ready()
             await turns.take()
         await asyncio.gather(*sent)
         sent = []
@@ -224,9 +225,10 @@ class Keeper:
             began = busy()
             parts = piece.stay | fresh[partition, name]
             value = msgspec.msgpack.encode(Block(copy.offsets[partition], piece.state, parts))
-            sent.append(await self.table.put(partition, _key(partition, name), value))
+            sent.append(self.table.put(partition, _key(partition, name), value))
             size += len(value)
             self.spent(busy() - began)
+            await self.table.ready()
             await turns.take()
         await asyncio.gather(*sent)
         for partition, name, piece in copy.pieces():
@@ -243,9 +245,9 @@ class Keeper:
 
     async def _write_records(self, copy: Copy) -> int:
         records = {p: msgspec.msgpack.encode(r) for p, r in copy.records.items()}
-        sent = [await self.table.put(p, _key(p, APPLIED.decode()), r) for p, r in records.items()]
+        sent = [self.table.put(p, _key(p, APPLIED.decode()), r) for p, r in records.items()]
         garbage = {p: frozenset(self.garbage.get(p, ())) for p in copy.blocks}
-        sent += [await self.table.remove(p, key) for p, keys in garbage.items() for key in sorted(keys)]
+        sent += [self.table.remove(p, key) for p, keys in garbage.items() for key in sorted(keys)]
         await asyncio.gather(*sent)
         for p, keys in garbage.items():
             self.garbage.get(p, set()).difference_update(keys)

@@ -454,20 +454,24 @@ class StateTable(Table[bytes, bytes]):
         """The local RocksDB store: its partitions' databases are not part of Faust's interface."""
         return self.data
 
-    async def put(self, partition: int, key: bytes, value: bytes) -> Awaitable[Any]:
+    async def ready(self) -> None:
+        """Wait until the changelog has taken most of what it was given."""
+        await self.changelog.ready()
+
+    def put(self, partition: int, key: bytes, value: bytes) -> Awaitable[Any]:
         """Write a row to the local store and hand it to the changelog; await the result to know that it is there."""
-        sent = await self._send(partition, key, value)
+        sent = self._send(partition, key, value)
         self.store._db_for_partition(partition).put(key, value)
         return sent
 
-    async def remove(self, partition: int, key: bytes) -> Awaitable[Any]:
+    def remove(self, partition: int, key: bytes) -> Awaitable[Any]:
         """Delete a row from the local store and hand that to the changelog; await the result as with `put`."""
-        sent = await self._send(partition, key, None)
+        sent = self._send(partition, key, None)
         self.store._db_for_partition(partition).delete(key)
         return sent
 
-    async def _send(self, partition: int, key: bytes, value: bytes | None) -> asyncio.Future[int]:
-        sent = await self.changelog.send(self.changelog_name, partition, key, value)
+    def _send(self, partition: int, key: bytes, value: bytes | None) -> asyncio.Future[int]:
+        sent = self.changelog.send(self.changelog_name, partition, key, value)
         sent.add_done_callback(partial(self._sent, TP(self.changelog_name, partition)))
         return sent
 

@@ -55,11 +55,8 @@ class Sender(Protocol):
         """Tell who asked of what has arrived meanwhile."""
 
 
-def sender(bootstrap: str, queued_kbytes: int = QUEUED_KBYTES) -> Sender:
-    """Return a producer that keeps the order of records with the same key, and chooses partitions as Java's does.
-
-    It refuses records with BufferError while so many KiB wait.
-    """
+def sender(bootstrap: str) -> Sender:
+    """Return a producer that keeps the order of records with the same key, and chooses partitions as Java's does."""
     return Producer(
         {
             "bootstrap.servers": bootstrap,
@@ -69,7 +66,7 @@ def sender(bootstrap: str, queued_kbytes: int = QUEUED_KBYTES) -> Sender:
             "linger.ms": LINGER_MS,
             "batch.size": BATCH_BYTES,
             "message.max.bytes": LARGEST_RECORD + (1 << 20),
-            "queue.buffering.max.kbytes": queued_kbytes,
+            "queue.buffering.max.kbytes": QUEUED_KBYTES,
             "queue.buffering.max.messages": 1_000_000,
             "delivery.timeout.ms": DELIVERY_MS,
         },

@@ -9,22 +9,49 @@ from confluent_kafka import KafkaError
 from faust.types import TP
 from kafka import KafkaConsumer, TopicPartition
 
-from streams.changelog import Changelog
+from streams.changelog import AHEAD_BYTES, Changelog
 from streams.outbox import Undelivered
 from tests.worker.field import Field, load, program_of, until
 from tests.worker.senders import Sender
 
 
 def test_a_row_has_its_offset_when_the_broker_has_it() -> None:
-    """Rows are answered one by one, and in a queue that is full each waits for room, in order."""
+    """Rows are answered one by one, in order."""
 
     async def run() -> None:
-        sender = Sender([], room=2)
+        sender = Sender([])
         changelog = Changelog(sender)
-        rows = [await changelog.send("states", 0, key.encode(), b"") for key in "abcde"]
-        assert not rows[-1].done()
+        rows = [changelog.send("states", 0, key.encode(), b"") for key in "abcde"]
+        assert not rows[0].done()
         assert await asyncio.gather(*rows) == [0, 1, 2, 3, 4]
         assert sender.keys == b"abcde"
+
+    asyncio.run(run())
+
+
+def test_who_has_many_rows_waits_for_those_under_way() -> None:
+    """Rows are copied on their way: no more of them than a few megabytes at a time."""
+
+    async def run() -> None:
+        changelog = Changelog(Sender([]))
+        await changelog.ready()
+        rows = [changelog.send("states", 0, key, bytes(AHEAD_BYTES // 2)) for key in (b"a", b"b", b"c")]
+        assert not rows[0].done()
+        await changelog.ready()
+        assert rows[0].done()
+
+    asyncio.run(run())
+
+
+def test_a_queue_that_is_full_puts_the_checkpoint_off() -> None:
+    """A row that librdkafka has no room for is one that was not taken."""
+
+    async def run() -> None:
+        changelog = Changelog(Sender([], room=1))
+        one, other = changelog.send("states", 0, b"a", b""), changelog.send("states", 0, b"b", b"")
+        with pytest.raises(Undelivered, match="states"):
+            await other
+        assert await one == 0
 
     asyncio.run(run())
 
@@ -34,12 +61,12 @@ def test_a_row_that_is_refused_says_so_and_no_other_does() -> None:
 
     async def run() -> None:
         changelog = Changelog(Sender([None, KafkaError._MSG_TIMED_OUT]))
-        rows = [await changelog.send("states", 0, key.encode(), b"") for key in "abc"]
+        rows = [changelog.send("states", 0, key.encode(), b"") for key in "abc"]
         first, second, third = await asyncio.gather(*rows, return_exceptions=True)
         assert (first, third) == (0, 2)
         assert isinstance(second, Undelivered)
         assert "states" in str(second)
-        assert await (await changelog.send("states", 0, b"d", b"")) == 3
+        assert await changelog.send("states", 0, b"d", b"") == 3
 
     asyncio.run(run())
 

@@ -55,19 +55,18 @@ class Evidence:
         edges = [0, *(np.flatnonzero(np.diff(numbers[order])) + 1).tolist(), len(said)]
         places, positions = places[order], order.tolist()
         groups = [
-            (self._teller(said[positions[first]].event.rule), places[first:last], positions[first:last])
+            (self._teller(int(numbers[positions[first]])), places[first:last], positions[first:last])
             for first, last in pairwise(edges)
         ]
         seen = Seen(context, ((teller.number, teller.columns, at) for teller, at, _ in groups))
         labels = {row: _labels(institutions[row]) for row in {one.event.row for one in said}}
-        found: list[Transition | None] = [None] * len(said)
+        told: dict[int, Transition] = {}
         for teller, at, mine in groups:
             events = [said[position] for position in mine]
             subjects = [institutions[one.event.row] for one in events]
             marks = [labels[one.event.row] for one in events]
-            for position, transition in zip(mine, teller(seen, at, events, subjects, marks), strict=True):
-                found[position] = transition
-        return [t for t in found if t is not None]
+            told |= zip(mine, teller(seen, at, events, subjects, marks), strict=True)
+        return [told[position] for position in range(len(said))]
 
     def _teller(self, number: int) -> _Teller:
         found = self._tellers.get(number)

@@ -7,12 +7,8 @@ and the values stand together in memory, one pass over them finds the same (`rul
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -30,8 +26,6 @@ WORTH = 1 << 17
 """Pairs from which on the compiled sieve is asked for."""
 LEAST = 256
 """Institutions in a row that it needs."""
-SHARED = 1 << 20
-"""Pairs from which on a second thread takes half of them: the compiled sieve runs beside everything else."""
 WANTED = 4_000_000_000
 """Pairs that it could have sifted before it is loaded: it saves half a second a billion, and loading takes two."""
 
@@ -168,44 +162,16 @@ def at_once(stack: Stack, ladders: Ladders, context: Context, scope: Scope, awak
         np.zeros(n, np.bool_) if scope.outside is None else scope.outside,
         np.zeros(n, np.bool_) if scope.unsure is None else scope.unsure,
     )
-    if awake.size < SHARED or CORES < 2:
-        parts = _pieces(kernel, given, 0)
-    else:
-        half = len(awake) // 2
-        others = _helper().submit(_pieces, kernel, given, half)
-        parts = _pieces(kernel, _first(given, half), 0) + others.result()
-    whole = parts[0] if len(parts) == 1 else tuple(np.concatenate(column) for column in zip(*parts, strict=True))
-    member, position, numbers, *unknown = whole
-    return Sifted(member, position, numbers, (unknown[0], unknown[1]))
-
-
-Piece = tuple[Indices, Indices, Floats, Indices, Indices]
-CORES = os.cpu_count() or 1
-
-
-@cache
-def _helper() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, "sieve")
-
-
-def _first(given: tuple[Any, ...], members: int) -> tuple[Any, ...]:
-    """Return what the kernel is given, of the first members alone."""
-    values, start, code, slots, columns, constants, sign, bounds, awake, *scope = given
-    columns, constants = np.ascontiguousarray(columns[:, :members]), np.ascontiguousarray(constants[:, :members])
-    return values, start, code, slots, columns, constants, sign, bounds[:members], awake[:members], *scope
-
-
-def _pieces(kernel: Callable[..., tuple[int, int, int]], given: tuple[Any, ...], begin: int) -> list[Piece]:
-    """Run the kernel from a member on; it comes back whenever its arrays are full."""
-    members, n = given[8].shape
-    room = n + (members * n >> 5)
-    parts: list[Piece] = []
+    room, begin, members = n + (awake.size >> 5), 0, len(awake)
+    parts: list[tuple[Indices, Indices, Floats, Indices, Indices]] = []
     while begin < members:
         pairs, lost = np.empty((2, room), np.intp), np.empty((2, room), np.intp)
         values = np.empty(room)
         found, gone, begin = kernel(*given, begin, *pairs, values, *lost)
         parts.append((*pairs[:, :found], values[:found], *lost[:, :gone]))
-    return parts
+    whole = parts[0] if len(parts) == 1 else tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+    member, position, numbers, *unknown = whole
+    return Sifted(member, position, numbers, (unknown[0], unknown[1]))
 
 
 def _slots(form: str, back: int, context: Context) -> Indices | None:

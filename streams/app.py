@@ -56,7 +56,6 @@ from streams.topics import (
     EXPOSURES,
     FILINGS,
     INSTITUTIONS,
-    LARGEST_RECORD,
     MEASURES,
     QUOTES,
     REJECTED,
@@ -172,10 +171,6 @@ class Worker:
             broker_session_timeout=SESSION_SECONDS,
             broker_heartbeat_interval=SESSION_SECONDS / 5,
             broker_commit_interval=COMMIT_SECONDS,
-            producer_acks=-1,
-            producer_linger=0.005,
-            producer_max_batch_size=512 << 10,
-            producer_max_request_size=LARGEST_RECORD + (1 << 20),
             stream_buffer_maxsize=BUFFERED,
             stream_wait_empty=True,
         )

@@ -2,8 +2,8 @@
 
 Faust hands every record through the event loop on its own, at about 150 µs each. Here its consumer hands
 over what one poll brought for one partition as one event, whose value is a `RecordBatch`. The records of these
-partitions come from `streams.fetching`; Faust's own client never fetches them. Everything else of Faust stays as it
-is: groups, rebalances, offsets, tables, changelogs, recovery.
+partitions come from `streams.fetching`; Faust's own client never fetches them. Rows of tables go to their changelogs by
+way of `streams.changelog`. Everything else of Faust stays as it is: groups, rebalances, offsets, tables, recovery.
 
 What this module relies on is listed in `INTERNALS` and held by `tests/worker/test_internals.py`: when another
 version of Faust changes one of them, that test says which.
@@ -53,7 +53,6 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
         "_stop_consumer",
         "flow_control",
         "on_rebalance_end",
-        "producer",
     ),
     "faust.transport.consumer:Consumer": (
         "_acked",

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from unittest.mock import patch
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules import sieve
 from rules.blocks import scope_of
 from rules.context import Context
 from rules.engine import Engine
@@ -73,10 +70,9 @@ def both(engine: Engine, stack: Stack, rows: slice, rng: np.random.Generator) ->
     st.integers(0, 2**32 - 1),
     st.integers(1, 6),
     st.integers(0, 5),
-    st.booleans(),
 )
-def test_both_sieves_find_the_same(n: int, where: str, seed: int, dates: int, first: int, two: bool) -> None:
-    """Whatever the numbers are: gaps, infinities, zeros of either sign, bounds met exactly; in one thread or two."""
+def test_both_sieves_find_the_same(n: int, where: str, seed: int, dates: int, first: int) -> None:
+    """Whatever the numbers are: gaps, infinities, zeros of either sign, and bounds met exactly."""
     if not compiled():
         (pytest.fail if required() else pytest.skip)("numba is not installed: pip install 'guanlan[fast]'")
     rng = np.random.default_rng(seed)
@@ -86,8 +82,7 @@ def test_both_sieves_find_the_same(n: int, where: str, seed: int, dates: int, fi
     assert count == len(SHAPES)
     for stack in stacks:
         assert stack.tape is not None
-        with patch.multiple(sieve, SHARED=0 if two else sieve.SHARED, CORES=2):
-            fast, plain = both(engine, stack, slice(first, first + n), rng)
+        fast, plain = both(engine, stack, slice(first, first + n), rng)
         if fast is None:
             assert stack.tape.back >= dates  # then there are no filings so far back
             continue

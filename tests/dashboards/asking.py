@@ -45,6 +45,13 @@ class Asked:
             time.sleep(0.25)
             self.look()
 
+    def look_back(self) -> None:
+        """Make the moment of the last scrape that is done the one asked about.
+
+        One under way may still fail; that its series are gone is then dated from its start.
+        """
+        self._at = min(float(series["value"][1]) for series in self.instant("timestamp(up)"))
+
     def instant(self, expr: str) -> list[dict[str, Any]]:
         """Return the vector of the moment."""
         return self._ask("query", {"query": filled(expr), "time": self._at})

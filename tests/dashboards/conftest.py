@@ -25,6 +25,7 @@ def asked(sector: Sector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     try:
         found = Asked(program.url)
         found.wait(WELL)
+        found.look_back()
         yield found
     finally:
         program.stop()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,15 +17,41 @@ from streams.clients import admin_client
 from streams.embedded import embedded_program
 from tests.parts import Broker
 
+Start = Callable[..., subprocess.Popen[str]]
+
 embedded = pytest.mark.skipif(embedded_program() is None, reason="the embedded broker is not installed")
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    """Start `guanlan demo` in a process group of its own."""
-    command = [sys.executable, "-m", "guanlan.cli", "demo", "--headless", "--institutions", "60", *arguments]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start `guanlan demo` in a process group of its own, of which nothing is left after the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "guanlan.cli", "demo", "--headless", "--institutions", "60", *arguments]
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=heeds_interrupts,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            for pid in (process.pid, *descendants(process.pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            process.wait()
+
+
+def heeds_interrupts() -> None:
+    """Undo what a shell does to commands in the background: they ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def descendants(pid: int) -> dict[int, str]:
@@ -48,7 +76,7 @@ def descendants(pid: int) -> dict[int, str]:
 
 
 @embedded
-def test_every_story_is_found_and_the_exit_code_says_so() -> None:
+def test_every_story_is_found_and_the_exit_code_says_so(start: Start) -> None:
     """Read back from the topics of alerts and refused filings of a real run; and nobody else is accused."""
     demo = start("--for", "20s")
     output, _ = demo.communicate(timeout=300)
@@ -58,7 +86,7 @@ def test_every_story_is_found_and_the_exit_code_says_so() -> None:
 
 
 @pytest.mark.needs("kafka")
-def test_a_broker_of_yours_is_left_as_it_was(kafka: Broker) -> None:
+def test_a_broker_of_yours_is_left_as_it_was(start: Start, kafka: Broker) -> None:
     """The demo's topics bear a prefix and are gone at the end."""
     demo = start("--for", "20s", "--bootstrap", kafka.bootstrap)
     output, _ = demo.communicate(timeout=300)
@@ -76,7 +104,7 @@ def _topics_of(demo: int, bootstrap: str) -> list[str]:
 
 @embedded
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_everything(number: signal.Signals) -> None:
+def test_an_interrupt_ends_everything(start: Start, number: signal.Signals) -> None:
     """Ctrl-C, or a polite kill: exit code 0, and neither broker nor worker is left."""
     demo = start("--for", "10m")
     assert demo.stdout is not None
@@ -102,7 +130,7 @@ def test_an_interrupt_ends_everything(number: signal.Signals) -> None:
         (("--bootstrap", "127.0.0.1:1"), "no Kafka broker answers at 127.0.0.1:1"),
     ],
 )
-def test_mistakes_are_one_sentence(arguments: tuple[str, ...], said: str) -> None:
+def test_mistakes_are_one_sentence(start: Start, arguments: tuple[str, ...], said: str) -> None:
     """No traceback, an exit code that says what kind it was."""
     demo = start(*arguments)
     output, _ = demo.communicate(timeout=60)

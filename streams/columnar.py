@@ -35,6 +35,7 @@ from faust.types import TP, ConsumerMessage
 
 from streams.changelog import Changelog
 from streams.fetching import Fetching, Record
+from streams.local import LocalCopy
 
 FAUST_VERSION = "0.15.3"
 TURNS = 24
@@ -84,6 +85,7 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
         "rocksdb_options",
         "set_persisted_offset",
     ),
+    "faust.stores.rocksdb:RocksDBOptions": ("open",),
 }
 """Faust attributes that are overridden or called here, by class."""
 
@@ -516,8 +518,8 @@ def state_table(app: ColumnarApp, name: str, topic: str, partitions: int, change
         partitions=partitions,
         key_type=bytes,
         value_type=bytes,
-        options={"write_buffer_size": 8 << 20, "block_cache_size": 16 << 20},
     )
+    table.store.rocksdb_options = LocalCopy()
     app.tables.add(table)
     return table
 

@@ -406,7 +406,12 @@ class Worker:
         return True
 
     def _rest(self) -> float:
-        """Return for how long a checkpoint lets others go on between its turns: not at all when nothing comes in."""
+        """Return for how long a checkpoint lets others go on between its turns.
+
+        Not at all when nothing comes in, or when what comes in waits for the checkpoint.
+        """
+        if self._unsaved_bytes > JOURNAL_BYTES:
+            return 0.0
         return COPY_REST if self.consumer.flow_active and self.consumer.idle_seconds() < IDLE_SECONDS else 0.0
 
     async def _switch(self, program: Program) -> None:

@@ -15,7 +15,7 @@ from faust.stores.rocksdb import RocksDBOptions
 from rocksdict import WriteOptions
 
 BUFFER_BYTES = 8 << 20
-BUFFERS = 16  # to be used where the disk is behind: with two, RocksDB's default, a writer waits for the first
+BUFFERS = 6  # used where the disk is behind: with two, as RocksDB has it, a writer waits for the first
 CACHE_BYTES = 16 << 20
 
 
@@ -23,9 +23,7 @@ class LocalCopy(RocksDBOptions):
     """How Faust opens the database of a partition."""
 
     def __init__(self) -> None:
-        super().__init__(
-            write_buffer_size=BUFFER_BYTES, max_write_buffer_number=BUFFERS, block_cache_size=CACHE_BYTES
-        )
+        super().__init__(write_buffer_size=BUFFER_BYTES, max_write_buffer_number=BUFFERS, block_cache_size=CACHE_BYTES)
 
     def open(self, path: Path, *, read_only: bool = False) -> Any:
         """Open the database in a folder, or make it."""

@@ -1,7 +1,8 @@
 """From the moment a filing was to be sent to its alert being in the topic, at several loads of small filings.
 
 Open loop: the times are fixed in advance, so a filing that waits, at the sender or anywhere, counts its waiting.
-Filings are sent for a while first: a broker that has just started compiles its code on the cores the worker needs.
+Filings are sent for a while first: a broker that has just started compiles its code on the cores the worker needs, and
+a worker whose history is not full touches new memory with every date.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ REACH = {(0.50, "p99"): 100.0}
 INSTITUTIONS = 5_000
 SECONDS = 90.0
 WARM_UPS = 3
-WARM_UP_RATE = 5_000.0
+WARM_UP_RATE = 10_000.0
 WARM_UP_SECONDS = 8.0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from streams.local import BUFFER_BYTES, LocalCopy
 
 ROW_BYTES = 1 << 20
-ROWS = 5 * BUFFER_BYTES // ROW_BYTES
+ROWS = 9 * BUFFER_BYTES // ROW_BYTES // 2  # so that the last buffer is half full
 WRITER = """
 import os, signal, sys, time
 from pathlib import Path
@@ -21,7 +21,7 @@ database = LocalCopy().open(folder)
 for number in range(rows):
     database.put(b"row %d" % number, os.urandom(size))
     database.put(b"offset", b"%d" % number)
-while not list(folder.glob("*.sst")):
+while not database.property_int_value("rocksdb.estimate-live-data-size"):
     time.sleep(0.01)
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -15,7 +15,7 @@ from faust.stores.rocksdb import RocksDBOptions
 from rocksdict import WriteOptions
 
 BUFFER_BYTES = 8 << 20
-BUFFERS = 6  # used where the disk is behind: with two, as RocksDB has it, a writer waits for the first
+BUFFERS = 6  # used where the disk is behind: with Faust's three a writer waits sooner
 CACHE_BYTES = 16 << 20
 
 

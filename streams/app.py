@@ -77,6 +77,7 @@ JOURNAL_BYTES = 256 << 20
 COMMIT_SECONDS = 1.0
 COPY_TURN = 0.005
 COPY_REST = 0.1
+FULL_SECONDS = 0.1
 IDLE_SECONDS = 0.1
 COPY_PAUSES = 9  # nothing is judged while state is copied: at most a tenth of the time
 BYTES_PER_SECOND = 4 << 20
@@ -325,11 +326,13 @@ class Worker:
             side.journal += batches
         self._unsaved_bytes += sum(b.size for b in batches)
         self._observe(effects, records)
+        if self._unsaved_bytes > JOURNAL_BYTES / 2:
+            self.consumer.next_commit = 0.0  # early enough that nobody has to wait
         while self._unsaved_bytes > JOURNAL_BYTES and self.consumer.flow_active:
             self.consumer.next_commit = 0.0
             await self.consumer.commit()
             if self._unsaved_bytes > JOURNAL_BYTES:
-                await asyncio.sleep(COMMIT_SECONDS)
+                await asyncio.sleep(FULL_SECONDS)
 
     async def _emit(self, effects: Effects) -> None:
         for start in range(0, len(effects.posts), SENT_AT_ONCE):
@@ -408,11 +411,11 @@ class Worker:
     def _rest(self) -> float:
         """Return for how long a checkpoint lets others go on between its turns.
 
-        Not at all when nothing comes in, or when what comes in waits for the checkpoint.
+        The less, the more is applied and not saved; not at all when nothing comes in.
         """
-        if self._unsaved_bytes > JOURNAL_BYTES:
+        if not self.consumer.flow_active or self.consumer.idle_seconds() >= IDLE_SECONDS:
             return 0.0
-        return COPY_REST if self.consumer.flow_active and self.consumer.idle_seconds() < IDLE_SECONDS else 0.0
+        return COPY_REST * max(0.0, 1 - self._unsaved_bytes / JOURNAL_BYTES)
 
     async def _switch(self, program: Program) -> None:
         """Go on with other rules, between two batches; raises where they can't be taken."""

@@ -41,6 +41,7 @@ from streams.columnar import (
 from streams.exporter import Exporter, Snapshot, check_budget
 from streams.measured import Measured
 from streams.outbox import Outbox, Undelivered, sender
+from streams.pace import Pace
 from streams.place import Place
 from streams.programs import compile_texts
 from streams.releases import Compile, InForce
@@ -73,15 +74,10 @@ MERGED_RECORDS = 4_000
 MERGED_BYTES = 16 << 20  # about 50 ms of decoding: the event loop must not wait for long
 BATCH_BYTES = 8 << 20
 SENT_AT_ONCE = 4_000
-JOURNAL_BYTES = 256 << 20
 COMMIT_SECONDS = 1.0
 COPY_TURN = 0.005
-COPY_REST = 0.1
 FULL_SECONDS = 0.1
 IDLE_SECONDS = 0.1
-COPY_PAUSES = 9  # nothing is judged while state is copied: at most a tenth of the time
-BYTES_PER_SECOND = 4 << 20
-LONGEST_PAUSE = 10.0
 TICK_SECONDS = 1.0
 MEASURE_SECONDS = 0.5
 PULSE_SECONDS = 0.05
@@ -116,7 +112,7 @@ class Worker:
         self.changelog = Changelog(sender(place.bootstrap))  # alerts do not wait behind state
         self.lag: dict[TP, int] = {}
         self._targets: dict[str, tuple[int, dict[TP, int]]] = {}
-        self._unsaved_bytes = 0
+        self.pace = Pace()
         self._began = time.monotonic()
         self.exporter = Exporter(asyncio.get_running_loop(), self.snapshot)
         self.metrics = self.exporter.pipeline
@@ -231,6 +227,7 @@ class Worker:
 
     async def _work(self, stop: asyncio.Event, institutions: int) -> int:
         self.app.checkpoint, self.app.revoked = self._checkpoint, self._close
+        self.app.due = self.pace.due
         self.app.fetching = partial(self.stages.stage, "fetch")
         self.app.finalize()
         self.app.in_worker = True
@@ -302,7 +299,7 @@ class Worker:
                 side.close()
             self.lag.clear()
             self._targets.clear()
-            self._unsaved_bytes = 0
+            self.pace.unsaved = 0
 
     async def _judge(self, side: Side[Any], batches: list[RecordBatch]) -> None:
         records = [record for batch in batches for record in batch.records]
@@ -324,14 +321,11 @@ class Worker:
             for batch in batches:
                 batch.applied = True
             side.journal += batches
-        self._unsaved_bytes += sum(b.size for b in batches)
+        self.pace.unsaved += sum(b.size for b in batches)
         self._observe(effects, records)
-        if self._unsaved_bytes > JOURNAL_BYTES / 2:
-            self.consumer.next_commit = 0.0  # early enough that nobody has to wait
-        while self._unsaved_bytes > JOURNAL_BYTES and self.consumer.flow_active:
-            self.consumer.next_commit = 0.0
+        while self.pace.full() and self.consumer.flow_active:
             await self.consumer.commit()
-            if self._unsaved_bytes > JOURNAL_BYTES:
+            if self.pace.full():
                 await asyncio.sleep(FULL_SECONDS)
 
     async def _emit(self, effects: Effects) -> None:
@@ -369,7 +363,7 @@ class Worker:
         sides = [side for side in self.sides if side.partitions is not None]
         async with self.quiet:
             copies = [(side, side.keeper.begin(cut), len(side.journal)) for side in sides]
-            unsaved = self._unsaved_bytes
+            unsaved = self.pace.unsaved
         copying = 0.0
         for side, copy, _ in copies:
             while True:
@@ -384,8 +378,7 @@ class Worker:
                 await asyncio.sleep(self._rest())
         async with self.quiet:
             parcels = self.outbox.take()
-        pause = COPY_PAUSES * copying + sum(copy.size for _, copy, _ in copies) / BYTES_PER_SECOND
-        self.consumer.next_commit = time.monotonic() + min(pause, LONGEST_PAUSE)
+        self.pace.pause(copying, sum(copy.size for _, copy, _ in copies))
         try:
             await self.outbox.confirm(parcels)
             if self.consumer.epoch != epoch:
@@ -402,20 +395,16 @@ class Worker:
             return False
         for side, _, entries in copies:
             del side.journal[:entries]
-        self._unsaved_bytes -= unsaved
+        self.pace.unsaved -= unsaved
         if any(copy.records for _, copy, _ in copies):
             self.metrics.checkpoints.observe(time.perf_counter() - began)
             self.metrics.checkpoint_bytes.inc(sum(written))
         return True
 
     def _rest(self) -> float:
-        """Return for how long a checkpoint lets others go on between its turns.
-
-        The less, the more is applied and not saved; not at all when nothing comes in.
-        """
-        if not self.consumer.flow_active or self.consumer.idle_seconds() >= IDLE_SECONDS:
-            return 0.0
-        return COPY_REST * max(0.0, 1 - self._unsaved_bytes / JOURNAL_BYTES)
+        """Return for how long a checkpoint lets others go on between its turns: not at all when nothing comes in."""
+        flows = self.consumer.flow_active and self.consumer.idle_seconds() < IDLE_SECONDS
+        return self.pace.rest() if flows else 0.0
 
     async def _switch(self, program: Program) -> None:
         """Go on with other rules, between two batches; raises where they can't be taken."""
@@ -423,8 +412,7 @@ class Worker:
         async with self.quiet:
             await self._emit(await switch(self.watch, self.system, program, int(time.time())))
             self.program = program
-        if self.app.consumer is not None:
-            self.consumer.next_commit = 0.0
+        self.pace.hurry()
 
     async def _put_institution(self, institution: Institution) -> None:
         async with self.quiet:
@@ -458,7 +446,7 @@ class Worker:
         self.lag = {tp: max(0, end - applied.get(tp, 0)) for tp, end in ends.items()}
         if not any(self.lag.values()):
             self.metrics.progress.set_to_current_time()
-            self.consumer.next_commit = 0.0
+            self.pace.hurry()
         if not any(self.lag.values()) or time.monotonic() - self._began > COMPILED_SECONDS:
             COMPILED.begin()  # not before: loading it takes two seconds from a restart
         for side in self.sides:

@@ -197,7 +197,6 @@ class ColumnarConsumer(driver.Consumer):
         self.progress = Progress()
         self.epoch = 0
         self.sealed = False
-        self.next_commit = 0.0
         self.reading = False
         self.recovered: dict[TP, int] = {}
         self.committed: dict[TP, int] = {}
@@ -344,9 +343,9 @@ class ColumnarConsumer(driver.Consumer):
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Checkpoint, then commit what the checkpoint covers.
 
-        While work flows not before `next_commit`, which the app sets; at once when flow is stopped.
+        While work flows only when the app says that one is due; at once when flow is stopped.
         """
-        if self.sealed or (self.flow_active and time.monotonic() < self.next_commit):
+        if self.sealed or (self.flow_active and not self.app.due()):
             return False
         self._acked.clear()
         self._acked_index.clear()
@@ -375,9 +374,9 @@ class ColumnarApp(faust.App):
     """A Faust app whose agents get record batches.
 
     `columnar_topics` names the topics; all topics that agents read must be among them. `batch_bytes` and
-    `batch_records` bound a batch. `checkpoint(cut)` is awaited before offsets are committed and says whether they may
-    be; `revoked()` when all partitions were taken away and what could be committed was. Records are taken inside
-    `fetching()`.
+    `batch_records` bound a batch. `due()` says whether a checkpoint may begin while records come in; `checkpoint(cut)`
+    is awaited before offsets are committed and says whether they may be; `revoked()` when all partitions were taken
+    away and what could be committed was. Records are taken inside `fetching()`.
     """
 
     def __init__(
@@ -387,6 +386,7 @@ class ColumnarApp(faust.App):
         self.columnar_topics = columnar_topics
         self.batch_bytes = batch_bytes
         self.batch_records = batch_records
+        self.due: Callable[[], bool] = _always
         self.checkpoint: Checkpoint = _nothing_to_save
         self.revoked: Revoked = _nobody_to_tell
         self.fetching: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -417,6 +417,10 @@ class ColumnarApp(faust.App):
         await super()._stop_consumer()
         if self._consumer is not None:
             self.batches.sealed = True
+
+
+def _always() -> bool:
+    return True
 
 
 async def _nothing_to_save(cut: Mapping[TP, int]) -> bool:

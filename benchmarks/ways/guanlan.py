@@ -49,7 +49,7 @@ async def _run(task: Task) -> Measured:
         if running.done():
             raise RuntimeError(f"the worker ended with {running.result()}")
     while _reached(worker.consumer.committed, task) < task.filings:
-        worker.consumer.next_commit = 0.0
+        worker.pace.hurry()
         await worker.consumer.commit()
         await asyncio.sleep(0.002)
     spent = {name: seconds - before.get(name, 0.0) for name, seconds in stages(worker).items()}

@@ -58,13 +58,15 @@ def test_a_slow_start_of_reading_loses_nothing(field: Field, monkeypatch: pytest
     expected = direct(program, wide.institutions, records)
     field.prepare(wide.institutions)
     seek = ColumnarConsumer.perform_seek
+    early: list[bool] = []
 
     async def slowly(consumer: ColumnarConsumer) -> None:
         await seek(consumer)
-        for _ in range(1_000):
-            if consumer.progress.waiting:
-                return
-            await asyncio.sleep(0.001)
+        for _ in range(100):
+            if consumer.reading:
+                break
+            await asyncio.sleep(0.005)
+        early.append(consumer.reading)
 
     monkeypatch.setattr(ColumnarConsumer, "perform_seek", slowly)
     monkeypatch.setattr("streams.fetching.TAKEN_AT_ONCE", 10)
@@ -78,6 +80,8 @@ def test_a_slow_start_of_reading_loses_nothing(field: Field, monkeypatch: pytest
                 await until(field.caught_up, 30.0)
 
     asyncio.run(run())
+    assert len(early) >= 2
+    assert not any(early)
     assert field.transitions() == expected.transitions
     assert field.state(program, wide.institutions) == expected.active
 

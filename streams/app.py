@@ -85,7 +85,7 @@ COMPILED_SECONDS = 20.0
 SESSION_SECONDS = 10.0
 STOP_SECONDS = 30.0
 CRASH_SECONDS = 5.0
-COLLECT_AFTER = (50_000, 20, 50)  # batches make many objects and few cycles: collecting by default costs a quarter
+COLLECT_AFTER = (10_000, 100, 50)  # batches make many objects and few cycles: collecting by default costs a quarter
 DIED = 1
 
 
@@ -373,6 +373,7 @@ class Worker:
                     start = time.perf_counter()
                     done = side.keeper.go_on(copy, side.stands_still)
                     copying += time.perf_counter() - start
+                await side.keeper.table.ready()
                 if done:
                     break
                 await asyncio.sleep(self._rest())

@@ -9,8 +9,10 @@ The order is what the guarantee rests on (`docs/guarantees.md`):
 4. only then may the offsets be committed.
 
 A block may have parts, so that a change of one does not cost writing all: rows of their own, of which a new version
-gets a new key. The block's row names the versions that belong to it and is written after them, so that it and its
-parts change together; versions that no block names any more are deleted after that.
+gets a new key. Parts are most of the state, so they are written as they are copied: nobody holds a copy of all of them,
+and they do not fall on the broker and the disk at once. The block's row names the versions that belong to it and is
+written when all are there, so that it and its parts change together; versions that no block names any more are deleted
+after that.
 
 A worker that was thought dead may wake and write old blocks over newer ones. `Keeper.load` sees that, because
 each block says which offsets it contains and the partition's record says which each block should contain; it
@@ -61,29 +63,32 @@ class Applied(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A block copied for one checkpoint: what is new of its parts, and the versions of those that stay."""
+    """A block copied for one checkpoint: the versions of its parts that are new, and of those that stay."""
 
     state: bytes
-    fresh: dict[str, bytes]
+    fresh: dict[str, str]
     stay: dict[str, str]
 
+    @property
+    def parts(self) -> dict[str, str]:
+        """The version of each part."""
+        return self.stay | self.fresh
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Copy:
     """State copied for one checkpoint: by partition its offsets, the blocks, and the partition's new record.
 
-    `waiting` are blocks yet to be copied, with the parts of them that changed.
+    `waiting` are blocks yet to be copied, with the parts of them that changed; `sent` are the parts that were copied,
+    on their way to the changelog. `size` counts the bytes of state.
     """
 
     offsets: dict[int, Offsets] = field(default_factory=dict)
     blocks: dict[int, dict[str, Piece]] = field(default_factory=dict)
     records: dict[int, Applied] = field(default_factory=dict)
     waiting: list[tuple[int, str, set[str]]] = field(default_factory=list)
-
-    @property
-    def size(self) -> int:
-        """Bytes of state."""
-        return sum(len(p.state) + sum(map(len, p.fresh.values())) for _, _, p in self.pieces())
+    sent: list[Awaitable[Any]] = field(default_factory=list)
+    size: int = 0
 
     def pieces(self) -> Iterator[tuple[int, str, Piece]]:
         """Yield partition, name and piece of each block."""
@@ -174,7 +179,7 @@ class Keeper:
         return copy
 
     def go_on(self, copy: Copy, seconds: float = inf) -> bool:
-        """Copy blocks for about so long, at least one; return whether all are copied.
+        """Copy blocks for about so long, at least one, and write their parts; return whether all are copied.
 
         Filings may be applied between two calls: a block that is copied later contains more than the cut, and what
         it contains is known when it is read again.
@@ -183,7 +188,7 @@ class Keeper:
         while copy.waiting:
             partition, name, parts = copy.waiting.pop()
             parts |= self.dirty.get(partition, {}).pop(name, set())
-            copy.blocks[partition][name] = self._piece(partition, name, parts)
+            copy.blocks[partition][name] = self._piece(copy, partition, name, parts)
             spent = busy()
             if spent - began >= seconds:
                 break
@@ -196,44 +201,39 @@ class Keeper:
             copy.records[partition] = Applied(offsets, dict(held))
         return True
 
-    def _piece(self, partition: int, block: str, changed: set[str]) -> Piece:
+    def _piece(self, copy: Copy, partition: int, block: str, changed: set[str]) -> Piece:
         there = frozenset(self.source.parts(partition, block))
         written = self.written.get((partition, block), {})
         stay = {part: written[part] for part in sorted(there & written.keys() - changed)}
-        fresh = {part: self.source.export_part(partition, block, part) for part in sorted(there - stay.keys())}
-        return Piece(self.source.export(partition, block), fresh, stay)
+        fresh = {part: secrets.token_hex(4) for part in sorted(there - stay.keys())}
+        for part, version in fresh.items():
+            key, value = _part_key(partition, block, part, version), self.source.export_part(partition, block, part)
+            self.garbage.setdefault(partition, set()).add(key)  # until the block names it
+            copy.sent.append(self.table.put(partition, key, value))
+            copy.size += len(value)
+        state = self.source.export(partition, block)
+        copy.size += len(state)
+        return Piece(state, fresh, stay)
 
     async def write(self, copy: Copy, turns: Turns | None = None) -> int:
-        """Write a copy: parts, then blocks, then each partition's record; return the bytes written."""
+        """Write a copy: blocks, when their parts are there, then each partition's record; return the bytes written.
+
+        Raises Undelivered where the broker did not take all of it.
+        """
         turns = turns or Turns()
-        size = 0
-        fresh: dict[tuple[int, str], dict[str, str]] = {}
-        sent: list[Awaitable[Any]] = []
-        for partition, name, piece in copy.pieces():
-            began = busy()
-            versions = fresh[partition, name] = {part: secrets.token_hex(4) for part in piece.fresh}
-            rows = {_part_key(partition, name, *named): piece.fresh[named[0]] for named in versions.items()}
-            self.garbage.setdefault(partition, set()).update(rows)  # until the blocks name them
-            sent += [self.table.put(partition, key, value) for key, value in rows.items()]
-            size += sum(map(len, rows.values()))
-            self.spent(busy() - began)
-            await self.table.ready()
-            await turns.take()
-        await asyncio.gather(*sent)
+        await asyncio.gather(*copy.sent)
         sent = []
         for partition, name, piece in copy.pieces():
             began = busy()
-            parts = piece.stay | fresh[partition, name]
-            value = msgspec.msgpack.encode(Block(copy.offsets[partition], piece.state, parts))
+            value = msgspec.msgpack.encode(Block(copy.offsets[partition], piece.state, piece.parts))
             sent.append(self.table.put(partition, _key(partition, name), value))
-            size += len(value)
             self.spent(busy() - began)
             await self.table.ready()
             await turns.take()
         await asyncio.gather(*sent)
         for partition, name, piece in copy.pieces():
-            self._named(partition, name, piece.stay | fresh[partition, name])
-        return size + await self._write_records(copy)
+            self._named(partition, name, piece.parts)
+        return copy.size + await self._write_records(copy)
 
     def _named(self, partition: int, block: str, parts: dict[str, str]) -> None:
         """Note what a block names now. State may have been loaded anew since its parts were written."""

@@ -59,6 +59,7 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
         "_acked",
         "_acked_index",
         "_add_gap",
+        "_commit_every",
         "_commit_offsets",
         "_committed_offset",
         "_drain_messages",
@@ -194,6 +195,7 @@ class ColumnarConsumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._commit_every = None  # else reading waits for a checkpoint after so many batches
         self.progress = Progress()
         self.epoch = 0
         self.sealed = False

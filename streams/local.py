@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from faust.stores.rocksdb import RocksDBOptions
-from rocksdict import DBCompressionType, Options, WriteOptions
+from rocksdict import DBCompressionType, Env, Options, WriteOptions
 
 BUFFER_BYTES = 8 << 20
 BUFFERS = 6  # used where the disk is behind: with Faust's three a writer waits sooner
@@ -35,6 +35,9 @@ class LocalCopy(RocksDBOptions):
         options.set_level_zero_file_num_compaction_trigger(MERGED_FILES)
         options.set_level_zero_slowdown_writes_trigger(SLOWED_FILES)
         options.set_level_zero_stop_writes_trigger(STOPPED_FILES)
+        threads = Env()
+        threads.lower_thread_pool_cpu_priority()  # of those that merge: filings must not wait for them
+        options.set_env(threads)
         return options
 
     def open(self, path: Path, *, read_only: bool = False) -> Any:

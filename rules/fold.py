@@ -294,12 +294,13 @@ class Fold:
         index = np.sort(np.concatenate(keep)) if keep else np.zeros(0, np.int32)
         moved = np.full(max(self._count, 1), -1, np.int32)
         moved[index] = np.arange(len(index), dtype=np.int32)
-        kept = self._records.take(index)
-        kept.previous = np.where(kept.previous >= 0, moved[kept.previous], -1).astype(np.int32)
+        self._count = count = len(index)
+        for f in fields(Records):  # in its place: memory that is touched for the first time costs more than the copy
+            column = getattr(self._records, f.name)
+            column[..., :count] = column[..., index]
+        previous = self._records.previous[:count]
+        previous[:] = np.where(previous >= 0, moved[previous], -1)
         self.latest = np.where(self.latest >= 0, moved[self.latest], -1).astype(np.int32)
-        self._records, self._count = kept, len(kept)
-        if not len(kept):
-            self._records = Records.empty(1024)
 
     @property
     def size(self) -> int:

@@ -76,6 +76,8 @@ BATCH_BYTES = 8 << 20
 SENT_AT_ONCE = 4_000
 COMMIT_SECONDS = 1.0
 COPY_TURN = 0.005
+WRITE_BYTES = 1 << 20
+WRITE_TURNS = 10  # about: rows of blocks are few megabytes
 FULL_SECONDS = 0.1
 IDLE_SECONDS = 0.1
 TICK_SECONDS = 1.0
@@ -363,7 +365,7 @@ class Worker:
         sides = [side for side in self.sides if side.partitions is not None]
         async with self.quiet:
             copies = [(side, side.keeper.begin(cut), len(side.journal)) for side in sides]
-            unsaved = self.pace.unsaved
+            unsaved = self.pace.begin()
         copying = 0.0
         for side, copy, _ in copies:
             while True:
@@ -376,7 +378,7 @@ class Worker:
                 await side.keeper.table.ready()
                 if done:
                     break
-                await asyncio.sleep(self._rest())
+                await asyncio.sleep(self._rest(len(copy.waiting) + WRITE_TURNS))
         async with self.quiet:
             parcels = self.outbox.take()
         self.pace.pause(copying, sum(copy.size for _, copy, _ in copies))
@@ -384,7 +386,7 @@ class Worker:
             await self.outbox.confirm(parcels)
             if self.consumer.epoch != epoch:
                 return False
-            turns = Turns(COPY_TURN, self._rest)
+            turns = Turns(COPY_TURN, partial(self._rest, WRITE_TURNS), WRITE_BYTES)
             written = [await side.keeper.write(copy, turns) for side, copy, _ in copies]
         except Undelivered as err:
             log.warning("the checkpoint is put off: %s", err)
@@ -402,10 +404,10 @@ class Worker:
             self.metrics.checkpoint_bytes.inc(sum(written))
         return True
 
-    def _rest(self) -> float:
+    def _rest(self, turns: int) -> float:
         """Return for how long a checkpoint lets others go on between its turns: not at all when nothing comes in."""
         flows = self.consumer.flow_active and self.consumer.idle_seconds() < IDLE_SECONDS
-        return self.pace.rest() if flows else 0.0
+        return self.pace.rest(turns) if flows else 0.0
 
     async def _switch(self, program: Program) -> None:
         """Go on with other rules, between two batches; raises where they can't be taken."""

@@ -229,11 +229,11 @@ class Keeper:
             sent.append(self.table.put(partition, _key(partition, name), value))
             self.spent(busy() - began)
             await self.table.ready()
-            await turns.take()
+            await turns.take(len(value))
         await asyncio.gather(*sent)
         for partition, name, piece in copy.pieces():
             self._named(partition, name, piece.parts)
-        return copy.size + await self._write_records(copy)
+        return copy.size + await self._write_records(copy, turns)
 
     def _named(self, partition: int, block: str, parts: dict[str, str]) -> None:
         """Note what a block names now. State may have been loaded anew since its parts were written."""
@@ -243,11 +243,14 @@ class Keeper:
         garbage -= {_key(partition, block), *(_part_key(partition, block, *named) for named in parts.items())}
         self.written[partition, block] = parts
 
-    async def _write_records(self, copy: Copy) -> int:
+    async def _write_records(self, copy: Copy, turns: Turns) -> int:
         records = {p: msgspec.msgpack.encode(r) for p, r in copy.records.items()}
         sent = [self.table.put(p, _key(p, APPLIED.decode()), r) for p, r in records.items()]
         garbage = {p: frozenset(self.garbage.get(p, ())) for p in copy.blocks}
-        sent += [self.table.remove(p, key) for p, keys in garbage.items() for key in sorted(keys)]
+        for p, keys in garbage.items():
+            for key in sorted(keys):
+                sent.append(self.table.remove(p, key))
+                await turns.take()
         await asyncio.gather(*sent)
         for p, keys in garbage.items():
             self.garbage.get(p, set()).difference_update(keys)

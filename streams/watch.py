@@ -50,7 +50,7 @@ class Watch(Side[Filings]):
 
     name = STATE_OF_FILINGS
     placement = "watch"
-    stands_still = 0.005
+    stands_still = 0.0025
 
     def __init__(
         self,

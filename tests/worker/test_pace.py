@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from streams.pace import HELD_BYTES, LONGEST_PAUSE, REST_SECONDS, Pace
+from streams.pace import DUE_BYTES, HELD_BYTES, LONGEST_PAUSE, REST_SECONDS, SAVED_BYTES, Pace
 
 
 class Clock:
@@ -48,11 +49,11 @@ def test_no_pause_is_longer_than_the_longest_and_any_can_be_ended() -> None:
     assert pace.due()
 
 
-def test_the_next_checkpoint_begins_before_filings_have_to_wait_for_it() -> None:
-    """At half of what may be unsaved, whatever the pause; with less than that the pause holds."""
+def test_the_next_checkpoint_begins_long_before_filings_have_to_wait_for_it() -> None:
+    """When much is unsaved, whatever the pause; with less than that the pause holds."""
     pace = Pace(Clock())
     pace.pause(1.0, 0)
-    pace.unsaved = HELD_BYTES // 2
+    pace.unsaved = DUE_BYTES
     assert not pace.due()
     pace.unsaved += 1
     assert pace.due()
@@ -61,9 +62,29 @@ def test_the_next_checkpoint_begins_before_filings_have_to_wait_for_it() -> None
     assert pace.full()
 
 
-@pytest.mark.parametrize(("share", "rest"), [(0.0, REST_SECONDS), (0.5, REST_SECONDS / 2), (1.0, 0.0), (1.5, 0.0)])
-def test_a_checkpoint_rests_the_less_the_more_is_unsaved(share: float, rest: float) -> None:
-    """Not at all when filings wait for it."""
+def test_a_checkpoint_rests_longest_while_nothing_comes_in_and_not_at_all_when_it_is_late() -> None:
+    """However many turns are left."""
     pace = Pace(Clock())
-    pace.unsaved = int(share * HELD_BYTES)
-    assert pace.rest() == pytest.approx(rest)
+    pace.unsaved = HELD_BYTES
+    pace.begin()
+    assert pace.rest(1_000) == REST_SECONDS
+    pace.unsaved += 1
+    assert pace.rest(1) == 0.0
+
+
+@given(rate=st.floats(1e3, 1e9), turns=st.integers(1, 500), unsaved=st.floats(0, 1))
+def test_filings_never_wait_for_a_checkpoint_whose_turns_themselves_take_no_time(
+    rate: float, turns: int, unsaved: float
+) -> None:
+    """At any steady rate it is done in time, from wherever it may begin."""
+    clock = Clock()
+    pace = Pace(clock)
+    pace.unsaved = before = int(unsaved * SAVED_BYTES)
+    pace.begin()
+    began = clock.now
+    clock.now += 1e-4
+    for left in range(turns, 0, -1):
+        pace.unsaved = before + int(rate * (clock.now - began))
+        clock.now += pace.rest(left)
+    late = pace.unsaved - SAVED_BYTES
+    assert late <= rate * 1e-4

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 import pytest
+from faust.types import TP
 
 from rules.registry import Institution
-from streams.columnar import ColumnarConsumer
+from streams.app import Worker
+from streams.columnar import ColumnarApp, ColumnarConsumer
 from tests.worker.field import Field, Sent, direct, load, program_of, until, without_offsets
 
 pytestmark = pytest.mark.needs("kafka")
@@ -83,6 +87,40 @@ def test_a_slow_start_of_reading_loses_nothing(field: Field, monkeypatch: pytest
     assert len(early) >= 2
     assert not any(early)
     assert field.transitions() == expected.transitions
+    assert field.state(program, wide.institutions) == expected.active
+
+
+def test_filings_are_judged_while_a_checkpoint_is_under_way(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes, and however many batches come: Faust's reader would wait for it every so many."""
+    wide, records = load(institutions=20, filings=600, seed=12)
+    program = program_of(wide)
+    expected = direct(program, wide.institutions, records)
+    field.prepare(wide.institutions)
+    checkpoint, begun, let_go = Worker._checkpoint, asyncio.Event(), asyncio.Event()
+
+    async def held(worker: Worker, cut: Mapping[TP, int]) -> bool:
+        if cut and worker.pace.unsaved:
+            begun.set()
+            await let_go.wait()
+        return await checkpoint(worker, cut)
+
+    monkeypatch.setattr(Worker, "_checkpoint", held)
+    monkeypatch.setattr("streams.app.ColumnarApp", partial(ColumnarApp, broker_commit_every=1))
+    monkeypatch.setattr("streams.app.MERGED_RECORDS", 10)
+
+    async def run() -> None:
+        async with field.worker(program):
+            field.send(records[:300])
+            await begun.wait()
+            try:
+                await asyncio.to_thread(field.send, records[300:], pause=0.05, piece=30)
+                await until(lambda: field.transitions() == expected.transitions, 30.0)
+                assert not field.caught_up()
+            finally:
+                let_go.set()
+            await until(field.caught_up)
+
+    asyncio.run(run())
     assert field.state(program, wide.institutions) == expected.active
 
 

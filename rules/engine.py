@@ -218,6 +218,11 @@ class Engine:
         """Return the institution's row, or -1 when it is not known."""
         return self._rows.get(code, -1)
 
+    @property
+    def registered(self) -> Bools:
+        """Whether a row is an institution's now, by row: that of one which left is not until another takes it."""
+        return self._active[: len(self.institutions)]
+
     def rows(self, codes: Sequence[str]) -> Ints:
         """Return the rows of many institutions; -1 for those not known."""
         get = self._rows.get

@@ -136,10 +136,8 @@ class Watch(Side[Filings]):
     def _rows(self, partition: int, block: str) -> list[int]:
         count = len(self.engine.institutions)
         ours = (self._home[:count] == partition) & (self._block[:count] == int(block, 16))
-        return [row for row in np.flatnonzero(ours).tolist() if self._registered(row)]
-
-    def _registered(self, row: int) -> bool:
-        return self.engine.row(self.engine.institutions[row].code) == row
+        found: list[int] = np.flatnonzero(ours & self.engine.registered).tolist()
+        return found
 
     def restore(self, partition: int, block: str, state: bytes, parts: Mapping[str, bytes]) -> None:
         """Take in a block; institutions that left the registry meanwhile are retired by `gone`."""

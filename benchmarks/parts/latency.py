@@ -24,6 +24,7 @@ from streams.topics import ALERTS, FILINGS
 
 LOADS = {0.01: 20.0, 0.10: 10.0, 0.50: 8.0, 0.90: 6.0}
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+RUNS = {0.50: 5}  # of eight seconds: whether one meets what else the machine does is chance
 REACH = {(0.50, "p99"): 100.0}
 INSTITUTIONS = 5_000
 SECONDS = 90.0
@@ -50,20 +51,21 @@ def measure(setting: Setting) -> Iterator[Row]:
         yield Row("latency", "capacity, filings sent at once", "filings/s", [capacity], cpu=[cpu])
         for share, seconds in LOADS.items():
             rate = share * capacity
-            sent, at, due = load.run(max(200, int(rate * seconds * shorter)), rate)
-            waited = 1e3 * (at - due)
+            runs = [
+                load.run(max(200, int(rate * seconds * shorter)), rate)
+                for _ in range(1 if setting.quick else RUNS.get(share, 1))
+            ]
             detail = {
                 "filings a second": rate,
-                "alerts": len(at),
-                "sender was late at most, ms": 1e3 * sent.latest,
+                "alerts": [len(at) for _, at, _ in runs],
+                "sender was late at most, ms": [1e3 * sent.latest for sent, _, _ in runs],
             }
             for name, q in QUANTILES.items():
-                value = float(np.quantile(waited, q))
                 yield Row(
                     "latency",
                     f"{share:.0%} load, {name}",
                     "ms",
-                    [value],
+                    [1e3 * float(np.quantile(at - due, q)) for _, at, due in runs],
                     "less",
                     [],
                     REACH.get((share, name)),

@@ -31,7 +31,7 @@ class LocalCopy(RocksDBOptions):
     def as_options(self) -> Options:
         """Return RocksDB's options."""
         options = super().as_options()
-        options.set_compression_type(DBCompressionType.none())
+        options.set_compression_type(DBCompressionType.none())  # numbers hardly get smaller
         options.set_level_zero_file_num_compaction_trigger(MERGED_FILES)
         options.set_level_zero_slowdown_writes_trigger(SLOWED_FILES)
         options.set_level_zero_stop_writes_trigger(STOPPED_FILES)

@@ -42,7 +42,7 @@ TURNS = 24
 QUICK_TURNS = 16
 BUFFERED = 8
 TEND_SECONDS = 0.25
-POLL_SECONDS = 0.01  # a batch has its own price: few records at a time would cost a worker all of its time
+POLL_SECONDS = 0.02  # a batch has its own price: few records at a time would cost a worker all of its time
 SMALL_POLL = 1 << 20
 
 INTERNALS: Mapping[str, tuple[str, ...]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-HELD_BYTES = 256 << 20
+HELD_BYTES = 384 << 20
 DUE_BYTES = HELD_BYTES // 4
 SAVED_BYTES = 3 * HELD_BYTES // 4  # when so much is unsaved, or half of it came meanwhile, a checkpoint is to be done
 REST_SECONDS = 0.1

@@ -18,6 +18,7 @@ from rules.plan import Rule
 from rules.store import NEVER, Bools, Ints, Longs, Picker
 
 LEVELS = 3
+FIRST_RECORDS = 1024
 Bytes = NDArray[np.int8]
 
 
@@ -100,7 +101,7 @@ class Fold:
         self.clear_seconds = np.array([r.clear_hold.seconds for r in rules], np.int64)
         self.latest: Ints = np.full((len(rules), rows), -1, np.int32)
         self.awake: Bools = np.zeros((len(rules), rows), np.bool_)
-        self._records = Records.empty(1024)
+        self._records = Records.empty(FIRST_RECORDS)
         self._count = 0
 
     def grow(self, rows: int) -> None:
@@ -301,6 +302,8 @@ class Fold:
         previous = self._records.previous[:count]
         previous[:] = np.where(previous >= 0, moved[previous], -1)
         self.latest = np.where(self.latest >= 0, moved[self.latest], -1).astype(np.int32)
+        if 4 * count < len(self._records):  # the room of a shock that is over is given back
+            self._records = self._records.take(np.arange(max(FIRST_RECORDS, 2 * count)))
 
     @property
     def size(self) -> int:

@@ -75,7 +75,7 @@ MERGED_BYTES = 16 << 20  # about 50 ms of decoding: the event loop must not wait
 BATCH_BYTES = 8 << 20
 SENT_AT_ONCE = 4_000
 COMMIT_SECONDS = 1.0
-COPY_TURN = 0.005
+WRITE_SECONDS = 0.005
 WRITE_BYTES = 1 << 20
 WRITE_TURNS = 10  # about: rows of blocks are few megabytes
 FULL_SECONDS = 0.1
@@ -386,7 +386,7 @@ class Worker:
             await self.outbox.confirm(parcels)
             if self.consumer.epoch != epoch:
                 return False
-            turns = Turns(COPY_TURN, partial(self._rest, WRITE_TURNS), WRITE_BYTES)
+            turns = Turns(WRITE_SECONDS, partial(self._rest, WRITE_TURNS), WRITE_BYTES)
             written = [await side.keeper.write(copy, turns) for side, copy, _ in copies]
         except Undelivered as err:
             log.warning("the checkpoint is put off: %s", err)

@@ -5,8 +5,9 @@ The page for readers of the topic is `docs/alerts.md`; the schema is `docs/schem
 
 from __future__ import annotations
 
+import inspect
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -114,13 +115,24 @@ def instant(moment: str) -> str:
 def schema() -> dict[str, object]:
     """Return the JSON Schema of an event, as published in `docs/schemas/alert.json`."""
     _, definitions = msgspec.json.schema_components([Event], ref_template="#/$defs/{name}")
-    event = definitions.pop("Event")
+    event = evened(definitions).pop("Event")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
         **event,
         "$defs": definitions,
     }
+
+
+def evened(definitions: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return definitions of a JSON Schema with descriptions indented alike, whatever versions made them.
+
+    They come from docstrings, whose indentation depends on the versions of Python and msgspec.
+    """
+    for definition in definitions.values():
+        if "description" in definition:
+            definition["description"] = inspect.cleandoc(definition["description"])
+    return definitions
 
 
 if __name__ == "__main__":

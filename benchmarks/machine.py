@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from importlib import metadata
 from pathlib import Path
+
+from benchmarks.ways import YARDSTICKS_PYTHON
 
 PACKAGES = (
     "guanlan",
@@ -15,15 +18,15 @@ PACKAGES = (
     "rocksdict",
     "msgspec",
     "numpy",
-    "quixstreams",
-    "bytewax",
     "confluent-kafka",
     "orjson",
 )
+COMPARED = ("quixstreams", "bytewax", "confluent-kafka")
+"""Packages of the environment of the yardsticks."""
 
 
 def machine() -> dict[str, object]:
-    """Return processor, cores, memory in GiB, system, Python and package versions."""
+    """Return processor, cores, memory in GiB, system, Python and package versions, those of yardsticks apart."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
@@ -31,6 +34,7 @@ def machine() -> dict[str, object]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "yardsticks": _yardsticks(),
     }
 
 
@@ -44,6 +48,15 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _yardsticks() -> dict[str, str]:
+    """The versions of what is compared with, asked of its own interpreter; empty where there is none."""
+    if not YARDSTICKS_PYTHON.exists():
+        return {}
+    ask = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
+    done = subprocess.run([YARDSTICKS_PYTHON, "-c", ask, *COMPARED], capture_output=True, text=True, check=True)
+    return dict(zip(COMPARED, done.stdout.split(), strict=True))
 
 
 def _processor() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -18,7 +17,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer
 
 from alerts.events import decode
 from benchmarks.jobs import Job
-from benchmarks.ways import Measured, Task
+from benchmarks.ways import Measured, Task, python_of
 from rules.transitions import SEVERITIES
 from streams.clients import admin_client
 from streams.encode import recode
@@ -204,7 +203,7 @@ class Stage:
 
 def start(way: str, task: Task) -> Measured:
     """Run one way to its end in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.ways", way, msgspec.json.encode(task).decode()]
+    command = [python_of(way), "-m", "benchmarks.ways", way, msgspec.json.encode(task).decode()]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RUN_SECONDS)
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:

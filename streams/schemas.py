@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from alerts.events import evened
 from streams.wire import ExposureReport, Filing, OrderedFiling, Quote
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -25,7 +26,8 @@ PUBLISHED: dict[str, type[msgspec.Struct]] = {
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Return every published schema by file name."""
-    return {name: {"$schema": DIALECT, **msgspec.json.schema(struct)} for name, struct in PUBLISHED.items()}
+    made = {name: msgspec.json.schema(struct) for name, struct in PUBLISHED.items()}
+    return {name: {"$schema": DIALECT, **told, "$defs": evened(told["$defs"])} for name, told in made.items()}
 
 
 def as_text(schema: dict[str, Any]) -> str:

@@ -7,6 +7,9 @@ saved. Each way saves once a second on its way, and once more as soon as the las
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import msgspec
 
 WAYS = {
@@ -18,6 +21,19 @@ WAYS = {
     "limit": "the limit: no framework, no state kept",
     "guanlan": "Guanlan's worker",
 }
+
+YARDSTICKS = frozenset({"quix", "bytewax"})
+"""Ways whose packages ask for older clients than Guanlan's; they run in an environment of their own."""
+YARDSTICKS_PYTHON = Path(".venv-yardsticks/bin/python")
+
+
+def python_of(way: str) -> str:
+    """Return the interpreter that runs a way; raise FileNotFoundError where its environment is not there."""
+    if way not in YARDSTICKS:
+        return sys.executable
+    if not YARDSTICKS_PYTHON.exists():
+        raise FileNotFoundError(f"{WAYS[way]} runs in {YARDSTICKS_PYTHON.parents[1]}, which make bench sets up")
+    return str(YARDSTICKS_PYTHON)
 
 
 class Task(msgspec.Struct, frozen=True):

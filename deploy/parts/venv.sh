@@ -1,9 +1,11 @@
 #!/bin/sh
-# venv.sh FOLDER: a virtual environment with Guanlan in it (editable) and everything its tests and demo need.
-# EXTRAS names further extras of pyproject.toml, separated by commas.
+# venv.sh FOLDER [LOCK]: a virtual environment with what a lock file of deploy/locks names (dev by default), each file
+# checked against its hash, and with Guanlan itself (editable) without asking for anything more.
+# PYTHON names the interpreter. UV names a uv that is there; without it, the locked one is installed first.
 set -eu
 
 folder=$1
+lock=${2:-deploy/locks/dev.txt}
 cd "$(dirname "$0")/../.."
 
 fail() {
@@ -20,7 +22,8 @@ find_python() {
     done
 }
 
-if ! "$folder/bin/python" -m pip --version >/dev/null 2>&1; then
+[ -r "$lock" ] || fail "there is no lock file $lock; make lock writes those of deploy/locks"
+if ! "$folder/bin/python" -c '' 2>/dev/null; then
     python=$(find_python)
     [ -n "$python" ] || fail "no Python 3.11 or newer found; install one, or name it: make venv PYTHON=/path/to/python"
     echo "make venv: a virtual environment in $folder, with $("$python" --version)"
@@ -28,12 +31,17 @@ if ! "$folder/bin/python" -m pip --version >/dev/null 2>&1; then
         fail "$python can't make a virtual environment; on Debian: apt-get install python3-venv"
 fi
 
-packages=".[dev${EXTRAS:+,$EXTRAS}]"
-echo "make venv: installing $packages"
-if "$folder/bin/python" -m pip install --quiet --disable-pip-version-check uv 2>/dev/null &&
-    "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" --editable "$packages"; then
-    exit 0
+uv=${UV:-$folder/bin/uv}
+if ! "$uv" --version >/dev/null 2>&1; then
+    "$folder/bin/python" -m ensurepip >/dev/null 2>&1 || true
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+        --requirement deploy/locks/uv.txt ||
+        fail "uv could not be installed; is the package registry reachable?"
+    uv=$folder/bin/uv
 fi
-echo "make venv: uv could not install it; trying pip"
-"$folder/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$packages" ||
-    fail "the packages could not be installed; is the package registry reachable?"
+
+echo "make venv: installing what $lock names"
+"$uv" pip sync --quiet --python "$folder/bin/python" --require-hashes --no-build "$lock" ||
+    fail "$lock could not be installed as it stands: see above. A file whose hash differs is never installed"
+"$uv" pip install --quiet --python "$folder/bin/python" --no-deps --no-build-isolation --editable . ||
+    fail "Guanlan itself could not be installed"

@@ -65,17 +65,17 @@ def _sign(options: Options) -> float:
 def _covar(sample: Sample, options: Options, *, delta: bool) -> Iterator[Row]:
     market = sample.index()
     sign = _sign(options)
-    if sample.states is not None and options.confidence is not None and not (options.last or options.window):
+    if sample.before is not None and options.confidence is not None and not (options.last or options.window):
         raise ConfigError("an interval of CoVaR given states is computed for the last day: add --last or --window")
     for span in sample.spans(options):
-        if sample.states is None:
+        if sample.before is None:
             found = covar.covar(sample.returns[span], market[span], level=options.level, var=options.var)
             dates = [(sample.labels[span.stop - 1], 0)]
         else:
-            found = covar.conditional_covar(
-                sample.returns[span], market[span], sample.states[span], level=options.level
-            )
-            later = range(len(found.var) - 1 if options.last or options.window else 1, len(found.var))
+            before = sample.before[span]
+            found = covar.covar_given(sample.returns[span], market[span], before, before, options.level)
+            first = int(complete_rows(before).argmax())
+            later = range(len(found.var) - 1 if options.last or options.window else first, len(found.var))
             dates = [(sample.labels[span.start + t], t) for t in later]
         values = sign * np.atleast_2d(found.delta if delta else found.covar)
         sure = by_replicates(values[-1], _covar_replicates(sample, span, options, delta=delta), options, riskier=sign)
@@ -96,10 +96,10 @@ def _covar_replicates(sample: Sample, span: slice, options: Options, *, delta: b
         return None
     returns, market = sample.returns[span], sample.index()[span]
     draws = draws_of(np.column_stack([market, returns]), options)
-    if sample.states is None:
+    if sample.before is None:
         drawn = covar_replicates(returns, market, draws, options.level, options.var, options.seed)
     else:
-        drawn = covar_states_replicates(returns, market, sample.states[span], draws, options.level)
+        drawn = covar_states_replicates(returns, market, sample.before[span], draws, options.level)
     return _sign(options) * (drawn.delta if delta else drawn.covar)
 
 
@@ -232,6 +232,7 @@ def _distance(sample: Sample, options: Options) -> Iterator[Row]:
                     "default_probability": found.probability[t] if found else None,
                     "asset_value": found.assets[t] if found else None,
                     "asset_volatility": found.volatility if found else None,
+                    "reporting_lag_days": debts.lag,
                 } | cells(sure(t), i)
 
 
@@ -255,18 +256,22 @@ def _balance(sample: Sample, measure: str) -> tuple[Matrix, Books]:
     return sample.equity, sample.debts
 
 
-def _each(sample: Sample, fit: Callable[[int], Fit]) -> list[Fit | None]:
-    """Fit each institution alone; None where its series can't carry it, an error when that is so for all."""
+def _each(sample: Sample, fit: Callable[[int], Fit], reasons: list[str] | None = None) -> list[Fit | None]:
+    """Fit each institution alone; None where its series can't carry it, an error when that is so for all.
+
+    `reasons` is filled with the reason of each, empty where it could be fitted.
+    """
     fits: list[Fit | None] = []
-    why = ""
+    why: list[str] = [] if reasons is None else reasons
     for i in range(len(sample.institutions)):
         try:
             fits.append(fit(i))
+            why.append("")
         except ValueError as err:
             fits.append(None)
-            why = str(err)
+            why.append(str(err))
     if not any(found is not None for found in fits):
-        raise InputError(f"no institution can be fitted; for the last one: {why}")
+        raise InputError(f"no institution can be fitted; for the last one: {why[-1]}")
     return fits
 
 
@@ -278,6 +283,7 @@ def _srisk(sample: Sample, options: Options) -> Iterator[Row]:
         returns = sample.returns[span]
         if options.lrmes in ("beta", "mes"):
             lost, error = _formula_lrmes(returns, market[span], options), np.full(len(equity), np.nan)
+            why = None
 
             def statistic(table: Matrix, equity: Vector = equity, debt: Vector = debt) -> Vector:
                 return srisk.capital_shortfall(
@@ -288,11 +294,13 @@ def _srisk(sample: Sample, options: Options) -> Iterator[Row]:
         elif options.confidence is not None:
             raise ConfigError("--interval bounds SRISK by --lrmes beta or mes; simulated, see lrmes_standard_error")
         else:
-            lost, error = _simulated_lrmes(sample, returns, market[span], options)
+            lost, error, why = _simulated_lrmes(sample, returns, market[span], options)
             drawn = None
         short = srisk.capital_shortfall(equity, debt, lost, options.k)
         sure = by_replicates(short, drawn, options)
         shares = srisk.shortfall_shares(short)
+        if why is not None and any(why):  # of a whole that is not known nobody has a share
+            shares = np.full(len(shares), np.nan)
         for i, name in enumerate(sample.institutions):
             yield {
                 "date": sample.labels[span.stop - 1],
@@ -303,7 +311,8 @@ def _srisk(sample: Sample, options: Options) -> Iterator[Row]:
                 "debt": debt[i],
                 "srisk": short[i],
                 "share": shares[i],
-            } | cells(sure, i)
+                "reporting_lag_days": debts.lag,
+            } | cells(sure, i) | ({} if why is None else {"reason": why[i]})
 
 
 def _formula_lrmes(returns: Matrix, market: Vector, options: Options) -> Vector:
@@ -313,7 +322,12 @@ def _formula_lrmes(returns: Matrix, market: Vector, options: Options) -> Vector:
     return lrmes.lrmes_from_mes(shortfall)
 
 
-def _simulated_lrmes(sample: Sample, returns: Matrix, market: Vector, options: Options) -> tuple[Vector, Vector]:
+def _simulated_lrmes(
+    sample: Sample, returns: Matrix, market: Vector, options: Options
+) -> tuple[Vector, Vector, list[str]]:
+    """Return losses, their standard errors (NaN where they are not known well enough) and the reason of each gap."""
+    reasons: list[str] = []
+
     def fit(i: int) -> lrmes.Simulated:
         if options.lrmes == "simulation":
             return simulate(lrmes.simulated_lrmes, returns[:, [i]], market)
@@ -323,12 +337,13 @@ def _simulated_lrmes(sample: Sample, returns: Matrix, market: Vector, options: O
         horizon = int(options.horizon or lrmes.SIX_MONTHS)
         return simulator(*inputs, decline=options.decline, horizon=horizon, paths=options.paths, seed=options.seed)
 
-    found = _each(sample, fit)
-    missing = float("nan")
-    return (
-        np.array([f.lrmes[0] if f else missing for f in found]),
-        np.array([f.standard_error[0] if f else missing for f in found]),
-    )
+    found = _each(sample, fit, reasons)
+    values, errors = np.full((2, len(found)), np.nan)
+    for i, one in enumerate(found):
+        if one is not None:
+            reasons[i] = one.lacking(0)
+            values[i], errors[i] = one.sure.lrmes[0], one.standard_error[0]
+    return values, errors, reasons
 
 
 MEASURES: dict[str, Callable[[Sample, Options], Iterator[Row]]] = {

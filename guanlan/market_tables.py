@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from guanlan.decimals import plain_number
 from rules.problems import InputError, nearest
 
 if TYPE_CHECKING:
@@ -21,20 +22,29 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, str | float | int | None]
 
-DATE_HEADERS = {"", "date", "day", "time", "month", "quarter", "period", "as_of"}
+DAY = re.compile(r"(\d{4})([-/])(\d{2})\2(\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?)?", re.ASCII)
 QUARTER = re.compile(r"(?:(?P<y1>\d{4})[- ]?[Qq](?P<q1>[1-4])|[Qq](?P<q2>[1-4])[- ]?(?P<y2>\d{4}))")
 MISSING = {"", "na", "nan", "n/a", "null", "none", "."}
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Series by column over rows in order of time: `labels` as written, `days` as dates where they are dates."""
+    """Series by column over rows in order of time: `labels` as written, `days` the dates that they name."""
 
     file: str
     labels: tuple[str, ...]
-    days: tuple[date, ...] | None
+    days: tuple[date, ...]
     columns: tuple[str, ...]
     values: Matrix
+
+    def never_below(self, least: float, what: str, names: Sequence[str] = ()) -> None:
+        """Raise InputError, with the row, for a value below `least` in `names` (all columns by default)."""
+        for name in names or self.columns:
+            with np.errstate(invalid="ignore"):
+                wrong = np.flatnonzero(self.column(name) < least)
+            if len(wrong):
+                told = f"{self.file}: {name!r} is {self.column(name)[wrong[0]]:g} on {self.labels[wrong[0]]}"
+                raise InputError(f"{told}; {what}")
 
     def column(self, name: str) -> Vector:
         """Return one series; InputError with the nearest name when there is none."""
@@ -52,10 +62,11 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a CSV whose first column is a date, a quarter or a row label and whose others are numbers.
+    """Read a CSV whose first column is a date or a quarter and whose others are numbers.
 
-    Empty cells and NA are missing (NaN). InputError names the line of the first thing that is wrong:
-    another number of cells, text where a number should be, an infinite number, dates that do not ascend.
+    Empty cells and NA are missing (NaN). InputError names the line and the cell of the first thing that is wrong:
+    another number of cells, text where a number should be, a number beyond 1e30, a first cell that is neither a date
+    nor a quarter, dates that do not ascend.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -70,11 +81,9 @@ def read_table(path: Path) -> Table:
     if doubled is not None:
         raise InputError(f"{path} has two columns {doubled!r}")
     labels = tuple(line[0].strip() for _, line in lines[1:])
-    days = _days(labels)
-    if days is None and header[0].lower() not in DATE_HEADERS:
-        raise InputError(f"{path}: the first column {header[0]!r} should be a date, like 2008-09-15 or 2008Q3")
+    days = tuple(_day(path, number, line[0].strip(), header[0]) for number, line in lines[1:])
     values = np.array([_numbers(path, number, line, header) for number, line in lines[1:]])
-    for earlier, later, (number, _) in zip(days or (), (days or ())[1:], lines[2:], strict=False):
+    for earlier, later, (number, _) in zip(days, days[1:], lines[2:], strict=False):
         if later <= earlier:
             raise InputError(f"{path}:{number}: {later} comes after {earlier}; dates must ascend without repeats")
     return Table(str(path), labels, days, columns, values)
@@ -90,30 +99,32 @@ def _number(path: Path, number: int, cell: str, name: str) -> float:
     if cell.lower() in MISSING:
         return float("nan")
     try:
-        value = float(cell)
-    except ValueError:
-        raise InputError(f"{path}:{number}: {cell!r} in column {name!r} is not a number") from None
-    if np.isinf(value):
-        raise InputError(f"{path}:{number}: the number in column {name!r} is infinite")
-    return value
+        return plain_number(cell)
+    except ValueError as err:
+        raise InputError(f"{path}:{number}: column {name!r} {err}") from None
 
 
-def _days(labels: Iterable[str]) -> tuple[date, ...] | None:
+def _day(path: Path, number: int, label: str, column: str) -> date:
     try:
-        return tuple(map(parse_day, labels))
+        return parse_day(label)
     except ValueError:
-        return None
+        where = f"{path}:{number}: the first column {column!r} is {label!r}"
+        raise InputError(f"{where}, which is no date like 2008-09-15 and no quarter like 2008Q3") from None
 
 
 def parse_day(label: str) -> date:
     """Return the day that `label` names; a quarter is its last day. ValueError when it is neither.
+
+    A date is written as ISO 8601 does, or with slashes in that order; a midnight may stand behind it.
 
     >>> parse_day("2008-09-15"), parse_day("Q2 2008"), parse_day("2008Q4")
     (datetime.date(2008, 9, 15), datetime.date(2008, 6, 30), datetime.date(2008, 12, 31))
     """
     quarter = QUARTER.fullmatch(label)
     if quarter is None:
-        return date.fromisoformat(label[:10].replace("/", "-"))
+        if (day := DAY.fullmatch(label)) is None:
+            raise ValueError(f"{label!r} is neither a date nor a quarter")
+        return date(int(day[1]), int(day[3]), int(day[4]))
     year = int(quarter["y1"] or quarter["y2"])
     last_month = 3 * int(quarter["q1"] or quarter["q2"])
     following = date(year + last_month // 12, last_month % 12 + 1, 1)
@@ -123,10 +134,8 @@ def parse_day(label: str) -> date:
 def known_at(table: Table, days: Sequence[date], names: Sequence[str], lag: int = 0) -> Matrix:
     """Return the last values of `names` that were known on each day, (T, n); NaN before the first.
 
-    A row of `table` is known from its own date plus `lag` days on. InputError when the rows have no dates.
+    A row of `table` is known from its own date plus `lag` days on.
     """
-    if table.days is None:
-        raise InputError(f"{table.file}: the rows need dates to be joined to other tables")
     latest = np.searchsorted([d.toordinal() + lag for d in table.days], [d.toordinal() for d in days], side="right") - 1
     chosen = table.select(names)
     return np.where((latest >= 0)[:, None], chosen[np.maximum(latest, 0)], np.nan)

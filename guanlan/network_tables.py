@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from guanlan.decimals import plain_number
 from rules.problems import InputError, nearest
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def _parts(shock: str, sheet: Sheet, holdings: Sheet | None) -> tuple[Vector, Ve
     for part in shock.split(","):
         name, equals, text = part.strip().rpartition("=")
         try:
-            share = float(text)
+            share = plain_number(text)
         except ValueError:
             share = math.nan
         if not equals or not 0.0 <= share <= 1.0:
@@ -266,9 +267,6 @@ def _same_length(path: Path, number: int, cells: list[str], header: list[str]) -
 
 def _number(path: Path, number: int, cell: str, name: str) -> float:
     try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"{path}:{number}: {name} is {cell!r}, expected a number")
-    return value
+        return plain_number(cell)
+    except ValueError as err:
+        raise InputError(f"{path}:{number}: {name} {err}") from None

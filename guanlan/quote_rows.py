@@ -38,8 +38,6 @@ def quotes_from(path: Path, caps: Path | None, market: str, at: str, revision: i
     worth = _worth(read_table(caps)) if caps is not None else {}
     if market and market not in prices.columns:
         raise InputError(f"{path} has no column {market!r}. {nearest(market, prices.columns)}".strip())
-    if prices.days is None:
-        raise InputError(f"{path}: the first column should be dates")
     for t, day in enumerate(prices.days):
         for series, value in zip(prices.columns, prices.values[t].tolist(), strict=True):
             if np.isnan(value):
@@ -51,7 +49,7 @@ def quotes_from(path: Path, caps: Path | None, market: str, at: str, revision: i
 
 def _worth(table: Table | None) -> dict[tuple[str, str], float]:
     """Return the market values by series and day, those that are known and above zero."""
-    if table is None or table.days is None:
+    if table is None:
         return {}
     rows = ((str(day), series, value) for day, line in zip(table.days, table.values.tolist(), strict=True)
             for series, value in zip(table.columns, line, strict=True))  # fmt: skip

@@ -6,6 +6,7 @@ import csv
 import math
 from pathlib import Path
 
+from guanlan.decimals import plain_number
 from rules.problems import ConfigError, InputError, nearest
 
 
@@ -39,6 +40,6 @@ def _number(name: str, line: int, cell: str | None, column: str) -> float:
     if not (cell or "").strip():
         return math.nan
     try:
-        return float(cell or "")
-    except ValueError:
-        raise InputError(f"{name}:{line}: {column} is {cell!r}, expected a number") from None
+        return plain_number(cell or "")
+    except ValueError as err:
+        raise InputError(f"{name}:{line}: {column} {err}") from None

@@ -22,6 +22,9 @@ Measure = Literal[
 Output = Annotated[Format, typer.Option("--format", help="csv or jsonl.")]
 Out = Annotated[Path | None, typer.Option(help="Write there instead of to standard output.")]
 
+REPORTING_LAG = 45
+"""Days after a quarter's end by which its report is filed in the USA: 40 by large filers, 45 by others (Form 10-Q)."""
+
 TAIL = "Tail risk (mes, covar, delta-covar)"
 MOVE = "Co-movement (absorption, turbulence, spillover)"
 BALANCE = "Balance sheets (srisk, distance-to-default)"
@@ -170,8 +173,9 @@ def market(
     assets: Annotated[Path | None, typer.Option(help="With --equity: book assets.", rich_help_panel=BALANCE)] = None,
     equity: Annotated[Path | None, typer.Option(help="With --assets: book equity.", rich_help_panel=BALANCE)] = None,
     reporting_lag: Annotated[
-        int, typer.Option(min=0, help="Days until a balance sheet is known.", rich_help_panel=BALANCE)
-    ] = 0,
+        int,
+        typer.Option(min=0, help="Days until a balance sheet is known; 0 is hindsight.", rich_help_panel=BALANCE),
+    ] = REPORTING_LAG,
     rate: Annotated[
         str, typer.Option(help="Annual, continuous: a number, or FILE.csv:COLUMN.", rich_help_panel=BALANCE)
     ] = "0",
@@ -200,7 +204,8 @@ def market(
     """Market measures of systemic risk from prices, rolling or over the whole sample.
 
     Signs: MES, VaR, CoVaR and ΔCoVaR are losses, positive (--sign return turns them). LRMES is the fraction
-    of equity lost. SRISK is positive where capital is missing. A smaller distance to default is riskier.
+    of equity lost; simulated, it is missing where its standard error is too large, and the reason says so.
+    SRISK is positive where capital is missing. A smaller distance to default is riskier.
     Spillovers are in percent of forecast-error variance; everything else in fractions or the input's currency.
     """
     from guanlan.market_rows import rows
@@ -221,10 +226,14 @@ def market(
     if bool(assets) != bool(equity):
         raise ConfigError("--assets and --equity go together: liabilities are their difference")
     books = [read_table(path) for path in ((liabilities,) if liabilities else (assets, equity)) if path]
+    if books and not reporting_lag:
+        told = "balance sheets count from their own date, on which nobody knew them yet"
+        typer.echo(f"guanlan: --reporting-lag 0: {told}", err=True)
 
     sample = build_sample(
         read_table(quoted),
         kind=None if returns or measure == "distance-to-default" else return_kind,
+        are_returns=returns is not None,
         market=index,
         institutions=[name.strip() for name in institutions.split(",") if name.strip()],
         since=since.date() if since else None,
@@ -278,10 +287,11 @@ def _one_of(prices: Path | None, returns: Path | None, fallback: Path | None) ->
 
 
 def _rate(text: str) -> tuple[float, Table | None, str]:
+    from guanlan.decimals import plain_number
     from guanlan.market_tables import read_table
 
     try:
-        return float(text), None, ""
+        return plain_number(text), None, ""
     except ValueError:
         path, colon, column = text.rpartition(":")
     if not colon:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from guanlan.decimals import plain_number
 from guanlan.network_tables import read_network, read_sheet
 from rules.problems import InputError, Place, Problem, nearest
 from rules.source import Reader, SourceProblem, Value, parse_yaml
@@ -327,7 +328,7 @@ def _shock(parts: Mapping[str, Vector], severity: Mapping[str, float] | None = N
 def _share(data: object) -> float | None:
     if isinstance(data, str) and data.endswith("%"):
         try:
-            return float(data[:-1]) / 100.0
+            return plain_number(data[:-1]) / 100.0
         except ValueError:
             return None
     if isinstance(data, bool) or not isinstance(data, (int, float)):

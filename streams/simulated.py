@@ -56,7 +56,11 @@ def _by_history(returns: Floats, market: Floats, codes: list[str], found: Measur
         fall = f"in {made.crises} of {PATHS:,} half-years drawn from the window the market falls by {DECLINE:.0%}"
         found.lack(("lrmes_simulated",), "no_crisis", f"{fall}; two are needed")
         return
-    _file(found, "lrmes_simulated", codes, made)
+    sure = made.sure
+    if not np.isfinite(sure.lrmes).any():
+        found.lack(("lrmes_simulated",), "not_sure_enough", f"{codes[0]}: {made.lacking(0)}" if codes else "nobody")
+        return
+    _file(found, "lrmes_simulated", codes, sure)
 
 
 def _file(found: Measured, name: str, codes: list[str], made: Simulated) -> None:
@@ -70,16 +74,22 @@ def _by_garch(prices: Prices, returns: Floats, market: Floats, inside: np.ndarra
     caps = np.nan_to_num(prices.caps[-1][inside])
     largest = inside[np.argsort(-caps, kind="stable")[:GARCH_LISTED]]
     made: dict[str, Simulated] = {}
+    unsure = ""
     try:
         for i in largest.tolist():
             try:
                 one = simulate_lrmes(market_model(returns[:, i], market), paths=GARCH_PATHS)
             except ValueError:  # a window with gaps is too short for it
                 continue
-            if one.crises > 1:
+            if one.crises > 1 and not one.lacking(0):
                 made[prices.codes[i]] = one
+            elif one.crises > 1:
+                unsure = f"{prices.codes[i]}: {one.lacking(0)}"
     except ModuleNotFoundError as err:
         found.lack(("lrmes_garch",), "no_package", str(err))
+        return
+    if not made and unsure:
+        found.lack(("lrmes_garch",), "not_sure_enough", unsure)
         return
     if not made:
         detail = "no quoted institution has 250 returns and a simulated half-year in which the market falls by 40%"

@@ -37,14 +37,20 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """Lower bounds of buckets in basis points, ascending, and the capital surcharge of each as a fraction."""
+    """Lower bounds of buckets in basis points, ascending, and the capital surcharge of each as a fraction.
+
+    `whole`: scores are rounded to whole basis points first, halves up.
+    """
 
     bounds: tuple[float, ...]
     surcharges: tuple[float, ...]
+    whole: bool = False
 
     def of(self, scores: Vector) -> Indices:
         """Return each score's bucket, 1 the lowest; 0 below the first bound. float64[n] → int64[n]."""
-        return np.searchsorted(np.asarray(self.bounds), scores, side="right").astype(np.int64)
+        # a score is a sum of shares: what rounding left of a half, in its twelfth digit, is a half
+        told = np.floor(np.round(scores, 9) + 0.5) if self.whole else scores
+        return np.searchsorted(np.asarray(self.bounds), told, side="right").astype(np.int64)
 
     def surcharge(self, scores: Vector) -> Vector:
         """Return each score's surcharge as a fraction of risk-weighted assets; 0 below the first bound."""
@@ -85,7 +91,8 @@ GSIB = Method(
                     "payments": 0.20 / 3,
                     "assets_under_custody": 0.20 / 3,
                     "underwriting": 0.10 / 3,
-                    "trading_volume": 0.10 / 3,
+                    "trading_volume_fixed_income": 0.05 / 3,
+                    "trading_volume_equities": 0.05 / 3,
                 }
             ),
             cap=100.0,
@@ -93,11 +100,14 @@ GSIB = Method(
         Category("complexity", _even(0.20, "otc_derivatives", "trading_and_afs_securities", "level_3_assets")),
         Category("cross_jurisdiction", _even(0.20, "cross_jurisdictional_claims", "cross_jurisdictional_liabilities")),
     ),
-    Buckets((130.0, 230.0, 330.0, 430.0, 530.0), (0.010, 0.015, 0.020, 0.025, 0.035)),
+    Buckets((130.0, 230.0, 330.0, 430.0, 530.0), (0.010, 0.015, 0.020, 0.025, 0.035), whole=True),
     "Basel Committee (2018), Global systemically important banks: revised assessment methodology and the higher "
-    "loss absorbency requirement; Basel Framework SCO40",
+    "loss absorbency requirement; Basel Framework SCO40; rounding: Basel Committee (2014), The G-SIB assessment "
+    "methodology: score calculation",
 )
-"""Basel's method: a category's cap of 500 basis points of its own score is 100 of the whole."""
+"""Basel's method: a category's cap of 500 basis points of its own score is 100 of the whole. Trading volume counts in
+two halves of 1.67 %, fixed income and equities with other securities. A score's bucket is that of its whole basis
+points."""
 
 DSIB_CHINA = Method(
     "d-sib-china",

@@ -6,7 +6,7 @@ measures do without it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from systemic.market.returns import complete_rows
 from systemic.registry import measure
 
 PERCENT = 100.0
+MOST_PERSISTENCE = 0.999
 PARAMETERS = ("mu", "omega", "alpha[1]", "gamma[1]", "beta[1]")
 
 
@@ -37,6 +38,26 @@ class GjrGarch:
     beta: float
     volatility: Vector
     shocks: Vector
+
+    @property
+    def persistence(self) -> float:
+        """How much of a surplus of variance is left a day later, on average over the sample's own shocks.
+
+        β + mean((α + γ 1[z < 0]) z²): that is α + γ/2 + β for symmetric shocks, and more where falls are the larger.
+        """
+        return self.beta + float(np.mean((self.alpha + self.gamma * (self.shocks < 0)) * self.shocks**2))
+
+    @property
+    def held(self) -> GjrGarch:
+        """The same model with a persistence of at most `MOST_PERSISTENCE`, its answer to news and β cut alike.
+
+        The likelihood of a sample that ends in a crisis can lie beyond 1: simulated from there, variances grow without
+        bound.
+        """
+        excess = self.persistence / MOST_PERSISTENCE
+        if excess <= 1:
+            return self
+        return replace(self, alpha=self.alpha / excess, gamma=self.gamma / excess, beta=self.beta / excess)
 
     @property
     def next_variance(self) -> float:
@@ -181,22 +202,24 @@ def simulate_lrmes(
     """Simulate `paths` of `horizon` days from the day after the last and average the loss over the crises.
 
     The shocks drawn are the sample's own pairs (market shock, institution shock orthogonal to it), with
-    replacement, so fat tails stay; variances and correlation evolve by the model from their last state. A
-    path is a crisis when the market loses more than `decline`; the loss is 1 − exp(Σ r), a fraction of
-    equity, positive. (1,) arrays, NaN where no path is a crisis. Cost: O(paths · horizon).
+    replacement, so fat tails stay; variances (`GjrGarch.held`) and correlation evolve by the model from their last
+    state. A path is a crisis when the market loses more than `decline`; the loss is 1 − exp(Σ r), a fraction of
+    equity, positive, and a gain counts up to `MOST_GAIN`. (1,) arrays, NaN where no path is a crisis. Cost:
+    O(paths · horizon).
     """
     generator = np.random.default_rng(seed)
     dependence = model.dependence
     rho = dependence.correlation[:-1]
     own = (model.institution.shocks - rho * model.market.shocks) / np.sqrt(1 - rho**2)
     days = generator.integers(len(own), size=(horizon, paths))
+    market, institution = model.market.held, model.institution.held
     q = np.repeat(dependence.q[-1][:, None], paths, axis=1)
-    variances = [np.full(paths, side.next_variance) for side in (model.market, model.institution)]
+    variances = [np.full(paths, side.next_variance) for side in (market, institution)]
     totals = [np.zeros(paths), np.zeros(paths)]
     for drawn in days:
         rho = q[2] / np.sqrt(q[0] * q[1])
         shocks = (model.market.shocks[drawn], rho * model.market.shocks[drawn] + np.sqrt(1 - rho**2) * own[drawn])
-        for side, fitted in enumerate((model.market, model.institution)):
+        for side, fitted in enumerate((market, institution)):
             error = np.sqrt(variances[side]) * shocks[side]
             totals[side] += fitted.mean + error
             variances[side] = (
@@ -232,7 +255,8 @@ def lrmes_by_garch(
     """Fraction of its equity that each institution loses when markets simulated by its model fall by `decline`.
 
     `market_model` is fitted to each column of `returns` (T, n) with `market_return` (T,), log returns; (n,), a loss
-    is positive. NaN with fewer than 250 days on which both are known, and where no path is a crisis. Needs `arch`:
+    is positive. NaN with fewer than 250 days on which both are known, where fewer than two paths are crises, and where
+    the standard error of the simulation is above `LARGEST_ERROR`. Needs `arch`:
     ModuleNotFoundError with the command to install.
     """
     lost = np.full(returns.shape[1], np.nan)
@@ -245,5 +269,5 @@ def lrmes_by_garch(
             model = _joined(markets[known.tobytes()], returns[known, i])
         except ValueError:
             continue
-        lost[i] = simulate_lrmes(model, decline=decline, horizon=horizon, paths=paths, seed=seed).lrmes[0]
+        lost[i] = simulate_lrmes(model, decline=decline, horizon=horizon, paths=paths, seed=seed).sure.lrmes[0]
     return lost

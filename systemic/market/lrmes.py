@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +13,12 @@ from systemic.registry import measure
 
 SIX_MONTHS = 126
 DECLINE = 0.4
+LARGEST_ERROR = 0.05
+"""Standard error of a simulated LRMES, in fractions of equity, above which it is not shown: two seeds would differ by
+a tenth of equity once in six times."""
+MOST_GAIN = 1.0
+"""A path on which the market falls and the share more than doubles counts as one on which it doubles. The mean of
+exp(Σ r) over paths with fat tails is else made by its few largest, and has no standard error that could be trusted."""
 
 
 @measure(
@@ -103,6 +109,23 @@ class Simulated:
     crises: int
     paths: int
 
+    def lacking(self, i: int) -> str:
+        """Return why the loss of institution i is not known well enough to be shown; empty where it is."""
+        if self.crises < 2:
+            return f"{self.crises} of {self.paths:,} simulated paths are crises; two are needed"
+        if not np.isfinite(self.lrmes[i]):
+            return "the loss can't be computed"
+        if not self.standard_error[i] <= LARGEST_ERROR:
+            error = f"the standard error of the simulation is {self.standard_error[i]:.1%} of equity"
+            return f"{error}, above {LARGEST_ERROR:.0%}, with {self.crises} crises: more --paths, or a longer history"
+        return ""
+
+    @property
+    def sure(self) -> Simulated:
+        """The same, with NaN for what is not known well enough."""
+        unknown = [bool(self.lacking(i)) for i in range(len(self.lrmes))]
+        return replace(self, lrmes=np.where(unknown, np.nan, self.lrmes))
+
 
 def simulated_lrmes(
     returns: Matrix,
@@ -117,9 +140,9 @@ def simulated_lrmes(
 
     A path is a crisis when the market falls by more than `decline` (fraction of value) over it. `returns`
     (T, n) and `market_return` (T,) are LOG returns; the loss is 1 − exp(Σ r_i), a fraction of equity,
-    positive. Days are drawn independently and with replacement, each with all its returns, so dependence
-    between institutions is kept and clustering of volatility is not: where that matters use
-    `systemic.market.garch.simulate_lrmes`. Only days on which every return is known are drawn; give
+    positive, and a gain counts up to `MOST_GAIN`. Days are drawn independently and with replacement, each with all
+    its returns, so dependence between institutions is kept and clustering of volatility is not: where that matters
+    use `systemic.market.garch.simulate_lrmes`. Only days on which every return is known are drawn; give
     institutions of a like history. NaN where no path is a crisis; the standard error is of the simulation
     only and needs two crises. Same seed, same result. Cost: O(paths · (horizon + T · n)) time.
     """
@@ -163,7 +186,8 @@ def lrmes_by_simulation(
     """Fraction of its equity that each institution loses when simulated markets fall by more than `decline`.
 
     Each institution is simulated by `simulated_lrmes` over the days on which it and the market are known; (n,), a
-    loss is positive. NaN where no path is a crisis: the days of a calm year make no fall of 40 %.
+    loss is positive. NaN where fewer than two paths are crises (the days of a calm year make no fall of 40 %), and
+    where the standard error of the simulation is above `LARGEST_ERROR`.
     """
     lost = np.full(returns.shape[1], np.nan)
     days: dict[bytes, list[int]] = {}
@@ -173,13 +197,16 @@ def lrmes_by_simulation(
         found = simulated_lrmes(
             returns[:, alike], market_return, decline=decline, horizon=horizon, paths=paths, seed=seed
         )
-        lost[alike] = found.lrmes
+        lost[alike] = found.sure.lrmes
     return lost
 
 
 def average_losses(losses: list[Matrix], institutions: int, paths: int) -> Simulated:
-    """Pool the losses of the crises, each (crises, n), into their mean and its standard error."""
-    pooled = np.concatenate(losses) if losses else np.empty((0, institutions))
+    """Pool the losses of the crises, each (crises, n), into their mean and its standard error.
+
+    A gain counts up to `MOST_GAIN`.
+    """
+    pooled = np.maximum(np.concatenate(losses), -MOST_GAIN) if losses else np.empty((0, institutions))
     crises = len(pooled)
     if not crises:
         empty = np.full(institutions, np.nan)

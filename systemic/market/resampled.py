@@ -134,14 +134,13 @@ def delta_covar_replicates(
 
 
 def covar_states_replicates(
-    returns: Matrix, market_return: Vector, states: Matrix, draws: Indices, level: float = 0.05
+    returns: Matrix, market_return: Vector, before: Matrix, draws: Indices, level: float = 0.05
 ) -> CoVarReplicates:
     """Return CoVaR on the last row given the states before it, refitted to each resample of days.
 
-    A day is drawn with its returns and the states of the row before (`systemic.market.covar.conditional_covar`), and
+    A day is drawn with its returns and the states `before` it (T, k) (`systemic.market.covar.covar_given`), and
     read at the last row's states. Cost: 3 R n linear programmes, 5 ms each for five years of days.
     """
-    before = np.vstack([np.full((1, states.shape[1]), np.nan), states[:-1]])
     out = np.full((2, len(draws), returns.shape[1]), np.nan)
     for r, at in enumerate(draws):
         found = covar_given(returns[at], market_return[at], before[at], before[-1:], level)

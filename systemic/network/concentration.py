@@ -31,7 +31,7 @@ def hhi(values: ArrayLike) -> float:
 
     NaN where nothing is there to share. Times 10,000 it is the index in the points of competition law.
 
-    >>> hhi([50, 30, 20])
+    >>> round(hhi([50, 30, 20]), 12)
     0.38
     """
     amounts = as_vector("values", values)

@@ -21,7 +21,7 @@ from systemic.registry import Input, Measure, declare, load_inputs, load_measure
 
 MEASURES = load_measures()
 INPUTS = load_inputs()
-SIZES = {"institution": 5, "time": 260, "asset": 3, "provider": 4, "indicator": 13, "state": 3}
+SIZES = {"institution": 5, "time": 260, "asset": 3, "provider": 4, "indicator": 14, "state": 3}
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Any]
 

@@ -32,10 +32,27 @@ def test_basel_s_arithmetic() -> None:
     assert scores.categories[0] == pytest.approx([40.0] * 5)
 
 
+def test_basel_s_weights() -> None:
+    """SCO40.6: five categories of 20 %; in substitutability 6.67, 6.67, 3.33 and twice 1.67 %."""
+    assert {category.name: pytest.approx(0.2) for category in GSIB.categories} == {
+        category.name: category.weight for category in GSIB.categories
+    }
+    assert GSIB.categories[2].weights == pytest.approx(
+        {
+            "payments": 0.0667,
+            "assets_under_custody": 0.0667,
+            "underwriting": 0.0333,
+            "trading_volume_fixed_income": 0.0167,
+            "trading_volume_equities": 0.0167,
+        },
+        abs=5e-5,
+    )
+
+
 def test_the_cap_on_substitutability() -> None:
     """A custodian with 8 % of that category alone: 160 basis points of the score, capped at 100 (500 of its own)."""
     indicators = even(GSIB, [0.0, 100.0])
-    for name in ("payments", "assets_under_custody", "underwriting", "trading_volume"):
+    for name in GSIB.categories[2].weights:
         indicators[name] = np.array([8.0, 92.0])
     scores = importance_scores(GSIB, indicators)
     assert scores.uncapped[0].sum() == pytest.approx(160.0)
@@ -45,9 +62,14 @@ def test_the_cap_on_substitutability() -> None:
 @pytest.mark.parametrize(
     ("score", "bucket", "surcharge"),
     [
-        (129.9, 0, 0.0),
+        (129.4, 0, 0.0),
+        (129.5, 1, 0.01),
+        (129.6, 1, 0.01),
+        (0.1 * 1295 - 2e-14, 1, 0.01),
         (130, 1, 0.01),
-        (229.9, 1, 0.01),
+        (229.4, 1, 0.01),
+        (229.7, 2, 0.015),
+        (429.5, 4, 0.025),
         (230, 2, 0.015),
         (330, 3, 0.02),
         (430, 4, 0.025),
@@ -55,7 +77,10 @@ def test_the_cap_on_substitutability() -> None:
     ],
 )
 def test_basel_s_buckets(score: float, bucket: int, surcharge: float) -> None:
-    """SCO40.26: cut-off 130, buckets of 100, surcharges of 1.0, 1.5, 2.0, 2.5 and 3.5 %."""
+    """SCO40.26: cut-off 130, buckets of 100, surcharges of 1.0, 1.5, 2.0, 2.5 and 3.5 %, by whole basis points.
+
+    Basel Committee (2014), score calculation, 3.4: the score is rounded to the nearest whole basis point.
+    """
     assert GSIB.buckets.of(np.array([score])).tolist() == [bucket]
     assert GSIB.buckets.surcharge(np.array([score])).tolist() == [surcharge]
 

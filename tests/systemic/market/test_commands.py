@@ -23,6 +23,7 @@ from systemic.market.covar import conditional_covar, covar
 from systemic.market.distance import kmv, option_value
 from systemic.market.lrmes import lrmes_from_beta, lrmes_from_mes, market_beta, simulated_lrmes
 from systemic.market.mes import marginal_expected_shortfall
+from systemic.market.quantile import quantile_regression
 from systemic.market.returns import price_returns
 from systemic.market.spillover import spillover
 from systemic.market.srisk import capital_shortfall
@@ -207,7 +208,8 @@ def test_distance_to_default_uses_every_day_and_finds_the_assets(tmp_path: Path)
     caps = write(tmp_path / "caps.csv", ["A"], equity)
     debt = write(tmp_path / "debt.csv", ["A"], np.full((401, 1), 100.0))
     rates = write(tmp_path / "rates.csv", ["RF", "OTHER"], np.tile([0.03, 9.0], (401, 1)))
-    arguments = ("market", "--measure", "distance-to-default", "--market-caps", caps, "--liabilities", debt)
+    given = ("--market-caps", caps, "--liabilities", debt, "--reporting-lag", 0)
+    arguments = ("market", "--measure", "distance-to-default", *given)
     rows = run(*arguments, "--rate", 0.03)
     assert len(rows) == 401
     np.testing.assert_allclose(column(rows, "asset_value"), assets, rtol=1e-7)
@@ -298,11 +300,11 @@ def test_ratios_that_look_like_fractions_are_remarked_on(tmp_path: Path) -> None
     [
         ("quarter,ratio\n2001Q1,100\n2001Q3,101\n", "does not follow on 2001Q1 by one quarter"),
         ("quarter,ratio\n2001Q2,100\n2001Q1,101\n", "credit.csv:3: 2001-03-31 comes after 2001-06-30"),
-        ("quarter,ratio\n2001Q1,high\n", "credit.csv:2: 'high' in column 'ratio' is not a number"),
-        ("quarter,ratio\n2001Q1,inf\n", "is infinite"),
+        ("quarter,ratio\n2001Q1,high\n", "credit.csv:2: column 'ratio' is 'high', expected a number"),
+        ("quarter,ratio\n2001Q1,inf\n", "column 'ratio' is 'inf', expected a number"),
         ("quarter,ratio\n2001Q1,1,2\n", "3 cells where the header has 2"),
         ("quarter,a,a\n2001Q1,1,2\n", "two columns 'a'"),
-        ("ratio,other\n100,1\n101,2\n", "the first column 'ratio' should be a date"),
+        ("ratio,other\n100,1\n101,2\n", "the first column 'ratio' is '100', which is no date"),
         ("quarter,ratio\n2001Q1,\n2001Q2,1\n", "fewer than two quarters"),
         ("quarter,ratio\n", "should have a header"),
     ],
@@ -348,19 +350,100 @@ def test_days_and_quarters_are_dates() -> None:
     assert parse_day("2008Q4") == date(2008, 12, 31)
 
 
-def test_rows_without_dates_can_be_measured_but_not_joined(
-    tmp_path: Path, prices: Matrix, balances: list[object]
-) -> None:
+@pytest.mark.parametrize(
+    "label",
+    ["01/02/2020", "2020-13-45", "20200102", "2020-W01-4", "2020-01-02 to 03", "2020-01-02T09:30", "2020Q5", "t2", ""],
+)
+def test_a_row_that_is_no_date_and_no_quarter_is_refused_with_its_place(tmp_path: Path, label: str) -> None:
+    """One bad cell must not switch off what is checked of the others: that they ascend, without repeats."""
     path = tmp_path / "p.csv"
-    lines = [",".join(map(repr, row)) for row in prices.tolist()]
-    path.write_text("time,M,A,B,C\n" + "".join(f"t{t},{line}\n" for t, line in enumerate(lines)))
-    assert read_table(path).days is None
-    assert run("market", "--measure", "absorption", "--prices", path)[0]["date"] == "t320"
-    with pytest.raises(InputError, match="need dates"):
-        CliRunner().invoke(
-            app, ["market", "--measure", "srisk", "--prices", str(path), "--market", "M", *map(str, balances)],
-            catch_exceptions=False,
-        )  # fmt: skip
+    path.write_text(f"date,M,A\n2020-01-01,1,1\n{label},2,2\n2020-01-01,3,3\n")
+    with pytest.raises(InputError, match=r"p\.csv:3: the first column 'date' is .* no date like 2008-09-15"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("cell", ["1_000", "1,5", "１２", "0x10", "inf", "1e31", "1e400", "- 5"])
+def test_what_is_no_plain_number_or_beyond_any_amount_is_refused(tmp_path: Path, cell: str) -> None:
+    """Python reads 1_000, full-width digits and infinities; and sums of 1e308 overflow."""
+    path = tmp_path / "p.csv"
+    path.write_text(f'date,M,A\n2020-01-01,1,1\n2020-01-02,2,"{cell}"\n')
+    with pytest.raises(InputError, match=r"p\.csv:3: column 'A' is"):
+        read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "why"),
+    [
+        ("--liabilities", "date,A,B,C\n2019-12-31,-1,2,3\n", "'A' is -1 on 2019-12-31; liabilities"),
+        ("--market-caps", "date,A,B,C\n2019-12-31,1,-2,3\n", "'B' is -2 on 2019-12-31; a market value"),
+        ("--prices", "date,M,A\n2020-01-01,1,1\n2020-01-02,1,-1\n2020-01-03,1,2\n", "'A' is -1 on 2020-01-02; a price"),
+        ("--returns", "date,M,A,B,C\n2020-01-01,99,98,50,7\n2020-01-02,99,97,51,7\n", "Prices go with --prices"),
+        ("--returns", "date,M,A,B,C\n2020-01-01,1.2,0.9,-1,2\n2020-01-02,-0.8,2,1,-1\n", "0.012 for 1.2 %"),
+    ],
+)
+def test_amounts_below_zero_and_prices_as_returns_are_refused(
+    tmp_path: Path, quotes: Path, balances: list[object], option: str, file: str, why: str
+) -> None:
+    path = tmp_path / "given.csv"
+    path.write_text(file)
+    given = dict(zip(balances[::2], balances[1::2], strict=True)) | {"--prices": quotes} | {option: path}
+    if option == "--returns":
+        del given["--prices"]
+    arguments = [part for pair in given.items() for part in pair]
+    message = refused("market", "--measure", "srisk", "--market", "M", *arguments)
+    assert why in message
+    assert "\n" not in message
+
+
+def test_equity_above_assets_is_refused(tmp_path: Path, quotes: Path, balances: list[object]) -> None:
+    assets, equity = tmp_path / "assets.csv", tmp_path / "equity.csv"
+    assets.write_text("date,A,B,C\n2019-12-31,1500,2500,3500\n")
+    equity.write_text("date,A,B,C\n2019-12-31,500,2600,500\n")
+    arguments = ("market", "--measure", "srisk", "--prices", quotes, "--market", "M", *balances[:2])
+    assert "the equity of 'B' is above its assets" in refused(*arguments, "--assets", assets, "--equity", equity)
+
+
+def test_an_institution_named_twice_is_refused(quotes: Path) -> None:
+    arguments = ("market", "--measure", "mes", "--prices", quotes, "--market", "M")
+    assert "names 'A' twice" in refused(*arguments, "--institutions", "A,B,A")
+
+
+@pytest.mark.parametrize("lag", [None, 0])
+def test_a_balance_sheet_of_hindsight_is_said(quotes: Path, balances: list[object], lag: int | None) -> None:
+    """By default a balance sheet is known 45 days after its date; on its own date nobody knows it."""
+    arguments = ["market", "--measure", "srisk", "--prices", quotes, "--market", "M", *balances, "--to", "2020-10-01"]
+    arguments += [] if lag is None else ["--reporting-lag", lag]
+    found = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    rows = list(csv.DictReader(io.StringIO(found.stdout)))
+    assert [row["reporting_lag_days"] for row in rows] == ["45" if lag is None else "0"] * 3
+    assert float(rows[0]["debt"]) == (1000 if lag is None else 1100)
+    assert ("nobody knew" in found.stderr) == (lag == 0)
+
+
+@pytest.mark.parametrize("cut", [(), ("--from", "2020-06-01")])
+def test_the_state_of_the_day_before_the_sample_counts(tmp_path: Path, cut: tuple[str, ...]) -> None:
+    """Every return has a day before it, and is fitted to the states of that day: nothing is dropped at the start.
+
+    The yardstick is exact quantile regression, written out for the full sample (Adrian & Brunnermeier 2016, eq. 11).
+    """
+    generator = np.random.default_rng(5)
+    days = [date(2020, 5, 1) + timedelta(days=t) for t in range(120)]
+    prices = 100 * np.exp(np.cumsum(generator.normal(0, 0.01, (120, 2)), axis=0))
+    state = generator.normal(20, 3, 120)
+    quotes, states = tmp_path / "p.csv", tmp_path / "s.csv"
+    quotes.write_text(
+        "date,M,A\n" + "".join(f"{d},{m!r},{a!r}\n" for d, (m, a) in zip(days, prices.tolist(), strict=True))
+    )
+    states.write_text("date,VIX\n" + "".join(f"{d},{v!r}\n" for d, v in zip(days, state.tolist(), strict=True)))
+    rows = run("market", "--measure", "delta-covar", "--prices", quotes, "--market", "M", "--states", states, *cut)
+    first = 31 if cut else 1
+    assert [row["date"] for row in rows] == [str(day) for day in days[first:]]
+    market, own = np.diff(np.log(prices), axis=0)[first - 1 :].T
+    past = state[first - 1 : -1]
+    design = np.column_stack([np.ones(len(past)), past])
+    distress, median = (design @ quantile_regression(own, past, level) for level in (0.05, 0.5))
+    slope = quantile_regression(market, np.column_stack([past, own]), 0.05)[-1]
+    np.testing.assert_allclose(column(rows, "delta_covar"), slope * (median - distress), rtol=1e-8)
 
 
 SURE = ("--interval", 0.9, "--replications", 20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from systemic.arrays import Matrix
 from systemic.market.garch import dynamic_correlation, gjr_garch, market_model, simulate_lrmes
+from systemic.market.lrmes import average_losses
 from tests.systemic.market.worlds import correlated
 
 needs_arch = pytest.mark.skipif(find_spec("arch") is None, reason="the package arch (extra market) is missing")
@@ -74,6 +76,40 @@ def test_an_institution_of_half_again_the_market_loses_more_in_simulated_crises(
     np.testing.assert_array_equal(first.lrmes, second.lrmes)
     assert first.crises > 30
     assert 0.25 < first.lrmes[0] < 0.7
+
+
+@needs_arch
+def test_a_model_beyond_a_unit_root_loses_between_nothing_and_all() -> None:
+    """In September 2008 losses of 1e27 times the equity were simulated for Freddie Mac, and −122 for AIG, by seed.
+
+    The fit of a share that falls apart answers to news so strongly that variances grow without bound. The model is held
+    below a unit root, a gain counts up to doubling, and seeds agree within four standard errors.
+    """
+    panel = correlated(500, 2, seed=8, correlation=0.5)
+    fitted = market_model(panel[:, 1], panel[:, 0])
+    wild = replace(fitted.institution, alpha=0.3, gamma=0.9, beta=0.6)
+    assert wild.persistence > 1.2
+    assert wild.held.persistence == pytest.approx(0.999)
+    assert fitted.market.held is fitted.market
+    model = replace(fitted, institution=wild)
+    found = [simulate_lrmes(model, decline=0.1, horizon=60, paths=4_000, seed=seed) for seed in range(4)]
+    losses, errors = (np.array([getattr(one, name)[0] for one in found]) for name in ("lrmes", "standard_error"))
+    assert ((losses > -1) & (losses < 1)).all()
+    assert np.ptp(losses) < 4 * errors.max()
+
+
+def test_a_loss_that_is_not_known_well_enough_is_missing_with_the_reason() -> None:
+    made = average_losses([np.array([[0.4, -0.9], [0.41, 0.99], [0.39, 0.2]])], 2, 1_000)
+    assert made.lacking(0) == ""
+    assert "standard error of the simulation is 54.8%" in made.lacking(1)
+    assert made.sure.lrmes[0] == pytest.approx(0.4)
+    assert np.isnan(made.sure.lrmes[1])
+    assert "two are needed" in average_losses([np.array([[0.4]])], 1, 1_000).lacking(0)
+
+
+def test_one_heavy_path_does_not_make_the_mean() -> None:
+    losses = np.append(np.full(999, 0.5), -1e27)[:, None]
+    assert average_losses([losses], 1, 10_000).lrmes[0] == pytest.approx(0.4985)
 
 
 def test_too_short_a_series_is_refused() -> None:

@@ -73,7 +73,8 @@ def test_the_resample_that_is_the_sample_gives_covar_by_states() -> None:
     """A row is drawn with the states of the row before it, and read at the last row's."""
     market, own = world(7, n=2)
     states = np.random.default_rng(1).standard_normal((120, 2))
-    found = covar_states_replicates(own, market, states, np.arange(120)[None], level=0.1)
+    before = np.vstack([np.full((1, 2), np.nan), states[:-1]])
+    found = covar_states_replicates(own, market, before, np.arange(120)[None], level=0.1)
     assert found.delta[0] == pytest.approx(conditional_covar(own, market, states, level=0.1).delta[-1], rel=1e-9)
 
 

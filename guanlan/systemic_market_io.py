@@ -22,6 +22,7 @@ Measure = Literal[
 Output = Annotated[Format, typer.Option("--format", help="csv or jsonl.")]
 Out = Annotated[Path | None, typer.Option(help="Write there instead of to standard output.")]
 
+SMALLEST = 1e-30
 REPORTING_LAG = 45
 """Days after a quarter's end by which its report is filed in the USA: 40 by large filers, 45 by others (Form 10-Q)."""
 
@@ -99,8 +100,12 @@ def _ratio(table: Table, column: str | None, gdp: str | None) -> Vector:
     if gdp is None:
         if column is None and len(table.columns) > 1:
             raise ConfigError(f"{table.file} has several columns ({', '.join(table.columns)}): name one with --column")
-        ratio = table.column(column or table.columns[0])
+        name = column or table.columns[0]
+        table.never_below(0.0, "credit over GDP is never below 0", [name])
+        ratio = table.column(name)
     else:
+        table.never_below(0.0, "credit is never below 0", ["credit"])
+        table.never_below(SMALLEST, "GDP is above 0", ["gdp"])
         product = table.column("gdp")
         if gdp == "quarterly":
             known = np.convolve(product, np.ones(4))[: len(product)]

@@ -408,6 +408,22 @@ def test_an_institution_named_twice_is_refused(quotes: Path) -> None:
     assert "names 'A' twice" in refused(*arguments, "--institutions", "A,B,A")
 
 
+@pytest.mark.parametrize(
+    ("file", "options", "why"),
+    [
+        ("quarter,ratio\n2001Q1,150\n2001Q2,-3\n", (), "'ratio' is -3 on 2001Q2; credit over GDP is never below 0"),
+        ("quarter,credit,gdp\n2001Q1,9,0\n2001Q2,9,9\n", ("--gdp", "annual"), "'gdp' is 0 on 2001Q1; GDP is above 0"),
+        ("quarter,credit,gdp\n2001Q1,-9,9\n2001Q2,9,9\n", ("--gdp", "annual"), "'credit' is -9 on 2001Q1"),
+    ],
+)
+def test_credit_and_gdp_that_can_t_be_are_refused(
+    tmp_path: Path, file: str, options: tuple[str, ...], why: str
+) -> None:
+    path = tmp_path / "credit.csv"
+    path.write_text(file)
+    assert why in refused("credit-gap", path, *options)
+
+
 @pytest.mark.parametrize("lag", [None, 0])
 def test_a_balance_sheet_of_hindsight_is_said(quotes: Path, balances: list[object], lag: int | None) -> None:
     """By default a balance sheet is known 45 days after its date; on its own date nobody knows it."""

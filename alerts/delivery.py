@@ -27,6 +27,7 @@ from kafka.errors import CommitFailedError, KafkaError, RetriableError
 
 from alerts.backoff import wait_seconds
 from alerts.desk import Alert, Desk, Notice
+from alerts.due_dates import Recount, as_told
 from alerts.events import NotATransition, decode
 from alerts.metrics import DeskMetrics
 from alerts.sinks import Sink, SinkDown
@@ -126,11 +127,13 @@ class Delivery:
         metrics: DeskMetrics | None = None,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
+        recount: Recount = as_told,
     ) -> None:
         self.sink = sink
         self._consumer = consumer
         self._clock = clock
         self._draw = draw
+        self._recount = recount
         self._metrics = metrics or DeskMetrics()
         self._parts: dict[TopicPartition, Partition] = {}
         self._rebalances = Rebalances()
@@ -217,7 +220,7 @@ class Delivery:
                 told += self._catch_up(part)
             part.next = record.offset + 1
             try:
-                notice = part.desk.fold(decode(record.value or b""))
+                notice = part.desk.fold(self._recount(decode(record.value or b"")))
             except NotATransition as err:
                 self._metrics.unreadable.labels(self.sink.name).inc()
                 log.warning("alerts %d:%d passed over: %s", record.partition, record.offset, err)

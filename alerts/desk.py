@@ -81,7 +81,7 @@ class Desk:
         silent = [self._silent.pop(alert, "") for alert in (event.alert_id, event.supersedes)]
         opened = next((seen for seen in (before.opened if before else "", *silent) if seen), event.seen_at)
         if before and event.deadline and not event.due and event.state != "resolved":
-            event = replace_fields(event, due=before.last.due)
+            event = replace_fields(event, due=before.last.due, due_provisional=before.last.due_provisional)
         alert = Alert(self._case(event), opened, event)
         over = event.state == "resolved" or event.status in QUIET_STATUSES
         if event.suppressed_by and not over:

@@ -21,6 +21,7 @@ class DeskMetrics:
         self.failures = counter("failures", "Flushes that the sink did not take; each is tried again")
         self.refused = counter("refused", "Notices that the target refused for good")
         self.unreadable = counter("unreadable", "Records on the topic that are no alert events")
+        self.due_moved = counter("due_dates_moved", "Due dates that working days announced since moved")
         self.open_alerts = gauge("open_alerts", "Alerts that are open")
         self.lag = gauge("lag_records", "Records of the topic that the sink has not delivered yet")
         self.delivered = gauge("delivered_timestamp_seconds", "When the sink last took a batch")

@@ -170,6 +170,8 @@ def paragraph(notice: Notice, language: str) -> list[str]:
     if action and notice.kind != "resolved":
         within = deadline(event.deadline, language)
         by = "" if not event.due else f"，至{event.due}" if zh else f", by {event.due}"
+        if event.due_provisional:
+            by += "，暂定，以正式公布的放假调休安排为准" if zh else ", provisional until working days are announced"
         limit = "" if not within else f"（时限{within}{by}）" if zh else f" (within {within}{by})"
         lines.append(f"措施：{action}{limit}" if zh else f"Action: {action}{limit}")
     return lines

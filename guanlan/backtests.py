@@ -79,7 +79,7 @@ def run(
     program = compile_packs(texts, known)
     columns, rejected = load_columns(files, mapping, known)
     registry = _registry(columns, institutions, mapping)
-    known_events = read_events(events) if events else []
+    known_events = read_events(events, known.timezone) if events else []
     engine = Engine(program, registry.values())
     batches = [_batch(engine, form) for form in columns]
     transitions: list[Transition] = []
@@ -146,8 +146,11 @@ def _batch(engine: Engine, form: Columns) -> FormBatch:
     )
 
 
-def read_events(path: Path) -> list[KnownEvent]:
-    """Read a CSV with the columns `institution` and `date` (ISO); raise InputError with the line otherwise."""
+def read_events(path: Path, zone: str) -> list[KnownEvent]:
+    """Read a CSV with the columns `institution` and `date` (ISO); raise InputError with the line otherwise.
+
+    An instant without its offset is local time in `zone`.
+    """
     if not path.is_file():
         raise InputError(f"there is no file {str(path)!r}")
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -158,7 +161,7 @@ def read_events(path: Path) -> list[KnownEvent]:
         found = []
         for line, row in enumerate(reader, start=2):
             try:
-                found.append(KnownEvent(row["institution"].strip(), parse_instant(row["date"].strip())))
+                found.append(KnownEvent(row["institution"].strip(), parse_instant(row["date"].strip(), zone)))
             except ValueError:
                 raise InputError(f"{path}:{line}: {row['date']!r} is not an ISO date such as 2023-03-10") from None
     return found

@@ -14,6 +14,7 @@ import numpy as np
 from rules.calendar import DAY, expected, parse_instant, runs_out
 from rules.context import Context
 from rules.engine import Engine, FormBatch, Outcome
+from rules.muting import ends
 from rules.operations import number
 from rules.pack import Program
 from rules.plan import Node, Rule
@@ -81,9 +82,9 @@ def replay(engine: Engine, filings: Sequence[FormBatch]) -> Iterator[Outcome]:
     last = int(max(batch.submitted_at.max() for batch in ordered))
     start = int(min(batch.submitted_at.min() for batch in ordered))
     dues = {due for form in clocks for due in _dues(engine, form, start, last)}
-    ends = {waiver.until for rule in engine.rules for waiver in rule.waivers}
-    ends.update(moment for batch in ordered for moment in _runs_out(engine, batch))
-    cuts = sorted(dues | {moment for moment in ends if start <= moment <= last})
+    moments = {ends(waiver, engine.world) for rule in engine.rules for waiver in rule.waivers}
+    moments.update(moment for batch in ordered for moment in _runs_out(engine, batch))
+    cuts = sorted(dues | {moment for moment in moments if start <= moment <= last})
     for cut in [*cuts, last + 1]:
         yield from _until(engine, ordered, start, cut)
         start = cut

@@ -8,15 +8,15 @@ from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
-import holidays
-
 from rules.catalogue import DEADLINE, Form
+from rules.periods import MONTHS, month_end
+from rules.working_days import business_days_after, crosses_provisional, is_business_day
 
 DAY = 86_400
 LONGEST_YEARS = 5
 """A yearly form with the longest deadline that can be written, 999 days, was due for a year this far back."""
+_LAST_DAY = 253_370_764_800  # 9999-01-01
 _SECONDS = {"min": 60, "h": 3600, "d": DAY}
-_MONTHS = {"monthly": 1, "quarterly": 3, "half-yearly": 6, "yearly": 12}
 
 
 def seconds(day: date) -> int:
@@ -24,10 +24,10 @@ def seconds(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 
-def parse_instant(text: str) -> int:
-    """Return seconds since the epoch of an ISO date or instant; an instant without zone counts as UTC.
+def parse_instant(text: str, zone: str = "UTC") -> int:
+    """Return seconds since the epoch of an ISO date, at midnight UTC, or instant; one without offset counts in `zone`.
 
-    Raises ValueError for anything else.
+    Raises ValueError for anything else, and for a local time that the zone has twice or not at all.
 
     >>> parse_instant("1970-01-02")
     86400
@@ -35,7 +35,15 @@ def parse_instant(text: str) -> int:
     if len(text) == 10:
         return seconds(date.fromisoformat(text))
     moment = datetime.fromisoformat(text)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    return int((moment if moment.tzinfo else local(moment, zone)).timestamp() // 1)
+
+
+def local(moment: datetime, zone: str) -> datetime:
+    """Return a time without offset as that of a time zone; raise ValueError where the zone has it twice or never."""
+    found = moment.replace(tzinfo=ZoneInfo(zone), fold=0)
+    if found.utcoffset() != found.replace(fold=1).utcoffset():
+        raise ValueError(f"{zone} puts its clocks on or back at {moment.isoformat()}: write the offset")
+    return found
 
 
 @lru_cache(maxsize=100_000)
@@ -72,13 +80,30 @@ def due(form: Form, as_of: date, country: str = "CN") -> int:
         raise ValueError(f"the form {form.id!r} has no deadline")
     count, unit = int(match.group(1)), match.group(2)
     if unit in ("h", "min"):
-        return _begins(as_of + timedelta(days=1), form.zone) + count * _SECONDS[unit]
+        return begins(as_of + timedelta(days=1), form.zone) + count * _SECONDS[unit]
     last = business_days_after(as_of, count, country) if unit == "bd" else as_of + timedelta(days=count)
-    return _begins(last + timedelta(days=1), form.zone)
+    return begins(last + timedelta(days=1), form.zone)
 
 
-def _begins(day: date, zone: str) -> int:
-    """The day's first second in a time zone."""
+def is_provisional(form: Form, as_of: int, country: str = "CN") -> bool:
+    """Whether the due date of the filing for an as-of second counts business days that are not announced yet."""
+    match = DEADLINE.fullmatch(form.deadline)
+    if match is None or match.group(2) != "bd" or form.frequency == "intraday":
+        return False
+    day = datetime.fromtimestamp(as_of, UTC).date()
+    return crosses_provisional(day, business_days_after(day, int(match.group(1)), country), country)
+
+
+@lru_cache(maxsize=10_000)
+def local_midnight(day: int, zone: str) -> int:
+    """Return when a day begins in a time zone, in seconds; `day` is its midnight UTC, what lies beyond years stays."""
+    if not 0 <= day < _LAST_DAY:
+        return day
+    return begins(datetime.fromtimestamp(day, UTC).date(), zone)
+
+
+def begins(day: date, zone: str) -> int:
+    """Return the day's first second in a time zone, since the epoch."""
     return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).timestamp())
 
 
@@ -99,20 +124,7 @@ def runs_out(form: Form, as_of: int, country: str = "CN", owed: bool = True) -> 
     if form.frequency == "intraday":
         return as_of + valid + 1
     last = datetime.fromtimestamp(as_of + valid, UTC).date()
-    return _begins(last + timedelta(days=1), form.zone)
-
-
-def business_days_after(day: date, count: int, country: str = "CN") -> date:
-    """Return the count-th business day after a day.
-
-    >>> business_days_after(date(2025, 3, 14), 2).isoformat()
-    '2025-03-18'
-    """
-    for _ in range(count):
-        day += timedelta(days=1)
-        while not is_business_day(day, country):
-            day += timedelta(days=1)
-    return day
+    return begins(last + timedelta(days=1), form.zone)
 
 
 def act_by(deadline: tuple[int, str], seen_at: int, country: str = "CN", zone: str = "UTC") -> str:
@@ -121,7 +133,7 @@ def act_by(deadline: tuple[int, str], seen_at: int, country: str = "CN", zone: s
     Days are those of the time zone; business days those of the country.
 
     >>> act_by((5, "bd"), seconds(date(2025, 1, 27)), "CN"), act_by((24, "h"), 0)
-    ('2025-02-11', '1970-01-02T00:00:00Z')
+    ('2025-02-10', '1970-01-02T00:00:00Z')
     """
     count, unit = deadline
     moment = datetime.fromtimestamp(seen_at, UTC)
@@ -131,30 +143,33 @@ def act_by(deadline: tuple[int, str], seen_at: int, country: str = "CN", zone: s
     return (business_days_after(day, count, country) if unit == "bd" else day + timedelta(days=count)).isoformat()
 
 
-@cache
-def _closed(country: str, year: int) -> frozenset[date]:
-    return frozenset(holidays.country_holidays(country, years=year)) if country else frozenset()
-
-
-def is_business_day(day: date, country: str = "CN") -> bool:
-    """Whether the day is neither a weekend nor a public holiday of the country."""
-    return day.weekday() < 5 and day not in _closed(country, day.year)
+def act_is_provisional(deadline: tuple[int, str], seen_at: int, country: str = "CN", zone: str = "UTC") -> bool:
+    """Whether until when to act counts business days that are not announced yet."""
+    if deadline[1] != "bd":
+        return False
+    day = datetime.fromtimestamp(seen_at, UTC).astimezone(ZoneInfo(zone)).date()
+    return crosses_provisional(day, business_days_after(day, deadline[0], country), country)
 
 
 @cache
 def _schedule(form: Form, year: int, country: str) -> tuple[tuple[int, int], ...]:
-    """(due, as-of) of the periods that end in the year, by due date; of an intraday form those of business days."""
+    """(due, as-of) of the periods that end in the year, by due date; of an intraday form of business days."""
     if form.frequency == "intraday":
         return tuple(sorted((due_at(form, moment, country), moment) for moment in _moments(form, year, country)))
-    if form.frequency in _MONTHS:
-        step = _MONTHS[form.frequency]
-        ends = [_month_end(year, month) for month in range(step, 13, step)]
+    if form.frequency in MONTHS:
+        step = MONTHS[form.frequency]
+        ends = [month_end(year, month) for month in range(1, 13) if (month - form.year_end) % step == 0]
     else:
         first = date(year, 1, 1)
         days = (first + timedelta(days=n) for n in range(366))
         in_year = [d for d in days if d.year == year]
         ends = [d for d in in_year if (d.weekday() == 4 if form.frequency == "weekly" else is_business_day(d, country))]
     return tuple(sorted((due(form, end, country), seconds(end)) for end in ends))
+
+
+def periods(form: Form, year: int, country: str = "CN") -> tuple[tuple[int, int], ...]:
+    """Return (due, as-of) in seconds of the periods that end in a year, by due date."""
+    return _schedule(form, year, country)
 
 
 def _moments(form: Form, year: int, country: str) -> Iterator[int]:
@@ -164,11 +179,6 @@ def _moments(form: Form, year: int, country: str) -> Iterator[int]:
         for time in form.times:
             local = datetime(day.year, day.month, day.day, time // 3600, time % 3600 // 60, tzinfo=zone)
             yield int(local.timestamp())
-
-
-def _month_end(year: int, month: int) -> date:
-    following = date(year + month // 12, month % 12 + 1, 1)
-    return following - timedelta(days=1)
 
 
 def expected(form: Form, now: int, country: str = "CN") -> tuple[int, int] | None:
@@ -181,6 +191,15 @@ def expected(form: Form, now: int, country: str = "CN") -> tuple[int, int] | Non
         if index:
             return schedule[index - 1]
     return None
+
+
+def next_due(form: Form, now: int, country: str = "CN") -> tuple[int, int] | None:
+    """Return (due, as-of) in seconds of the first deadline after `now`; None where the form has none."""
+    if not has_deadline(form):
+        return None
+    year = datetime.fromtimestamp(now, UTC).year
+    coming = (found for at in range(year - LONGEST_YEARS, year + 2) for found in periods(form, at, country))
+    return min((found for found in coming if found[0] > now), default=None)
 
 
 def deadlines(form: Form, after: int, until: int, country: str = "CN") -> list[tuple[int, int]]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rules.edits import Leftover, bare, edited, translated
 from rules.fold import Records
+from rules.provisional import moved, open_provisional
 from rules.registry import Institution
 from rules.store import NEVER, FormStore, Indices, Ints, Picker
 
@@ -53,6 +54,8 @@ class _Core(msgspec.Struct, frozen=True):
     inhibitors: dict[str, list[str]] = {}
     lineage: dict[str, tuple[str, str]] = {}
     """Oldest name and status of the rules that have others than their id and live."""
+    provisional: dict[str, list[tuple[int, int]]] = {}
+    """By form: as-of dates and deadlines that were open, and not certain yet."""
 
 
 class _Dated(msgspec.Struct, frozen=True):
@@ -120,6 +123,9 @@ def export_core(engine: Engine, rows: Sequence[int]) -> bytes:
         engine.edition.signatures,
         engine.edition.inhibitors,
         {r.id: (r.first_id, r.status) for r in engine.rules if r.renamed_from or r.status != "live"},
+        open_provisional(
+            engine.program.catalogue.forms.values(), max(engine.world.clock, engine.world.now), engine.world.country
+        ),
     )
     return msgspec.msgpack.encode(core)
 
@@ -186,6 +192,8 @@ def restore_pieces(engine: Engine, core: bytes, dated: Iterable[bytes]) -> list[
     for form_id, due in state.due.items():
         engine._due[form_id] = max(due, engine._due.get(form_id, due))
     engine.world.clock = max(engine.world.clock, state.clock)
+    found = moved(state.provisional, engine.program.catalogue.forms, engine.world.country)
+    engine.moved |= {(one.form, one.as_of): one for one in found}
     # the next tick looks at all waivers and open alerts again: this state may be older than the clock
     engine.ended.clear()
     engine.staleness.restore(

@@ -30,10 +30,11 @@ from rules.judge import (
     standings,
 )
 from rules.laps import Clock, Laps, no_clock
-from rules.muting import WAIVED, reasons
+from rules.muting import WAIVED, ends, reasons
 from rules.operations import number
 from rules.pack import Program
 from rules.plan import Waiver, walk
+from rules.provisional import Moved
 from rules.registry import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES, Institution
 from rules.settings import Table
 from rules.staleness import Staleness
@@ -162,6 +163,7 @@ class Engine:
         self._due: dict[str, int] = {}
         self._ticked = int(NEVER)
         self.ended: set[Waiver] = set()
+        self.moved: dict[tuple[str, int], Moved] = {}
         self.edition = Edition.of(self.rules)
         self._edited: set[int] = set()
         self._edited_rows: set[int] = set()
@@ -613,12 +615,13 @@ class Engine:
         for index, rule in enumerate(self.rules):
             for waiver in rule.waivers:
                 row = self._rows.get(waiver.institution, -1)
-                if row < 0 or waiver.until > now or waiver in self.ended:
+                end = ends(waiver, self.world)
+                if row < 0 or end > now or waiver in self.ended:
                     continue
                 self.ended.add(waiver)
                 before, after = self.fold.lift(index, row, WAIVED, waiver.since, waiver.until)
                 after.date[:] = waiver.until
-                found += [Said(event, "clock", waiver.until, "waiver") for event in events(before, after)]
+                found += [Said(event, "clock", end, "waiver") for event in events(before, after)]
         self.world.clock = max(self.world.clock, now)
         return found
 

@@ -156,6 +156,7 @@ class _Teller:
             alert = ids.alert(subject, started)
         if event.supersedes != NEVER:
             supersedes = ids.alert(subject, instant(event.supersedes))
+        due, provisional = act_until(rule, said, self._world) if rule.deadline else ("", False)
         return Transition(  # in the order of its fields: by name it takes four times as long to make
             ids.transition(subject, alert, as_of, state, severity, revision, said.by),
             alert,
@@ -189,10 +190,11 @@ class _Teller:
             waived(rule, subject, event.date) if event.muted & WAIVED else None,
             applied,
             self._plan,
-            act_until(rule, said, self._world) if rule.deadline else "",
+            due,
             covered,
             notes(covered) if covered else _NO_LIST,
             [overdue(lapse, self._world) for lapse in said.overdue] if said.overdue else _NO_LIST,
+            provisional,
         )
 
     def _readings(self, seen: Seen, at: Indices) -> list[dict[str, Reading]]:

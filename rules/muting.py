@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rules.calendar import local_midnight
 from rules.context import Context, World
 from rules.operations import truth
 from rules.plan import Rule, Waiver
@@ -41,12 +42,17 @@ def muted(rule: Rule, context: Context, chosen: NDArray[np.intp]) -> Ints:
 def _waive(rule: Rule, world: World, rows: Ints, at: Longs, found: Ints) -> None:
     granted: dict[int, list[Waiver]] = {}
     for waiver in rule.waivers:
-        if waiver.until > world.clock and waiver.institution in world.codes:
+        if ends(waiver, world) > world.clock and waiver.institution in world.codes:
             granted.setdefault(world.codes[waiver.institution], []).append(waiver)
     own = world.texts["code"][rows]
     for i in np.flatnonzero(np.isin(own, list(granted))):
         if any(w.since <= at[i] < w.until for w in granted[int(own[i])]):
             found[i] |= WAIVED
+
+
+def ends(waiver: Waiver, world: World) -> int:
+    """Return when a waiver ends by the clock: after its last day in the catalogue's time zone."""
+    return local_midnight(waiver.until, world.catalogue.timezone)
 
 
 def waiver_at(rule: Rule, institution: str, at: int) -> Waiver | None:

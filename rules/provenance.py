@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rules.aggregates import coverages
-from rules.calendar import DAY, act_by, format_instant
+from rules.calendar import DAY, act_by, act_is_provisional, format_instant
 from rules.context import Context, World
 from rules.judge import ESCALATED, FIRING, RELEASED, Lapse, Said
 from rules.muting import waiver_at
@@ -18,14 +18,18 @@ from rules.store import NEVER, Indices
 from rules.transitions import Applied, Covered, Overdue, Waived
 
 
-def act_until(rule: Rule, said: Said, world: World) -> str:
-    """Return until when to act; counted anew whenever people are told of something graver than before."""
+def act_until(rule: Rule, said: Said, world: World) -> tuple[str, bool]:
+    """Return until when to act, and whether that is provisional.
+
+    It is counted anew whenever people are told of something graver than before.
+    """
     deadline = parse_deadline(rule.deadline)
     if deadline is None or said.event.muted or said.event.kind not in (FIRING, ESCALATED, RELEASED):
-        return ""
+        return "", False
     if said.event.kind == FIRING and said.event.previous:  # its data came back: people were told of it before
-        return ""
-    return act_by(deadline, said.seen_at, world.country, world.catalogue.timezone)
+        return "", False
+    counted = (deadline, said.seen_at, world.country, world.catalogue.timezone)
+    return act_by(*counted), act_is_provisional(*counted)
 
 
 def waived(rule: Rule, institution: str, at: int) -> Waived | None:

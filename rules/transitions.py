@@ -87,7 +87,8 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     computed and told, and notifies nobody.
 
     `as_of` is the date of the world that the change speaks of, `seen_at` when the filing that showed it
-    was submitted. `started` is the as-of date of the episode's first firing. Dates are ISO 8601.
+    was submitted. `due` is until when to act; `due_provisional` says that it counts working days which are not
+    announced yet, and may move. `started` is the as-of date of the episode's first firing. Dates are ISO 8601.
     """
 
     id: str
@@ -126,6 +127,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     coverage: dict[str, Covered] = {}
     notes: list[dict[str, str]] = []
     overdue: list[Overdue] = []
+    due_provisional: bool = False
 
 
 class Ids:

@@ -94,8 +94,8 @@ class ArrowRows:
     ) -> list[int]:
         """Sort in the records that have this layout, and return the indices of the others."""
         told = layout.read([records[i] or b"" for i in indices])
-        as_of = self._seconds(told.as_of, told.good)
-        submitted_at = self._seconds(told.submitted_at, told.good)
+        as_of = _seconds(plan.as_of, told.as_of, told.good)
+        submitted_at = _seconds(self.times, told.submitted_at, told.good)
         institutions = [code.decode(errors="replace") for code in told.institution]
         places, values = np.array(indices), batch.values(plan)
         values[places] = told.values
@@ -109,24 +109,6 @@ class ArrowRows:
         batch.take(plan, Piece(*([column[row] for row in good] for column in heads)))
         return places[~told.good].tolist()
 
-    def _seconds(self, texts: list[bytes], good: Bools) -> list[int]:
-        """Return seconds for times; of rows whose time is none, which are good no longer, any."""
-        times = self.times
-        try:
-            if texts.count(texts[0]) == len(texts):
-                return [times[texts[0].decode()]] * len(texts)
-            return [times[text.decode()] for text in texts]
-        except ValueError:
-            pass
-        seconds = []
-        for row, text in enumerate(texts):
-            try:
-                seconds.append(times[text.decode()])
-            except ValueError:
-                seconds.append(0)
-                good[row] = False
-        return seconds
-
     def _one(self, index: int, record: bytes, batch: Sorting, learning: bool) -> tuple[FormPlan, Layout] | None:
         """Sort in one record through pyarrow, and return its layout if it is to be learned and has one."""
         try:
@@ -138,7 +120,7 @@ class ArrowRows:
                 raise ValueError
             if not isinstance(msgspec.json.decode(head.meta), dict | None):
                 raise ValueError
-            times = [self.times[head.as_of]], [self.times[head.submitted_at]]
+            times = [plan.as_of[head.as_of]], [self.times[head.submitted_at]]
         except Exception as err:  # no record whatever may stop the stream
             batch.refuse(index, self.diagnose(record, err))
             return None
@@ -146,3 +128,21 @@ class ArrowRows:
         batch.take(plan, Piece([index], [head.institution], *times, [head.revision]))
         layout = learn(record, filing) if learning else None
         return None if layout is None else (plan, layout)
+
+
+def _seconds(times: Times, texts: list[bytes], good: Bools) -> list[int]:
+    """Return seconds for times; of rows whose time is none, which are good no longer, any."""
+    try:
+        if texts.count(texts[0]) == len(texts):
+            return [times[texts[0].decode()]] * len(texts)
+        return [times[text.decode()] for text in texts]
+    except ValueError:
+        pass
+    seconds = []
+    for row, text in enumerate(texts):
+        try:
+            seconds.append(times[text.decode()])
+        except ValueError:
+            seconds.append(0)
+            good[row] = False
+    return seconds

@@ -78,7 +78,7 @@ class ByForm:
                 plan = plans[head.form, head.version]
                 if len(row) != 8 * plan.width:
                     raise ValueError
-                told = (index, head.institution, times[head.as_of], times[head.submitted_at], head.revision)
+                told = (index, head.institution, plan.as_of[head.as_of], times[head.submitted_at], head.revision)
             except Exception as err:  # no record whatever may stop the stream
                 batch.refuse(index, self.diagnose(record, err))
                 continue

@@ -66,7 +66,7 @@ class ByName:
                     plan, head, row = self._in_any_order(record)
                 else:
                     plan, head, row = self._in_order(record)
-                told = (index, head[0], times[head[1]], times[head[2]], head[3])
+                told = (index, head[0], plan.as_of[head[1]], times[head[2]], head[3])
             except Exception as err:  # no record whatever may stop the stream
                 batch.refuse(index, self.diagnose(record, err))
                 continue
@@ -85,7 +85,7 @@ class ByName:
             heads: list[Head] = []
             for index, rest in skimmed:
                 try:
-                    as_of, submitted_at = times[rest.as_of], times[rest.submitted_at]
+                    as_of, submitted_at = plan.as_of[rest.as_of], times[rest.submitted_at]
                 except Exception:  # it is read again as a whole, which tells why
                     continue
                 heads.append((index, rest.institution, as_of, submitted_at, rest.revision))

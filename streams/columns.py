@@ -12,6 +12,7 @@ import numpy.typing as npt
 from rules.catalogue import Catalogue, Form
 from streams.diagnose import out_of_range
 from streams.encodings import form_version
+from streams.times import AsOfTimes
 from streams.wire import DAY, Reason, Rejection, from_seconds
 
 Ints = npt.NDArray[np.int64]
@@ -87,7 +88,7 @@ class Decoded:
 
 
 class FormPlan:
-    """What decoding one form needs: its indicators in order, its version, and their bounds.
+    """What decoding one form needs: its indicators in order, its version, their bounds, and its as-of dates.
 
     `low` and `high` are the bounds of each indicator, k of them; where there is none, the largest finite number,
     so that infinities are always outside.
@@ -95,6 +96,7 @@ class FormPlan:
 
     def __init__(self, catalogue: Catalogue, form: Form) -> None:
         self.form = form.id
+        self.as_of = AsOfTimes(form)
         self.indicators = [catalogue.indicators[name] for name in catalogue.reported(form.id)]
         self.names = dict.fromkeys(i.id for i in self.indicators).keys()
         self.version = form_version(form.id, tuple(self.names))

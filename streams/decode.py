@@ -18,7 +18,7 @@ from streams.columns import Decoded, FormPlan, Sorting
 from streams.diagnose import diagnose_filing, is_filed
 from streams.encodings import Encoding, Headers, encoding_of, unknown_encoding
 from streams.times import Times
-from streams.wire import Reason, Rejection
+from streams.wire import Reason, Rejection, to_seconds
 
 MAX_BYTES = 8_000_000
 
@@ -40,7 +40,7 @@ class Decoder:
         self.catalogue = catalogue
         self.max_bytes = max_bytes
         self._plans = [FormPlan(catalogue, form) for form in catalogue.forms.values() if is_filed(form.id)]
-        self._times = Times()
+        self._times = Times(partial(to_seconds, zone=catalogue.timezone))
         self._readers: dict[Encoding, Reader] = {}
 
     def decode(

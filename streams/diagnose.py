@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
-from rules.catalogue import MEASURES, Catalogue, Indicator
+from rules.catalogue import MEASURES, Catalogue, Form, Indicator
 from rules.problems import nearest
 from streams.encodings import Encoding, form_version
+from streams.times import read_as_of, read_day
 from streams.wire import LATEST_REVISION, Reason, Rejection, to_seconds
 
 FILING_FIELDS = ("institution", "form", "as_of", "submitted_at", "values", "revision", "meta")
@@ -61,6 +62,7 @@ def diagnose_filing(
         _fields(data, ORDERED_FIELDS if ordered else FILING_FIELDS, "filing")
         _head(data)
         form = _form(data["form"], catalogue)
+        _as_of(data["as_of"], catalogue.forms[form])
         if ordered:
             _version(data["version"], form, catalogue)
             _row(data["values"], form, catalogue)
@@ -77,6 +79,7 @@ def diagnose_exposures(record: bytes | None, max_bytes: int, error: str = "") ->
         data = _object(_parse(_sized(record, max_bytes, "exposure report")), "exposure report")
         _fields(data, EXPOSURE_FIELDS, "exposure report")
         _head(data)
+        _time("as_of", data["as_of"], read_day)
         if data.get("exposures") is None and data.get("totals") is None:
             _stop(Reason.WRONG_SHAPE, "the exposure report has no 'exposures', nor 'totals' in their place")
         if data.get("totals") is not None:
@@ -99,6 +102,7 @@ def diagnose_quote(record: bytes | None, max_bytes: int, error: str = "") -> Rej
         data = _object(_parse(_sized(record, max_bytes, "quote")), "quote")
         _fields(data, QUOTE_FIELDS, "quote")
         _head(data, "series")
+        _time("as_of", data["as_of"], read_day)
         for name in ("value", "market_cap"):
             value = data.get(name)
             if name == "market_cap" and value is None:
@@ -214,15 +218,23 @@ def _head(data: dict[str, Any], who: str = "institution") -> None:
     for name in ("as_of", "submitted_at"):
         if not isinstance(data[name], str):
             _stop(Reason.WRONG_SHAPE, f"{name!r} must be a text, not {_kind(data[name])}")
-        try:
-            to_seconds(data[name])
-        except ValueError as err:
-            _stop(Reason.WRONG_SHAPE, f"{name!r} is {_quote(data[name])}: {err}")
+        _time(name, data[name], to_seconds)
     revision = data.get("revision", 0)
     if type(revision) is not int or not 0 <= revision <= LATEST_REVISION:
         _stop(Reason.WRONG_SHAPE, f"'revision' must be a whole number from 0 to {LATEST_REVISION}")
     if not isinstance(data.get("meta"), dict | None):
         _stop(Reason.WRONG_SHAPE, f"'meta' must be an object, not {_kind(data['meta'])}")
+
+
+def _as_of(text: str, form: Form) -> None:
+    _time("as_of", text, lambda written: read_as_of(form, written))
+
+
+def _time(name: str, text: str, read: Callable[[str], int]) -> None:
+    try:
+        read(text)
+    except ValueError as err:
+        _stop(Reason.WRONG_SHAPE, f"{name!r} is {_quote(text)}: {err}")
 
 
 def _code(value: Any, path: str) -> None:

@@ -74,6 +74,7 @@ class Snapshot:
     parts: dict[tuple[str, str], float] = field(default_factory=dict)
     moves: dict[tuple[str, str], float] = field(default_factory=dict)
     cases: dict[tuple[str, str], float] = field(default_factory=dict)
+    moved: Tally[tuple[str]] = field(default_factory=Tally)
     lag: dict[tuple[str, int], int] = field(default_factory=dict)
 
 
@@ -187,6 +188,12 @@ class Exporter(Collector):
             "Single cases that a measure is made of, as one provider's outage",
             CASE_LABELS,
             shown.cases,
+        )
+        yield _family(
+            "guanlan_deadlines_moved",
+            "Open deadlines that working days announced since the last start moved, by form",
+            ("form",),
+            shown.moved,
         )
         lag = {(topic, str(partition)): n for (topic, partition), n in shown.lag.items()}
         yield _family(

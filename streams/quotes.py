@@ -11,19 +11,21 @@ from streams.columns import Refused, sort_out
 from streams.decode import MAX_BYTES
 from streams.diagnose import diagnose_quote
 from streams.tape import MARKET
+from streams.times import read_day
 from streams.wire import DAY, Quote, Reason, Rejection, to_seconds
 
 _parse = msgspec.json.Decoder(Quote).decode
 
 
 def decode_quotes(
-    records: Sequence[bytes | None], max_bytes: int = MAX_BYTES
+    records: Sequence[bytes | None], max_bytes: int = MAX_BYTES, zone: str = "UTC"
 ) -> tuple[list[tuple[int, Quote]], list[Refused]]:
     """Return the good quotes with their positions, and the refused records; nothing is raised.
 
-    Whether anybody knows the series is for the reader of the registry to say.
+    Whether anybody knows the series is for the reader of the registry to say. A date of submission is the day's
+    first moment in `zone`.
     """
-    return sort_out(_decode_one(record, max_bytes) for record in records)
+    return sort_out(_decode_one(record, max_bytes, zone) for record in records)
 
 
 def judge_quote(quote: Quote, series: Collection[str], institutions: Collection[str]) -> Rejection | None:
@@ -45,12 +47,12 @@ def is_traded(series: str, declared: Collection[str]) -> bool:
     return series == MARKET or series not in declared
 
 
-def _decode_one(record: bytes | None, max_bytes: int) -> Quote | Rejection:
+def _decode_one(record: bytes | None, max_bytes: int, zone: str) -> Quote | Rejection:
     try:
         if record is None or len(record) > max_bytes:
             raise ValueError
         quote = _parse(record)
-        as_of, submitted_at = to_seconds(quote.as_of), to_seconds(quote.submitted_at)
+        as_of, submitted_at = read_day(quote.as_of), to_seconds(quote.submitted_at, zone)
     except Exception as err:  # no record whatever may stop the stream
         return diagnose_quote(record, max_bytes, str(err)[:200])
     if as_of > submitted_at + DAY:

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from rules.catalogue import Catalogue
 from rules.problems import InputError, nearest
-from streams.cells import delayed, is_missing, read_number, read_text, time_reader
+from streams.cells import is_missing, read_number, read_text
 from streams.mapping import ColumnMap, FormMapping, Mapping
 from streams.readers import Row
+from streams.table_times import date_reader, delayed, time_reader
 from streams.wire import Reason, Rejection
 
 Clock = Callable[[str, str], str]
@@ -43,18 +45,22 @@ class RowWriter:
     """Makes the filings of one form from a table's rows, given one after another.
 
     A wide row makes its filing at once; the rows of a long table are kept until `rest`, because nothing says
-    that those of one filing stand together. `country` is whose business days a delay counts.
+    that those of one filing stand together. The catalogue says which forms have instants, in which time zone times
+    are that are written without one, when a year ends, and whose business days a delay counts.
     """
 
-    def __init__(self, mapped: FormMapping, mapping: Mapping, path: Path, clock: Clock, country: str = "") -> None:
+    def __init__(self, mapped: FormMapping, mapping: Mapping, path: Path, clock: Clock, catalogue: Catalogue) -> None:
         self.mapped = mapped
         self.mapping = mapping
         self.path = path
         self.clock = clock
-        self.country = country
+        self.catalogue = catalogue
         self.several = len(mapping.forms) > 1
-        self.as_of = time_reader(mapped.as_of)
-        self.submitted_at = time_reader(mapped.submitted_at)
+        zone, year_end = catalogue.timezone, catalogue.year_end
+        self.as_of = date_reader(mapped.as_of, zone, year_end)
+        self.moment = time_reader(mapped.as_of, zone, year_end)
+        self.submitted_at = time_reader(mapped.submitted_at, zone, year_end)
+        self.intraday = {form.id for form in catalogue.forms.values() if form.frequency == "intraday"}
         self.used = {"institution", "form", "as_of", "submitted_at", "revision", ""}
         self.by_source: dict[str, list[ColumnMap]] = {}
         for column in mapped.columns or ():
@@ -107,7 +113,7 @@ class RowWriter:
             elif not self._missing(cell := cells.get(text.column)):
                 head[key] = read_text(cell, text)
         if not self._missing(cell := cells.get(m.as_of.column)):
-            head["as_of"] = self.as_of(cell)
+            head["as_of"] = self.moment(cell) if head.get("form") in self.intraday else self.as_of(cell)
         if m.revision and not self._missing(cell := cells.get(m.revision)):
             number = read_number(cell)
             head["revision"] = int(number) if isinstance(number, float) and number.is_integer() else number
@@ -125,7 +131,9 @@ class RowWriter:
             submitted = as_of
         else:
             return self.clock(head.get("form", ""), as_of)
-        return delayed(submitted, told.delay, self.country) if told.delay else submitted
+        if not told.delay:
+            return submitted
+        return delayed(submitted, told.delay, self.catalogue.country, self.catalogue.timezone)
 
     def _wide_values(self, cells: dict[str, Any]) -> dict[str, Any]:
         if self.mapped.columns is None:

@@ -205,6 +205,8 @@ class Side(ABC, Generic[Read]):
         # what one partition's former owner had ticked, that of another may not have: the next tick looks at all
         self.engine._due.clear()
         self.partitions = partitions
+        for one in self.engine.moved.values():
+            log.warning("working days were announced since the last checkpoint: %s", one)
         return resume
 
     async def _load(self, partition: int) -> Offsets:

@@ -25,7 +25,8 @@ from streams.decode import MAX_BYTES, Decoder
 from streams.mapping import Mapping, load_mapping, own_format
 from streams.readers import Row, check_file, kind_of, read_lines, read_table
 from streams.rows import Clock, Draft, RowWriter
-from streams.wire import Reason, Rejection, from_seconds, to_seconds
+from streams.times import read_as_of
+from streams.wire import Reason, Rejection, instant_text
 
 BATCH_RECORDS = 2_000
 BATCH_BYTES = 16_000_000
@@ -79,22 +80,22 @@ def on_the_due_day(catalogue: Catalogue) -> Clock:
 
     @cache
     def clock(form: str, as_of: str) -> str:
-        try:
-            start = to_seconds(as_of)
-        except ValueError:
-            return as_of
         known = catalogue.forms.get(form)
         if known is None or not has_deadline(known):
             return as_of
+        try:
+            start = read_as_of(known, as_of)
+        except ValueError:
+            return as_of
         end = due_at(known, start, catalogue.country)
-        return from_seconds(end - 1 if known.frequency == "intraday" else max(start, end - DAY))
+        return instant_text(end - 1 if known.frequency == "intraday" else max(start, end - DAY))
 
     return clock
 
 
 def at(moment: datetime) -> Clock:
     """Return the clock that stands still at `moment`."""
-    text = from_seconds(int(moment.timestamp()))
+    text = instant_text(int(moment.timestamp()))
     return lambda form, as_of: text
 
 
@@ -234,7 +235,7 @@ def _table_drafts(
     first = next(rows, None)
     columns = table.columns or tuple(first.cells if first else ())
     mapping = mapping or own_format(form, columns)
-    writers = [RowWriter(mapped, mapping, path, clock, catalogue.country) for mapped in mapping.forms]
+    writers = [RowWriter(mapped, mapping, path, clock, catalogue) for mapped in mapping.forms]
     if table.columns:
         for writer in writers:
             writer.check_columns(columns)

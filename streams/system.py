@@ -15,13 +15,13 @@ import msgspec
 import numpy as np
 
 from rules.aggregates import is_aggregate
-from rules.calendar import is_business_day
 from rules.catalogue import MEASURES, SYSTEM
 from rules.engine import Engine, FormBatch
 from rules.pack import Program, rule_nodes
 from rules.plan import walk
 from rules.problems import nearest
 from rules.registry import Institution
+from rules.working_days import is_business_day
 from streams.book import Book, Ledger, Shelf, Wanted
 from streams.checkpoint import block_of
 from streams.columnar import StateTable, yield_to_loop
@@ -41,6 +41,7 @@ from streams.side import Effects, Names, Side
 from streams.stages import busy
 from streams.stress import StressBook, StressState, pieces
 from streams.tape import DAY, OWN_SERIES, Due, Line, Tape
+from streams.times import read_day
 from streams.turns import Turns
 from streams.values import ValueBook, ValueState
 from streams.watch import show_alerts
@@ -214,8 +215,9 @@ class SystemSide(Side[Crossing]):
                 quoted.append(position)
             elif (found := decode_slice(record.value)) is not None:
                 slices.append(found)
-        reports, rejected = decode_exposures([records[p].value for p in positions], self._max_bytes)
-        quotes, bad = decode_quotes([records[p].value for p in quoted], self._max_bytes)
+        zone = self._program.catalogue.timezone
+        reports, rejected = decode_exposures([records[p].value for p in positions], self._max_bytes, zone)
+        quotes, bad = decode_quotes([records[p].value for p in quoted], self._max_bytes, zone)
         refused = [Refused(positions[r.position], r.reason, r.detail) for r in rejected]
         return Crossing(
             records,
@@ -322,7 +324,7 @@ class SystemSide(Side[Crossing]):
             detail = f"there is no institution {code!r} in the registry" + (f": {hint}" if hint else "")
             rejection = Rejection(Reason.UNKNOWN_INSTITUTION, detail)
         else:
-            verdict = self.book.report(code, _entry(report), record.offset, to_seconds(report.submitted_at))
+            verdict = self.book.report(code, _entry(report), record.offset, self._submitted(report))
             self._shelve(code)
             what = f"revision {report.revision} of {code} / exposures of {report.as_of}"
             if verdict == "duplicate":
@@ -336,10 +338,13 @@ class SystemSide(Side[Crossing]):
         if rejection is not None:
             effects.reject(self.names.rejected, record, rejection)
 
+    def _submitted(self, told: ExposureReport | Quote) -> int:
+        return to_seconds(told.submitted_at, self._program.catalogue.timezone)
+
     def _take_quote(self, record: Record, quote: Quote, effects: Effects) -> None:
         rejection = judge_quote(quote, self._series, self._roster.institutions)
         if rejection is None:
-            day, at = to_seconds(quote.as_of), to_seconds(quote.submitted_at)
+            day, at = read_day(quote.as_of), self._submitted(quote)
             verdict = self.tape.put(
                 quote.series, day, quote.value, quote.market_cap, quote.revision, record.offset, at,
                 is_traded(quote.series, self._series),
@@ -507,7 +512,7 @@ class SystemSide(Side[Crossing]):
 def _entry(report: ExposureReport) -> Report:
     """Return what the book keeps of a report: entries on the same counterparty or provider added up."""
     return Report(
-        to_seconds(report.as_of),
+        read_day(report.as_of),
         report.revision,
         joined([(e.counterparty, e.amount) for e in report.exposures or ()]),
         None if report.borrowings is None else joined([(e.counterparty, e.amount) for e in report.borrowings]),

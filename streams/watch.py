@@ -294,10 +294,12 @@ def fileable(catalogue: Catalogue) -> Catalogue:
 
 
 def show_alerts(engine: Engine, snapshot: Snapshot) -> None:
-    """Add an engine's alerts (those of shadow rules left out) and unknown outcomes to a scrape.
+    """Add an engine's alerts (those of shadow rules left out), unknown outcomes and moved deadlines to a scrape.
 
     An alert that something silences has the state `suppressed`, waived ones too; one whose data ran out `stale`.
     """
+    for form, _ in engine.moved:
+        snapshot.moved[form,] += 1
     for active in engine.active():
         if active.status != "shadow":
             state = "suppressed" if active.suppressed_by else "stale" if active.overdue else active.state

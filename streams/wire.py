@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
@@ -27,7 +28,23 @@ Time = Annotated[
     str,
     Meta(
         pattern=f"^{_TIME.pattern}$",
-        description="A date, 2026-03-31 (that day 00:00 UTC), or an instant, 2026-03-31T10:15:00Z.",
+        description="An instant with its offset, 2026-03-31T10:15:00Z; or a date, 2026-03-31, which means its first"
+        " moment in the catalogue's time zone.",
+    ),
+]
+AsOf = Annotated[
+    str,
+    Meta(
+        pattern=f"^{_TIME.pattern}$",
+        description="A date, 2026-03-31; of an intraday form an instant with its offset. Midnight of any offset is"
+        " the date that is written; monthly to yearly forms have ends of periods.",
+    ),
+]
+Day = Annotated[
+    str,
+    Meta(
+        pattern=f"^{_TIME.pattern}$",
+        description="A date, 2026-03-31; midnight of any offset is the date that is written.",
     ),
 ]
 Revision = Annotated[
@@ -41,7 +58,7 @@ class Filing(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     institution: Code
     form: Annotated[str, Meta(min_length=1, description="Id of a form in the catalogue.")]
-    as_of: Time
+    as_of: AsOf
     submitted_at: Time
     values: Annotated[
         dict[str, float | None],
@@ -65,7 +82,7 @@ class OrderedFiling(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
             description="Version of the form whose order the values have; `guanlan forms` tells it.",
         ),
     ]
-    as_of: Time
+    as_of: AsOf
     submitted_at: Time
     values: Annotated[
         list[float | None],
@@ -117,7 +134,7 @@ class ExposureReport(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=T
     """One institution's bilateral exposures as of a date: one record on topic `exposures`."""
 
     institution: Code
-    as_of: Time
+    as_of: Day
     submitted_at: Time
     exposures: Annotated[
         list[Exposure] | None, Meta(description="All of them; left out only where `totals` stand in their place.")
@@ -147,7 +164,7 @@ class Quote(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             description="Code of a registered institution, MARKET (the market index), or a series of the catalogue.",
         ),
     ]
-    as_of: Time
+    as_of: Day
     submitted_at: Time
     value: Annotated[
         float,
@@ -191,11 +208,13 @@ class Rejection(NamedTuple):
     detail: str
 
 
-def to_seconds(text: str) -> int:
+def to_seconds(text: str, zone: str = "UTC") -> int:
     """Return the seconds since 1970-01-01 UTC of a date or an instant; fractions of a second are dropped.
 
-    >>> to_seconds("1970-01-02"), to_seconds("1970-01-01T08:00:00+08:00")
-    (86400, 0)
+    A date is its first second in a time zone.
+
+    >>> to_seconds("1970-01-02"), to_seconds("1970-01-01T08:00:00+08:00"), to_seconds("1970-01-02", "Asia/Shanghai")
+    (86400, 0, 57600)
 
     Raises ValueError for anything else, and for years outside 1900 to 2199.
     """
@@ -208,7 +227,7 @@ def to_seconds(text: str) -> int:
     except ValueError as err:
         raise ValueError(f"there is no such day or hour ({err})") from None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+        moment = moment.replace(tzinfo=ZoneInfo(zone))
     return int(moment.timestamp() // 1)
 
 
@@ -222,6 +241,15 @@ def from_seconds(seconds: int) -> str:
     if seconds % DAY == 0:
         return moment.strftime("%Y-%m-%d")
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def instant_text(seconds: int) -> str:
+    """Return a second as an instant in UTC, midnight too.
+
+    >>> instant_text(86400)
+    '1970-01-02T00:00:00Z'
+    """
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def encode(record: Filing | OrderedFiling | ExposureReport | Quote) -> bytes:

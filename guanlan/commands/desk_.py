@@ -15,6 +15,7 @@ from rules.problems import ConfigError, GuanlanError
 
 if TYPE_CHECKING:
     from alerts.delivery import Delivery
+    from alerts.due_dates import Recount
     from alerts.metrics import DeskMetrics
     from alerts.sinks import Sink
     from guanlan.settings import Settings
@@ -111,7 +112,26 @@ def _delivery(settings: Settings, sink: Sink, metrics: DeskMetrics) -> Delivery:
     instance = f"{settings.instance}.desk" if settings.instance else ""
     with answering(settings.bootstrap):
         consumer = open_consumer(settings.bootstrap, group, instance)
-    return Delivery(consumer, settings.topic_prefix + ALERTS, sink, metrics)
+    return Delivery(
+        consumer,
+        settings.topic_prefix + ALERTS,
+        sink,
+        metrics,
+        recount=_recount(settings, metrics.due_moved.labels(sink.name).inc),
+    )
+
+
+def _recount(settings: Settings, on_moved: Callable[[], None]) -> Recount:
+    """Return what counts due dates again; where the catalogue can't be read they stay as they were told."""
+    from alerts.due_dates import DueDates, as_told
+    from rules.catalogue import load_catalogue
+
+    try:
+        catalogue = load_catalogue(settings.catalogue)
+    except GuanlanError as err:
+        log.warning("provisional due dates stay as they were told: %s", err)
+        return as_told
+    return DueDates(catalogue.country, catalogue.timezone, on_moved)
 
 
 def watch(deliveries: list[Delivery], stop: threading.Event) -> list[str]:

@@ -41,22 +41,23 @@ def command(
     from streams.registry import read_institutions
     from streams.tape import OWN_SERIES
     from streams.topics import INSTITUTIONS, QUOTES, require_topic
-    from streams.wire import from_seconds
+    from streams.wire import instant_text
 
     settings = load_settings(bootstrap=bootstrap, catalogue=catalogue)
-    stress = load_catalogue(settings.catalogue).stress
+    declared = load_catalogue(settings.catalogue)
+    stress = declared.stress
     series = {*OWN_SERIES, *(stress.series if stress else ())}
     topic = settings.topic_prefix + QUOTES
     known: set[str] | None = None
     if not dry_run:
         require_topic(settings.bootstrap, topic)
         known = {i.code for i in read_institutions(settings.bootstrap, settings.topic_prefix + INSTITUTIONS)}
-    at = from_seconds(int(datetime.now(UTC).timestamp()))
+    at = instant_text(int(datetime.now(UTC).timestamp()))
     accepted = 0
     reasons: Counter[str] = Counter()
     with nullcontext() if dry_run else Publisher(settings.bootstrap, topic) as publisher:
         for rows in _pieces(row for path in files for row in quotes_from(path, market_caps, market, at, revision)):
-            good, bad = decode_quotes([row.value for row in rows], settings.max_record_bytes)
+            good, bad = decode_quotes([row.value for row in rows], settings.max_record_bytes, declared.timezone)
             good, strange = _judge(good, series, known if known is not None else {q.series for _, q in good})
             for refused in [*bad, *strange]:
                 reasons[str(refused.reason)] += 1

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.calendar import is_business_day
+from rules.working_days import is_business_day
 
 Longs = NDArray[np.int64]
 

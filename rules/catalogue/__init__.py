@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ FREQUENCY_DAYS = {
 MAX_HORIZON = 400
 DEADLINE = re.compile(r"\s*(\d{1,3})\s*(bd|d|h|min)\s*")
 TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+_YEAR_ENDS = {f"{month:02}-{monthrange(2023, month)[1]}": month for month in range(1, 13)} | {"02-29": 2}
 UNITS = ("ratio", "currency", "count", "days", "hours", "minutes", "score", "years")
 DIRECTIONS = ("higher", "lower", "none")
 
@@ -41,6 +43,8 @@ DIRECTIONS = ("higher", "lower", "none")
 class Form:
     """What an institution files: a set of indicators for one as-of date.
 
+    `frequency` says which as-of dates there are: of monthly to yearly forms the ends of periods, counted from
+    `year_end`, the month with which the reporting year ends; of an intraday form instants; of others any date.
     `deadline` is when it is due after the as-of date ("15bd" business days, "20d" days, "6h" hours, "30min");
     an intraday form is due that long after each of `times`, seconds of business days in the time zone `zone`;
     `grace_days` is how much longer than one period a value stays valid; `horizon` is how many as-of
@@ -57,6 +61,7 @@ class Form:
     indicators: tuple[str, ...] = ()
     times: tuple[int, ...] = ()
     zone: str = "UTC"
+    year_end: int = 12
 
     @property
     def validity_days(self) -> float:
@@ -119,6 +124,7 @@ class Catalogue:
     country: str = ""
     size: str = ""
     timezone: str = "UTC"
+    year_end: int = 12
     stress: Stress | None = None
     asset_classes: tuple[AssetClass, ...] = ()
     values: tuple[SystemValue, ...] = ()
@@ -228,6 +234,7 @@ def _join(a: Catalogue, b: Catalogue, problems: list[Problem], file: str) -> Cat
         country=a.country or b.country,
         size=a.size or b.size,
         timezone=a.timezone if a.timezone != "UTC" else b.timezone,
+        year_end=a.year_end if a.year_end != 12 else b.year_end,
         stress=a.stress or b.stress,
         asset_classes=a.asset_classes + b.asset_classes,
         values=a.values + b.values,
@@ -242,6 +249,7 @@ def _read(root: Value, problems: list[Problem]) -> Catalogue:
         "currency",
         "country",
         "timezone",
+        "year_end",
         "size",
         "sets",
         "forms",
@@ -259,10 +267,10 @@ def _read(root: Value, problems: list[Problem]) -> Catalogue:
             sets[key] = tuple(v.text() for v in value.data)
         else:
             top.problem(value.place, "shape", f"the set {key!r} must be a list of institution types")
-    zone = _timezone(top)
+    zone, year_end = _timezone(top), _year_end(top)
     forms: dict[str, Form] = {}
     for value in top.items("forms"):
-        form = replace(_form(value, problems), zone=zone)
+        form = replace(_form(value, problems), zone=zone, year_end=year_end)
         if form.id in forms:
             top.problem(value.place, "twice", f"the form {form.id!r} stands twice")
         forms[form.id] = form
@@ -289,9 +297,8 @@ def _read(root: Value, problems: list[Problem]) -> Catalogue:
         size = ""
     stress = read_stress(top.data["stress"], problems) if "stress" in top.data else None
     values = tuple(read_value(value, problems, UNITS, DIRECTIONS) for value in top.items("values"))
-    return Catalogue(
-        (name,), forms, indicators, sets, currency, top.text("country", ""), size, zone, stress, classes, values
-    )
+    country = top.text("country", "")
+    return Catalogue((name,), forms, indicators, sets, currency, country, size, zone, year_end, stress, classes, values)
 
 
 def _timezone(top: Reader) -> str:
@@ -302,6 +309,13 @@ def _timezone(top: Reader) -> str:
         top.problem(top.place("timezone"), "shape", f"there is no time zone {short(zone)}", "as in Asia/Shanghai")
         return "UTC"
     return zone
+
+
+def _year_end(top: Reader) -> int:
+    text = top.text("year_end", "12-31")
+    if text not in _YEAR_ENDS:
+        top.problem(top.place("year_end"), "shape", f"'year_end' can't be {short(text)}", "a month's last day: 03-31")
+    return _YEAR_ENDS.get(text, 12)
 
 
 def _times(r: Reader) -> tuple[int, ...]:

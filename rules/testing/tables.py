@@ -13,6 +13,7 @@ commas between. `-` asserts nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -23,6 +24,7 @@ from rules.expressions import ExpressionError, Number, Unary, parse
 from rules.judge import REASONS
 from rules.keys import TEST, TESTS, names
 from rules.pack import Program
+from rules.periods import as_of_seconds
 from rules.plan import Rule
 from rules.problems import Place, Problem, nearest
 from rules.registry import Institution
@@ -187,8 +189,11 @@ def _row(table: _Table, place: Place, line: str) -> Row | None:
     meta = {c: cell for c, cell in zip(table.columns, cells, strict=True) if c in META and cell != "-"}
     written = {c: cell for c, cell in zip(table.columns, cells, strict=True) if c not in META and cell != "-"}
     try:
-        as_of = parse_instant(meta["as_of"])
-        seen_at = parse_instant(meta["seen_at"]) if "seen_at" in meta else max(table.clock, as_of)
+        as_of = _as_of(table, place, meta["as_of"], written)
+        if as_of is None:
+            return None
+        zone = table.program.catalogue.timezone
+        seen_at = parse_instant(meta["seen_at"], zone) if "seen_at" in meta else max(table.clock, as_of)
         revision = int(meta.get("revision", "0"))
         values = {column: _number(cell) for column, cell in written.items()}
     except (ValueError, KeyError, ExpressionError) as err:
@@ -210,6 +215,20 @@ def _row(table: _Table, place: Place, line: str) -> Row | None:
     elif not _has_date(table, place, code, as_of):
         return None
     return Row(place, code, as_of, seen_at, revision, values, written, expected)
+
+
+def _as_of(table: _Table, place: Place, text: str, written: Iterable[str]) -> int | None:
+    """The as-of in seconds, for the forms that the row files; None where a worker would refuse a filing of one."""
+    catalogue = table.program.catalogue
+    forms = dict.fromkeys(catalogue.indicators[column].form for column in written)
+    at = parse_instant(text, catalogue.timezone)
+    for form in (catalogue.forms[name] for name in forms):
+        try:
+            at = as_of_seconds(form, text if form.frequency != "intraday" else format_instant(at))
+        except ValueError as err:
+            table.problem(place, f"'as_of' is {text}: {err}", "as a worker would refuse the filing", "as-of")
+            return None
+    return at
 
 
 def _refused(table: _Table, place: Place, values: dict[str, float]) -> bool:

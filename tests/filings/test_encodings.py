@@ -97,7 +97,7 @@ def judge(decoder: Decoder, encoding: Encoding, batch: list[bytes | None]) -> De
 CORPUS: list[tuple[str, dict[str, Any], Reason | None]] = [
     ("good", {}, None),
     ("good, everything", {"revision": 3, "meta": {"by": ["me", 1, None]}, "values": dict.fromkeys(NAMES, 1)}, None),
-    ("good, other names", {"institution": "中国银行", "as_of": "2026-03-31T10:15:00+08:00"}, None),
+    ("good, other names", {"institution": "中国银行", "as_of": "2026-03-31T00:00:00+08:00"}, None),
     ("good, all missing", {"values": {}}, None),
     ("good, large", {"values": {"total_deposits": 2**64 + 1, "ratio.of-what?": -1.7e308}}, None),
     ("good, small", {"values": {"lcr": 5e-324, "ratio.of-what?": -0.0}}, None),
@@ -117,10 +117,16 @@ CORPUS: list[tuple[str, dict[str, Any], Reason | None]] = [
     ("revision a text", {"revision": "one"}, Reason.WRONG_SHAPE),
     ("date wrong", {"as_of": "31/03/2026"}, Reason.WRONG_SHAPE),
     ("no such day", {"as_of": "2026-02-30"}, Reason.WRONG_SHAPE),
+    ("midnight in Shanghai", {"as_of": "2026-03-31T00:00:00+08:00"}, None),
+    ("midnight in New York", {"as_of": "2026-03-31T00:00:00-04:00"}, None),
+    ("midnight UTC", {"as_of": "2026-03-31T00:00:00Z"}, None),
+    ("an instant", {"as_of": "2026-03-31T12:00:00Z"}, Reason.WRONG_SHAPE),
+    ("a moment after midnight", {"as_of": "2026-03-31T00:00:00.5Z"}, Reason.WRONG_SHAPE),
+    ("local time", {"submitted_at": "2026-04-01T08:00:00"}, Reason.WRONG_SHAPE),
     ("meta a list", {"meta": [1]}, Reason.WRONG_SHAPE),
     ("meta not finite", {"meta": {"a": float("nan")}}, Reason.NOT_FINITE),
     ("meta deep", {"meta": json.loads('{"a":' * 800 + "{}" + "}" * 800)}, None),
-    ("future", {"as_of": "2026-04-03"}, Reason.AS_OF_IN_FUTURE),
+    ("future", {"as_of": "2026-06-30"}, Reason.AS_OF_IN_FUTURE),
     ("form unknown", {"form": "t.liquidity.w"}, Reason.UNKNOWN_FORM),
     ("form of others", {"form": "measures.system"}, Reason.UNKNOWN_FORM),
     ("NaN", {"values": {"lcr": float("nan")}}, Reason.NOT_FINITE),
@@ -153,7 +159,12 @@ def test_the_corpus_has_one_fate_in_every_encoding(encoding: Encoding) -> None:
 
 numbers = st.one_of(st.none(), st.floats(), st.floats(0, 20), st.integers(-5, 10**20))
 texts = st.one_of(st.sampled_from(["CN001", "CN0002", "银行", "null"]), st.text(max_size=70))
-days = st.one_of(st.sampled_from(["2026-03-31", "2026-03-30", "2026-04-01T08:00:00Z", "2026-02-30", ""]), texts)
+days = st.one_of(
+    st.sampled_from(
+        ["2026-03-31", "2026-03-30", "2026-04-01T08:00:00Z", "2026-03-31T00:00:00+08:00", "2026-02-30", ""]
+    ),
+    texts,
+)
 told = st.fixed_dictionaries(
     {"values": st.dictionaries(st.sampled_from(NAMES), numbers)},
     optional={

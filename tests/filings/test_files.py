@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 
 from rules.catalogue import parse_catalogues
 from rules.problems import InputError
-from streams.cells import delayed, read_number, time_reader
+from streams.cells import read_number
 from streams.mapping import TimeField, own_format, parse_mapping
 from streams.submit import Draft, at, filings_from, in_batches, load_columns
+from streams.table_times import delayed, time_reader
 from streams.wire import from_seconds
 
 CATALOGUE = parse_catalogues(
@@ -294,11 +295,15 @@ def test_one_table_may_feed_several_forms(tmp_path: Path) -> None:
 def test_a_submission_time_that_is_not_told_is_the_due_day(tmp_path: Path) -> None:
     """Without a submission time a filing is on time, by the form's own deadline and the country's calendar."""
     path = table(tmp_path, "form,institution,as_of\nt.month,B,2026-01-31\nt.quarter,B,2026-03-31\nt.day,B,2026-01-31\n")
-    assert [f["submitted_at"] for f in told(path)] == ["2026-02-10", "2026-04-22", "2026-01-31"]
+    assert [f["submitted_at"] for f in told(path)] == [
+        "2026-02-10T00:00:00Z",
+        "2026-04-22T00:00:00Z",
+        "2026-01-31",
+    ]
     frozen = filings_from([path], None, CATALOGUE, clock=at(datetime(2026, 5, 1, 12, tzinfo=UTC)))
     assert {json.loads(d.record or b"")["submitted_at"] for d in frozen} == {"2026-05-01T12:00:00Z"}
     wire = table(tmp_path, '{"institution":"B","form":"t.month","as_of":"2026-01-31","values":{}}', "t.jsonl")
-    assert told(wire)[0]["submitted_at"] == "2026-02-10"
+    assert told(wire)[0]["submitted_at"] == "2026-02-10T00:00:00Z"
 
 
 def test_a_bad_cell_is_refused_by_name_and_its_row_is_told(tmp_path: Path) -> None:
@@ -442,13 +447,15 @@ def test_a_moved_point_gives_the_nearest_double(number: Decimal) -> None:
     [
         ("2026-03-31", "30d", "2026-04-30"),
         ("2026-03-31", "1bd", "2026-04-01"),
-        ("2026-09-30", "3bd", "2026-10-12"),
+        ("2026-09-30", "3bd", "2026-10-10"),
         ("2026-03-31", "6h", "2026-03-31T06:00:00Z"),
+        ("2026-03-31T20:00:00Z", "1d", "2026-04-01T20:00:00Z"),
         ("nonsense", "30d", "nonsense"),
     ],
 )
 def test_delays_count_days_hours_and_business_days(time: str, delay: str, expected: str) -> None:
-    """Business days are those of the catalogue's country: after National Day week the third is the 12th."""
+    """Business days are those of the catalogue's country: after National Day week the third is Saturday the 10th, a
+    make-up working day by the State Council's notice for 2026."""
     assert delayed(time, delay, "CN") == expected
 
 

@@ -32,7 +32,7 @@ def test_forms_are_listed_with_version_and_order(
     assert guanlan("forms", "--catalogue", path, "--json") == 0
     out = capsys.readouterr().out.splitlines()
     assert [words.split() for words in out[1:6]] == [
-        ["t.day", version, "daily", "2", "日报"],
+        ["t.day", version, "daily", "-", "2", "日报"],
         ["t.day,", "version", version],
         ["indicator", "unit", "range", "title"],
         ["0", "lcr", "ratio", "0", "…", "20", "Coverage"],
@@ -42,6 +42,8 @@ def test_forms_are_listed_with_version_and_order(
         "form": "t.day",
         "version": version,
         "frequency": "daily",
+        "due": "",
+        "due_provisional": False,
         "indicators": ["lcr", "deposits"],
     }
 

@@ -15,11 +15,11 @@ from rules.calendar import (
     expected,
     format_instant,
     has_deadline,
-    is_business_day,
     parse_instant,
     seconds,
 )
 from rules.catalogue import FREQUENCY_DAYS, Form
+from rules.working_days import is_business_day
 
 
 def form(frequency: str, deadline: str) -> Form:
@@ -87,8 +87,8 @@ class TestExpected:
         assert told(expected(daily, day("2025-03-18"))) == ("2025-03-18", "2025-03-14")
 
     def test_a_week_that_ends_in_a_holiday_is_expected_after_it(self) -> None:
-        """Friday 3 October 2025 lies in the golden week; five business days begin on the 9th."""
-        assert told(expected(form("weekly", "5bd"), day("2025-10-16"))) == ("2025-10-16", "2025-10-03")
+        """Friday 3 October 2025 lies in the golden week; five business days begin on the 9th, the 11th with them."""
+        assert told(expected(form("weekly", "5bd"), day("2025-10-16"))) == ("2025-10-15", "2025-10-03")
 
     def test_weeks_end_on_friday(self) -> None:
         assert told(expected(form("weekly", "1d"), day("2025-03-17"))) == ("2025-03-16", "2025-03-14")

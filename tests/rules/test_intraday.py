@@ -101,14 +101,17 @@ def test_an_unknown_time_zone_is_said() -> None:
 @pytest.mark.parametrize(
     ("deadline", "zone", "last"),
     [
-        ((5, "bd"), "UTC", "2025-02-11"),
+        ((5, "bd"), "UTC", "2025-02-10"),
         ((10, "d"), "UTC", "2025-02-06"),
         ((10, "d"), "Asia/Shanghai", "2025-02-07"),
         ((24, "h"), "Asia/Shanghai", "2025-01-28T20:00:00Z"),
     ],
 )
 def test_until_when_to_act(deadline: tuple[int, str], zone: str, last: str) -> None:
-    """Seen at 20:00 UTC on Monday 27 January 2025, which is the 28th in Shanghai; the holidays end on 4 February."""
+    """Seen at 20:00 UTC on Monday 27 January 2025, which is the 28th in Shanghai; the holidays end on 4 February.
+
+    Saturday the 8th is a make-up working day (国办发明电〔2024〕12号).
+    """
     assert act_by(deadline, parse_instant("2025-01-27T20:00:00Z"), "CN", zone) == last
 
 

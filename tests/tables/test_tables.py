@@ -173,18 +173,19 @@ def test_what_silences_an_alert_can_be_asserted() -> None:
     """A condition, another rule's alert, a waiver; in any order, or nobody."""
     packed = compile_packs([PackText(SILENCED, "p.yaml")], CATALOGUE)
     table = """
-      as_of       lcr   nsfr  npl_ratio  total_assets  | level | suppressed_by
-      2026-03-31  -     99%   -          900bn         | -
-      2026-04-01  99%   -     -          -             | watch | r1
-      2026-04-02  98%   -     1%         -             | watch | waiver, unless
-      2026-04-03  130%  -     -          -             | none  | nobody
+      as_of       seen_at     revision  lcr   nsfr  npl_ratio  total_assets  | level | suppressed_by
+      2026-03-31  -           -         -     99%   -          900bn         | -
+      2026-04-01  -           -         99%   -     -          -             | watch | r1
+      2026-03-31  2026-04-02  1         -     99%   1%         -             | -
+      2026-04-02  -           -         98%   -     -          -             | watch | waiver, unless
+      2026-04-03  -           -         130%  -     -          -             | none  | nobody
     """
-    assert [step.found for step in run(packed, table).steps[1:]] == [
+    assert [step.found for step in run(packed, table).steps if step.row.expected] == [
         {"level": "watch", "suppressed_by": "r1, waiver"},
         {"level": "watch", "suppressed_by": "r1, unless, waiver"},
         {"level": "none", "suppressed_by": "nobody"},
     ]
-    assert [step.ok for step in run(packed, table).steps] == [True, False, False, True]
+    assert [step.ok for step in run(packed, table).steps] == [True, False, True, False, True]
     assert run(packed, table.replace("| r1", "| waiver, r1").replace("waiver, unless", "unless, r1, waiver")).ok
     (one, other) = coverage(packed, [run(packed, table)])
     assert "no test shows it suppressed by r1" not in one.lines(renderer(packed))
@@ -212,6 +213,8 @@ rules:
         ("as_of lcr | level\n2026-01-05 99% | unknown: out of range", "a filing that is refused never reaches a rule"),
         ("as_of lcr | level\n2026-01-05 130 | none", "lcr is 130, outside [0, 50]: the filing is refused (write 130%)"),
         ("as_of lcr | levle\n2026-01-05 99% | none", "did you mean 'level'?"),
+        ("as_of nsfr | level\n2026-04-01 99% | none", "no period ends then; the nearest end: 2026-03-31"),
+        ("as_of lcr | level\n2026-04-01T10:00 99% | none", "it must be a date, as 2026-04-01, without a time of day"),
         ("as_of lrc | level\n2026-01-05 99% | none", "did you mean 'lcr'?"),
         ("as_of lcr lcr | level\n2026-01-05 99% 99% | none", "the column 'lcr' stands twice"),
         ("as_of lcr | level\n2026-01-05 99% | none | none", "the row asserts 2 things, the table's head has 1"),
@@ -279,7 +282,7 @@ def test_packs_that_name_each_other_s_rules_are_tested_together(tmp_path: Path) 
     """Each alone does not compile; coverage is of a pack's own rules."""
     cause = f"pack: cause\nrules:\n  - {{id: cause, {LCR}}}\n"
     consequence = "pack: other\nrules:\n  - {id: other, levels: {watch: nsfr < 100%}, inhibited_by: [cause]}\n"
-    table = "as_of lcr nsfr | level | suppressed_by\n2026-01-05 99% 90% | watch | cause"
+    table = "as_of lcr nsfr | level | suppressed_by\n2025-12-31 99% 90% | watch | cause"
     tests = f"pack: other\ntests:\n  - name: t\n    rule: other\n    table: |\n{indent(table, ' ' * 6)}\n"
     for name, text in (("cause.yaml", cause), ("other.yaml", consequence), ("other.test.yaml", tests)):
         (tmp_path / name).write_text(text, encoding="utf-8")

@@ -206,7 +206,7 @@ class Side(ABC, Generic[Read]):
         self.engine._due.clear()
         self.partitions = partitions
         for one in self.engine.moved.values():
-            log.warning("working days were announced since the last checkpoint: %s", one)
+            log.warning("a deadline that was provisional at the last checkpoint moved: %s", one)
         return resume
 
     async def _load(self, partition: int) -> Offsets:

@@ -151,6 +151,7 @@ def annotations(alert: Alert) -> dict[str, str]:
         "event_id": event.id,
         "condition": event.condition,
         "due": event.due,
+        "due_provisional": "true" if event.due_provisional else "",
         "rule_hash": event.rule_hash,
         "pack_version": event.pack_version,
         "evidence": "\n".join(evidence(event.values)),

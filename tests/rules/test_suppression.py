@@ -158,6 +158,17 @@ def test_that_it_lapses_with_the_alert_open_is_told_by_the_clock_once_whoever_ti
     assert [t.id for t in again.tick(100 * DAY).transitions] == [lapsed.id]
 
 
+def test_a_waiver_ends_at_midnight_where_the_catalogue_is() -> None:
+    """Its last day is 10 April: in Shanghai that is over at 16:00 UTC."""
+    text = f"pack: p\nversion: '1'\nrules:\n  - {{id: effect, levels: {{watch: z > 1}}}}\n{WAIVER}"
+    there = replace(catalogue(), timezone="Asia/Shanghai")
+    engine = Engine(compile_packs([PackText(text, "p.yaml")], there), institutions(2))
+    d(engine, 99, 1.5)
+    assert engine.tick(100 * DAY - 8 * 3600 - 1).transitions == []
+    (lapsed,) = engine.tick(100 * DAY).transitions
+    assert (lapsed.as_of, lapsed.seen_at) == ("1970-04-11", "1970-04-10T16:00:00Z")
+
+
 def test_a_late_filing_after_the_end_is_not_waived_any_more() -> None:
     """However filings and ticks come, things stand alike in the end."""
     engine = waived()

@@ -143,3 +143,15 @@ def test_names_of_any_length_and_alphabet_are_told_apart() -> None:
     (columns,) = Decoder(catalogue).decode([wire(filing(form="f", values=told)) for told in kept]).forms
     expected = [[told.get(name, np.nan) for name in names] for told in kept]
     np.testing.assert_array_equal(columns.values.T, expected)
+
+
+AS_OF = ["2026-03-31", "2026-03-31T00:00:00+08:00", "2026-04-01", "2026-03-31T12:00:00Z", "2026-03-31T00:00:00.5Z"]
+
+
+@pytest.mark.parametrize("form", ["t.capital.q", "t.liquidity.d"])
+@pytest.mark.parametrize("as_of", AS_OF)
+def test_as_of_dates_are_read_alike(form: str, as_of: str) -> None:
+    """A quarter's end, midnight of another offset, and what each form refuses."""
+    values = {"cet1_ratio": 0.5} if form == "t.capital.q" else {"lcr": 0.5}
+    compiled, plain = both([wire(filing(form=form, as_of=as_of, values=values))] * 3)
+    assert compiled == plain

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, str | float | int | None]
 
-DAY = re.compile(r"(\d{4})([-/])(\d{2})\2(\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?)?", re.ASCII)
+DAY = re.compile(r"(\d{4})([-/])(\d{2})\2(\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 QUARTER = re.compile(r"(?:(?P<y1>\d{4})[- ]?[Qq](?P<q1>[1-4])|[Qq](?P<q2>[1-4])[- ]?(?P<y2>\d{4}))")
 MISSING = {"", "na", "nan", "n/a", "null", "none", "."}
 
@@ -115,7 +115,8 @@ def _day(path: Path, number: int, label: str, column: str) -> date:
 def parse_day(label: str) -> date:
     """Return the day that `label` names; a quarter is its last day. ValueError when it is neither.
 
-    A date is written as ISO 8601 does, or with slashes in that order; a midnight may stand behind it.
+    A date is written as ISO 8601 does, or with slashes in that order; a midnight may stand behind it, of any offset:
+    the date is the one that is written.
 
     >>> parse_day("2008-09-15"), parse_day("Q2 2008"), parse_day("2008Q4")
     (datetime.date(2008, 9, 15), datetime.date(2008, 6, 30), datetime.date(2008, 12, 31))

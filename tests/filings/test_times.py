@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guanlan.market_tables import parse_day
 from rules.calendar import seconds
 from rules.catalogue import parse_catalogues
 from rules.periods import nearest_period_end, period_end
@@ -137,6 +138,13 @@ def test_a_year_end_that_is_no_months_end_is_told() -> None:
 
     with pytest.raises(CatalogueError, match="'year_end' can't be '03-30'"):
         parse_catalogues([("catalogue: c\nyear_end: 03-30\nforms: []\nindicators: []\n", "c.yaml")])
+
+
+def test_a_table_of_quotes_has_the_dates_that_are_written() -> None:
+    """As pandas writes the midnights of New York; a time of day is no date."""
+    assert parse_day("2008-09-15 00:00:00-04:00").isoformat() == "2008-09-15"
+    with pytest.raises(ValueError, match="neither a date nor a quarter"):
+        parse_day("2008-09-15 16:00:00-04:00")
 
 
 def test_quotes_and_exposures_have_days() -> None:

@@ -34,7 +34,7 @@ def test_the_whole_file_becomes_filings() -> None:
     assert (len(columns), len(set(columns.institutions))) == (418, 15)
     last = max(i for i, code in enumerate(columns.institutions) if code == SILICON_VALLEY_BANK)
     assert from_seconds(columns.as_of[last]) == "2022-12-31"
-    assert from_seconds(columns.submitted_at[last]) == "2023-01-30"
+    assert from_seconds(columns.submitted_at[last]) == "2023-01-30T05:00:00Z"  # that day began in New York
     told = dict(zip(catalogue.reported("us.call.q"), columns.values[:, last].tolist(), strict=True))
     assert told["total_assets"] == 209_026_000_000
     assert told["uninsured_deposits"] == 151_592_000_000

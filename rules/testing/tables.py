@@ -226,7 +226,7 @@ def _as_of(table: _Table, place: Place, text: str, written: Iterable[str]) -> in
         try:
             at = as_of_seconds(form, text if form.frequency != "intraday" else format_instant(at))
         except ValueError as err:
-            table.problem(place, f"'as_of' is {text}: {err}", "as a worker would refuse the filing", "as-of")
+            table.problem(place, f"'as_of' is {text}: {err}", "a worker refuses such a filing", "as-of")
             return None
     return at
 

@@ -53,6 +53,7 @@ class _Core(msgspec.Struct, frozen=True):
     inhibitors: dict[str, list[str]] = {}
     lineage: dict[str, tuple[str, str]] = {}
     """Oldest name and status of the rules that have others than their id and live."""
+    registered: _Array | None = None
 
 
 class _Dated(msgspec.Struct, frozen=True):
@@ -120,6 +121,7 @@ def export_core(engine: Engine, rows: Sequence[int]) -> bytes:
         engine.edition.signatures,
         engine.edition.inhibitors,
         {r.id: (r.first_id, r.status) for r in engine.rules if r.renamed_from or r.status != "live"},
+        _pack(engine.world.tenure.registered[index]),
     )
     return msgspec.msgpack.encode(core)
 
@@ -179,10 +181,14 @@ def restore_pieces(engine: Engine, core: bytes, dated: Iterable[bytes]) -> list[
     _restore_records(engine, state, np.array(rule_of, np.int32), rows)
     engine.mark_edited(edited(engine.rules, engine.edition, state.rules, state.signatures), rows)
     _leave_over(engine, state, rows)
+    if state.registered is not None:
+        engine.register(rows, _view(state.registered))
     for group in engine.groups:
         known = [name for name in (group.rules[0].id, *group.rules[0].renamed_from) if name in state.judged]
         if known:
             group.judged[rows] = _view(state.judged[known[0]])
+        else:
+            engine.watch_from(group, rows, state.clock)
     for form_id, due in state.due.items():
         engine._due[form_id] = max(due, engine._due.get(form_id, due))
     engine.world.clock = max(engine.world.clock, state.clock)

@@ -609,6 +609,8 @@ class Engine:
         when that was they are judged with `first` alone, at each form's latest deadline. Nobody is from closing on.
         """
         found: list[Said] = []
+        if not len(rows):
+            return found
         until = np.minimum(until, self.world.tenure.closed[rows] - 1)
         for group in groups:
             judged = self._judged(group, rows)

@@ -108,7 +108,8 @@ class Worker:
         self.program = program
         self.place = place
         self.quiet = asyncio.Lock()
-        self.roster = Roster(place.bootstrap, place.topic(INSTITUTIONS), institutions)
+        by_wall = settings.clock == "wall"
+        self.roster = Roster(place.bootstrap, place.topic(INSTITUTIONS), institutions, by_wall)
         self.app = self._app(folder)
         self.outbox = Outbox(sender(place.bootstrap))
         self.changelog = Changelog(sender(place.bootstrap))  # alerts do not wait behind state

@@ -613,7 +613,7 @@ class Engine:
             return found
         until = np.minimum(until, self.world.tenure.closed[rows] - 1)
         for group in groups:
-            judged = self._judged(group, rows)
+            judged = self._judged(group, rows, until)
             never = judged == NEVER
             after = int(judged[~never].min()) if not never.all() else int(until.max())
             moments: set[int] = set()
@@ -631,11 +631,14 @@ class Engine:
                     found += [Said(event, "clock", moment, "clock") for event in events(*states)]
         return sorted(found, key=lambda said: said.event.date)
 
-    def _judged(self, group: Group, rows: Ints) -> Longs:
-        """Until when deadlines were looked at for each row; NEVER where nobody can say where to begin."""
+    def _judged(self, group: Group, rows: Ints, until: Longs) -> Longs:
+        """Until when deadlines were looked at for each row; NEVER where nobody can say where to begin.
+
+        What was filed before the registration is history: by then, `until`, nobody looked.
+        """
         found = group.judged[rows].copy()
         registered = self.world.tenure.registered[rows]
-        new = (found == NEVER) & (registered != NEVER)
+        new = (found == NEVER) & (registered != NEVER) & (registered <= until)
         for moment in np.unique(registered[new]).tolist():
             found[new & (registered == moment)] = self._before(group, moment)
         return found

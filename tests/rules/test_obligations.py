@@ -116,6 +116,15 @@ def test_a_first_filing_from_before_the_registration_says_that_it_was_there() ->
     assert late(engine.tick(DUE_MARCH)) == [("A", "firing", "2025-04-15T16:00:00Z", "clock")]
 
 
+def test_history_that_is_loaded_after_the_registration_calls_nobody_late() -> None:
+    """Returns of years, the last of them made a day late, but all before anybody looked."""
+    engine = Engine(program(), [bank(opened="1990-01-01", registered=DUE_MARCH + 30 * DAY)])
+    assert late(file(engine, MARCH - 90 * DAY, MARCH - 60 * DAY)) == []
+    assert late(file(engine, MARCH, DUE_MARCH + DAY)) == []
+    assert late(engine.tick(DUE_MARCH + 31 * DAY)) == []
+    assert late(engine.tick(DUE_JUNE)) == [("A", "firing", "2025-07-15T16:00:00Z", "clock")]
+
+
 def test_who_closed_owes_nothing_from_then_on_and_what_is_open_ends() -> None:
     """Late since April, closed on 5 May: all its alerts end on that day, and no deadline after it is missed."""
     engine = Engine(program(), [bank(opened="1990-01-01", closed="2025-05-05", registered=MARCH - 80 * DAY)])

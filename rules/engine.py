@@ -611,9 +611,9 @@ class Engine:
         found: list[Said] = []
         if not len(rows):
             return found
-        until = np.minimum(until, self.world.tenure.closed[rows] - 1)
+        told, until = until, np.minimum(until, self.world.tenure.closed[rows] - 1)
         for group in groups:
-            judged = self._judged(group, rows, until)
+            judged = self._judged(group, rows, told)
             never = judged == NEVER
             after = int(judged[~never].min()) if not never.all() else int(until.max())
             moments: set[int] = set()
@@ -661,13 +661,15 @@ class Engine:
         gone = rows[closed[rows] <= until]
         if not len(gone):
             return []
+        groups = [group for group in self.groups if group.clocks and not group.across]
+        found = self._pass_deadlines(groups, gone, closed[gone])  # what was missed until then belongs before the end
         standing = self.fold.open()
         standing = standing.take(np.isin(standing.row, gone))
         at = np.maximum(closed[standing.row], standing.date)
         said = [Said(event, "retired", event.date, "closed") for event in _ends_of(standing, at)]
         self.fold.forget(gone)
         self.staleness.forget(gone)
-        return sorted(said, key=lambda one: one.event.date)
+        return found + sorted(said, key=lambda one: one.event.date)
 
     def _end_waivers(self, now: int) -> list[Said]:
         """Tell of open alerts that a waiver silenced until now.

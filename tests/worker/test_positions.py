@@ -159,7 +159,7 @@ def test_a_topic_that_is_made_again_ends_the_worker_and_no_filing_is_dropped(fie
     """While a worker runs and when one starts; once what it remembers is forgotten, the new filings are taken."""
     program, _, day = clocks()
     field.prepare([bank("CN001")])
-    field.send([filing("CN001", day - n * 86_400) for n in range(5, 0, -1)])
+    field.send([filing("CN001", day - n * 86_400) for n in range(5, -1, -1)])
     name = field.topic("filings")
 
     def make_again() -> None:

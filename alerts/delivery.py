@@ -184,8 +184,9 @@ class Delivery:
                 part.begun, part.end = True, max(part.end, self._consumer.highwater(tp) or 0)
             told += self._read(part, records)
         for tp, part in self._parts.items():
+            # an offset without a record (the mark of a transaction, an event that expired) is passed like others
+            part.next = self._consumer.position(tp, timeout_ms=1000) or part.next
             if not part.caught_up:
-                part.next = max(part.next, self._consumer.position(tp, timeout_ms=1000) or 0)
                 told += self._catch_up(part) if part.next >= part.told_until else 0
         if not self._waiting:
             told += self._repeat()

@@ -302,17 +302,21 @@ def _srisk(sample: Sample, options: Options) -> Iterator[Row]:
         if why is not None and any(why):  # of a whole that is not known nobody has a share
             shares = np.full(len(shares), np.nan)
         for i, name in enumerate(sample.institutions):
-            yield {
-                "date": sample.labels[span.stop - 1],
-                "institution": name,
-                "lrmes": lost[i],
-                "lrmes_standard_error": error[i],
-                "equity": equity[i],
-                "debt": debt[i],
-                "srisk": short[i],
-                "share": shares[i],
-                "reporting_lag_days": debts.lag,
-            } | cells(sure, i) | ({} if why is None else {"reason": why[i]})
+            yield (
+                {
+                    "date": sample.labels[span.stop - 1],
+                    "institution": name,
+                    "lrmes": lost[i],
+                    "lrmes_standard_error": error[i],
+                    "equity": equity[i],
+                    "debt": debt[i],
+                    "srisk": short[i],
+                    "share": shares[i],
+                    "reporting_lag_days": debts.lag,
+                }
+                | cells(sure, i)
+                | ({} if why is None else {"reason": why[i]})
+            )
 
 
 def _formula_lrmes(returns: Matrix, market: Vector, options: Options) -> Vector:

@@ -168,11 +168,7 @@ def build_sample(
         caps.never_below(0.0, "a market value is never below 0", names)
     values = prices.values if kind is None else price_returns(prices.values, kind)
     first = 0 if kind is None else 1
-    keep = [
-        t
-        for t in range(first, len(prices.labels))
-        if (since or date.min) <= prices.days[t] <= (until or date.max)
-    ]
+    keep = [t for t in range(first, len(prices.labels)) if (since or date.min) <= prices.days[t] <= (until or date.max)]
     if len(keep) < 2:
         raise InputError(f"{prices.file}: fewer than two returns are left in the sample")
     days = [prices.days[t] for t in keep]

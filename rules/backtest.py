@@ -20,6 +20,7 @@ from rules.pack import Program
 from rules.plan import Node, Rule
 from rules.registry import Institution
 from rules.rendering import render
+from rules.spans import EVER
 from rules.store import NEVER, Floats, Longs
 from rules.thresholds import Threshold, threshold
 from rules.transitions import SEVERITIES, Transition
@@ -82,7 +83,9 @@ def replay(engine: Engine, filings: Sequence[FormBatch]) -> Iterator[Outcome]:
     last = int(max(batch.submitted_at.max() for batch in ordered))
     start = int(min(batch.submitted_at.min() for batch in ordered))
     dues = {due for form in clocks for due in _dues(engine, form, start, last)}
+    _register(engine, ordered)
     moments = {ends(waiver, engine.world) for rule in engine.rules for waiver in rule.waivers}
+    moments.update(closed for closed in engine.world.tenure.closed.tolist() if closed != EVER)
     moments.update(moment for batch in ordered for moment in _runs_out(engine, batch))
     cuts = sorted(dues | {moment for moment in moments if start <= moment <= last})
     for cut in [*cuts, last + 1]:
@@ -90,6 +93,14 @@ def replay(engine: Engine, filings: Sequence[FormBatch]) -> Iterator[Outcome]:
         start = cut
         if cut in cuts:
             yield engine.tick(cut)
+
+
+def _register(engine: Engine, filings: Sequence[FormBatch]) -> None:
+    """Have institutions be there since their first filings at the latest: history knows no other registration."""
+    rows, as_of = (np.concatenate([getattr(batch, name) for batch in filings]) for name in ("rows", "as_of"))
+    order = np.lexsort((as_of, rows))
+    rows, first = np.unique(rows[order], return_index=True)
+    engine.register(rows[rows >= 0], as_of[order][first][rows >= 0])
 
 
 def _dues(engine: Engine, form: str, start: int, end: int) -> list[int]:

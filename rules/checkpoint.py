@@ -56,6 +56,7 @@ class _Core(msgspec.Struct, frozen=True):
     """Oldest name and status of the rules that have others than their id and live."""
     provisional: dict[str, list[tuple[int, int]]] = {}
     """By form: as-of dates and deadlines that were open, and not certain yet."""
+    registered: _Array | None = None
 
 
 class _Dated(msgspec.Struct, frozen=True):
@@ -126,6 +127,7 @@ def export_core(engine: Engine, rows: Sequence[int]) -> bytes:
         open_provisional(
             engine.program.catalogue.forms.values(), max(engine.world.clock, engine.world.now), engine.world.country
         ),
+        _pack(engine.world.tenure.registered[index]),
     )
     return msgspec.msgpack.encode(core)
 
@@ -185,10 +187,14 @@ def restore_pieces(engine: Engine, core: bytes, dated: Iterable[bytes]) -> list[
     _restore_records(engine, state, np.array(rule_of, np.int32), rows)
     engine.mark_edited(edited(engine.rules, engine.edition, state.rules, state.signatures), rows)
     _leave_over(engine, state, rows)
+    if state.registered is not None:
+        engine.register(rows, _view(state.registered))
     for group in engine.groups:
         known = [name for name in (group.rules[0].id, *group.rules[0].renamed_from) if name in state.judged]
         if known:
             group.judged[rows] = _view(state.judged[known[0]])
+        else:
+            engine.watch_from(group, rows, state.clock)
     for form_id, due in state.due.items():
         engine._due[form_id] = max(due, engine._due.get(form_id, due))
     engine.world.clock = max(engine.world.clock, state.clock)

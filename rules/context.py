@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rules.calendar import due_at, has_deadline
 from rules.catalogue import Catalogue
+from rules.obligations import Tenure
 from rules.plan import Node, walk
 from rules.settings import Table
 from rules.store import NEVER, Bools, Filed, Floats, FormStore, Indices, Ints, Longs, Picker
@@ -69,6 +70,7 @@ class World:
     in values across institutions; `system` marks the row that stands for the system itself; `now` is the latest
     time that filings or ticks have told, `clock` the latest tick. `settings` are parameters by name; `version`
     counts changes of attributes. `opened` is the year in which an institution opened; 0 where it is not known.
+    `tenure` says since when and until when each row is an institution.
     """
 
     catalogue: Catalogue
@@ -86,6 +88,7 @@ class World:
     version: int = 0
     clock: int = int(NEVER)
     opened: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
+    tenure: Tenure = field(default_factory=lambda: Tenure(0, "UTC"))
 
     def past_deadline(self, node: Node, at: int) -> bool:
         """Whether every form that the node reads was due before `now` for the date `at`."""

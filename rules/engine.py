@@ -31,6 +31,7 @@ from rules.judge import (
 )
 from rules.laps import Clock, Laps, no_clock
 from rules.muting import WAIVED, ends, reasons
+from rules.obligations import Tenure, obliged
 from rules.operations import number
 from rules.pack import Program
 from rules.plan import Waiver, walk
@@ -150,6 +151,7 @@ class Engine:
             program.derived,
         )
         self.world.opened = np.zeros(rows, np.int32)
+        self.world.tenure = Tenure(rows, catalogue.timezone)
         self.world.settings = {name: Table(setting) for name, setting in program.settings.items()}
         for group in self.groups:
             group.bind(self.world.stores)
@@ -162,6 +164,7 @@ class Engine:
         self._evidence = Evidence(self.rules, self.world)
         self._due: dict[str, int] = {}
         self._ticked = int(NEVER)
+        self._closing = False
         self.ended: set[Waiver] = set()
         self.moved: dict[tuple[str, int], Moved] = {}
         self.edition = Edition.of(self.rules)
@@ -201,9 +204,12 @@ class Engine:
             self._rows[institution.code] = row
             self._active[row] = True
             for group in self.groups:
-                # who comes between two ticks was not there when the deadlines before passed
-                group.judged[row] = self._ticked if group.clocks else NEVER
+                group.judged[row] = NEVER
+            # who comes between two ticks, and does not say since when, was not there when the deadlines before passed
+            self.world.tenure.registered[row] = self._ticked
         self.institutions[row] = institution
+        self.world.tenure.put(row, institution, int(self.world.tenure.registered[row]))
+        self._closing = True
         self.world.version += 1
         self.staleness.look = True
         self._system[row] = institution.code == SYSTEM
@@ -242,6 +248,7 @@ class Engine:
         self.world.numbers = {k: _wider(v, rows, np.nan) for k, v in self.world.numbers.items()}
         self.world.texts = {k: _wider(v, rows, 0) for k, v in self.world.texts.items()}
         self.world.opened = _wider(self.world.opened, rows, 0)
+        self.world.tenure.grow(rows)
         for store in self.world.stores.values():
             store.grow(rows)
         self.fold.grow(rows)
@@ -268,15 +275,22 @@ class Engine:
             return outcome
         standing = self.fold.open()
         standing = standing.take(standing.row == row)
-        quiet = Records.empty(len(standing))
-        quiet.rule, quiet.row = standing.rule, standing.row
-        quiet.date = np.full(len(standing), now)
-        said = [Said(event, "retired", now, "retired") for event in events(standing, quiet)]
+        said = [Said(event, "retired", now, "retired") for event in _ends_of(standing, np.full(len(standing), now))]
         outcome.transitions = self._evidence.tell(said, self.institutions)
         self.drop([row])
         self._active[row] = False
         self._free.append(row)
         return outcome
+
+    def register(self, rows: Ints, moments: Longs) -> None:
+        """Note that these institutions were there at these seconds, if nothing says that they came before."""
+        self.world.tenure.remember(rows, moments)
+
+    def owing(self, form: str, as_of: int) -> set[str]:
+        """Return the codes of the institutions that owe a form for an as-of second, by what is known of that day."""
+        rows = np.flatnonzero(self._active & ~self._system).astype(np.int32)
+        owed = obliged(self.world, self.program.catalogue.forms[form], rows, as_of, as_of)
+        return {self.institutions[row].code for row in rows[owed].tolist()}
 
     def apply(self, batches: Sequence[FormBatch]) -> Outcome:
         """Apply filings and return what they changed."""
@@ -321,6 +335,7 @@ class Engine:
         """Judge, for those who file now, the deadlines that passed before and that no tick has told yet."""
         groups = [group for group in self.groups if batch.form in group.clocks and not group.across]
         found = self._pass_deadlines(groups, batch.rows, batch.submitted_at)
+        found += self._close(batch.rows, batch.submitted_at)
         place = {int(row): i for i, row in enumerate(batch.rows)} if found else {}
         return [replace(said, sequence=int(batch.sequence[place[said.event.row]])) for said in found]
 
@@ -348,6 +363,10 @@ class Engine:
         if len(batch.rows):
             self.world.now = max(self.world.now, int(batch.submitted_at.max()))
         found: list[Said] = []
+        still = batch.submitted_at < self.world.tenure.closed[batch.rows]
+        if not still.all():  # it is history, and nobody's to act on
+            batch, cause = batch.take(np.flatnonzero(still)), cause[still]
+        self._closing |= bool((self.world.tenure.closed[batch.rows] <= self.world.clock).any())
         for group in self.groups:
             if group.across:
                 continue
@@ -449,7 +468,7 @@ class Engine:
         by = self._knowledge(touched)
         self.world.members = np.flatnonzero(self._active & ~self._system).astype(np.int32)
         self._date_system(touched)
-        rows = np.flatnonzero(self._active).astype(np.int32)
+        rows = np.flatnonzero(self._active & (self.world.tenure.closed > self.world.now)).astype(np.int32)
         for group in self.groups:
             dates = [date for form in group.triggers for date in touched.get(form, ())]
             if not group.across or not dates:
@@ -550,7 +569,8 @@ class Engine:
         """Judge rules with `overdue` at every deadline that has passed since they were judged last.
 
         The time of a transition is the deadline, not `now`: whoever ticks, and when, gives the same ids. An
-        institution that was never judged starts with each form's latest deadline.
+        institution that was never judged starts with each form's latest deadline when it was registered or, where
+        nobody knows when that was, the latest there is. When it closes its alerts end.
         """
         outcome = Outcome()
         self.laps.start()
@@ -565,6 +585,10 @@ class Engine:
                 self._due[form] = wanted[0]
                 passed[form] = {wanted[1]}
         self._ticked = max(self._ticked, now)
+        closing = self.world.tenure.closed[rows]
+        if self._closing or ((closing > self.world.clock) & (closing <= now)).any():
+            self._closing = False
+            found += self._close(rows, np.full(len(rows), now, np.int64))
         found += self._judge_edited(now)
         before_now = self.world.clock
         found += self._end_waivers(now)
@@ -583,11 +607,15 @@ class Engine:
     def _pass_deadlines(self, groups: Sequence[Group], rows: Ints, until: Longs, first: bool = False) -> list[Said]:
         """Judge the rows at every deadline since their last judgement, `until` [n] included.
 
-        With `first`, rows that were never judged are judged too, at each form's latest deadline.
+        Rows that were never judged begin with each form's latest deadline when they were registered. Where nobody knows
+        when that was they are judged with `first` alone, at each form's latest deadline. Nobody is from closing on.
         """
         found: list[Said] = []
+        if not len(rows):
+            return found
+        told, until = until, np.minimum(until, self.world.tenure.closed[rows] - 1)
         for group in groups:
-            judged = group.judged[rows]
+            judged = self._judged(group, rows, told)
             never = judged == NEVER
             after = int(judged[~never].min()) if not never.all() else int(until.max())
             moments: set[int] = set()
@@ -599,11 +627,51 @@ class Engine:
                 if first and never.any() and newest is not None:
                     latest.add(newest[0])
             for moment in sorted(moments | latest):
-                chosen = rows[(~never & (judged < moment) & (moment <= until)) | (never & (moment in latest))]
+                chosen = rows[((~never & (judged < moment)) | (never & (moment in latest))) & (moment <= until)]
                 if len(chosen):
                     states = self.judge.step(group, chosen, np.full(len(chosen), moment), self._system[chosen])
                     found += [Said(event, "clock", moment, "clock") for event in events(*states)]
         return sorted(found, key=lambda said: said.event.date)
+
+    def _judged(self, group: Group, rows: Ints, until: Longs) -> Longs:
+        """Until when deadlines were looked at for each row; NEVER where nobody can say where to begin.
+
+        What was filed before the registration is history: by then, `until`, nobody looked.
+        """
+        found = group.judged[rows].copy()
+        registered = self.world.tenure.registered[rows]
+        new = (found == NEVER) & (registered != NEVER) & (registered <= until)
+        for moment in np.unique(registered[new]).tolist():
+            found[new & (registered == moment)] = self._before(group, moment)
+        return found
+
+    def _before(self, group: Group, moment: int) -> int:
+        """Just before the latest deadlines of the group's forms at a moment."""
+        forms = (self.program.catalogue.forms[form] for form in sorted(group.clocks))
+        latest = [due[0] for form in forms if (due := expected(form, moment, self.world.country)) is not None]
+        return min(latest, default=moment) - 1
+
+    def watch_from(self, group: Group, rows: Ints, moment: int) -> None:
+        """Have rules that are new begin with the latest deadlines at a moment, for the rows that were there then."""
+        there = rows[self.world.tenure.registered[rows] <= moment]
+        if group.clocks and moment != NEVER:
+            group.judged[there] = self._before(group, moment)
+
+    def _close(self, rows: Ints, until: Longs) -> list[Said]:
+        """End what is open of those of the rows that closed until then, [n]: nobody is there to act on it."""
+        closed = self.world.tenure.closed
+        gone = rows[closed[rows] <= until]
+        if not len(gone):
+            return []
+        groups = [group for group in self.groups if group.clocks and not group.across]
+        found = self._pass_deadlines(groups, gone, closed[gone])  # what was missed until then belongs before the end
+        standing = self.fold.open()
+        standing = standing.take(np.isin(standing.row, gone))
+        at = np.maximum(closed[standing.row], standing.date)
+        said = [Said(event, "retired", event.date, "closed") for event in _ends_of(standing, at)]
+        self.fold.forget(gone)
+        self.staleness.forget(gone)
+        return found + sorted(said, key=lambda one: one.event.date)
 
     def _end_waivers(self, now: int) -> list[Said]:
         """Tell of open alerts that a waiver silenced until now.
@@ -671,7 +739,7 @@ class Engine:
         if not marked or not len(everyone):
             return found
         self.world.members = np.flatnonzero(self._active & ~self._system).astype(np.int32)
-        rows = everyone[self._active[everyone]]
+        rows = everyone[self._active[everyone] & (self.world.tenure.closed[everyone] > now)]
         n = len(rows)
         whole = FormBatch(
             form="",
@@ -817,6 +885,13 @@ class Engine:
         from rules.checkpoint import restore
 
         return restore(self, blob)
+
+
+def _ends_of(standing: Records, at: Longs) -> list[Event]:
+    """What there is to say where all that stands ends, at seconds [n]."""
+    quiet = Records.empty(len(standing))
+    quiet.rule, quiet.row, quiet.date = standing.rule, standing.row, at
+    return events(standing, quiet)
 
 
 class _Filings(dict[tuple[int, int], str]):

@@ -486,7 +486,8 @@ def firing(c: Compiler, call: Call) -> Node:
 def overdue(c: Compiler, call: Call) -> Node:
     """Whether the form that was due last has not been filed although its deadline has passed; never unknown.
 
-    A late filing ends it; so does one of a later date. Who is not of the form's types is never overdue.
+    A late filing ends it; so does one of a later date. Who does not owe it is never overdue: who is not of the form's
+    types, was not there yet or has closed (the registry's `opened`, `registered` and `closed`).
     """
     _expect(call, 1, 1)
     arg = call.args[0]

@@ -148,6 +148,7 @@ INSTITUTION = (
     Key("lei", "text", "Legal entity identifier."),
     Key("dsib_bucket", "number", "Bucket of systemic importance; 0 for none."),
     Key("opened", "date", "When it began business; new ones are compared with each other."),
+    Key("closed", "date", "From when on it owes nothing; what is open of it ends then."),
     Key("attributes", "open", "Further attributes."),
 )
 TEST = (

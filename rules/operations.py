@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rules.calendar import expected
 from rules.context import DAY, Column, Context, Truth
+from rules.obligations import obliged
 from rules.plan import Node
 from rules.store import NEVER, Bools, Floats
 
@@ -495,8 +496,6 @@ def _overdue(node: Node, context: Context) -> Column:
     for at in np.unique(context.at[context.at != NEVER]):
         wanted = expected(form, int(at), context.world.country)
         if wanted is not None:
-            late |= (context.at == at) & (newest < wanted[1])
-    if form.types:
-        types = [context.world.code(kind) for kind in form.types]
-        late &= np.isin(context.world.texts["type"][context.rows], types)
+            owed = obliged(context.world, form, context.rows, wanted[1], int(at))
+            late |= (context.at == at) & (newest < wanted[1]) & owed
     return Truth.known(late)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rules.catalogue import FREQUENCY_DAYS
 from rules.context import DAY, Context, World
+from rules.obligations import obliged
 from rules.plan import Node, walk
 from rules.store import NEVER, Bools, Floats, Ints
 
@@ -58,8 +59,10 @@ def groups_at(world: World, members: Ints, rows: Ints, by: str, at: int) -> tupl
 def reporting(node: Node, everyone: Context) -> tuple[Bools, Bools]:
     """Who is expected to report the forms that the node reads, and who has.
 
-    Expected are the types of institution that the form names, and whoever has filed it within a period.
+    Expected are those who owe the form for the date: the types of institution that it names, and whoever has filed it
+    within a period; besides, whoever filed it for that very date.
     """
+    tenure = everyone.world.tenure
     expected = np.zeros(len(everyone), np.bool_)
     filed = np.ones(len(everyone), np.bool_)
     for form_id in sorted({str(n.params[0]) for n in walk(node) if n.op == "column"}):
@@ -67,11 +70,12 @@ def reporting(node: Node, everyone: Context) -> tuple[Bools, Bools]:
         valid = int(form.validity_days * DAY)
         as_of = everyone.as_of(form_id)
         known = (as_of != NEVER) & (everyone.at - as_of <= valid + int(FREQUENCY_DAYS[form.frequency] * DAY))
+        known &= everyone.at < tenure.closed[everyone.rows]
         if form.types:
-            types = [everyone.world.code(kind) for kind in form.types]
-            known |= np.isin(everyone.world.texts["type"][everyone.rows], types)
-        expected |= known
+            known |= obliged(everyone.world, form, everyone.rows, everyone.at, everyone.at)
         now = as_of == everyone.at
+        known |= now
+        expected |= known
         # a form that is filed for this very date counts by that; a slower one by what is still valid
         filed &= (now if now.any() else everyone.at - as_of <= valid) | ~known
     return expected, expected & filed

@@ -8,7 +8,9 @@ import msgspec
 class Institution(msgspec.Struct, frozen=True, omit_defaults=True):
     """One supervised bank or insurer.
 
-    `opened` is the ISO date on which it began business: it counts as new for five years among its peers.
+    `opened` is the ISO date on which it began business: it counts as new for five years among its peers. `closed` is
+    the ISO date from which on it owes nothing any more, `registered` the ISO instant at which it came into the registry
+    (`rules.obligations`).
     `attributes` holds whatever else a jurisdiction keeps (strings or numbers); rules may group by it, as in
     `by=attributes.city`.
     """
@@ -22,6 +24,8 @@ class Institution(msgspec.Struct, frozen=True, omit_defaults=True):
     dsib_bucket: int = 0
     attributes: dict[str, str | float] = {}
     opened: str = ""
+    closed: str = ""
+    registered: str = ""
 
     def title(self, language: str = "en") -> str:
         """Name in `language`, else in English, else any, else the code."""

@@ -17,6 +17,7 @@ from rules.catalogue import SYSTEM, Form
 from rules.context import World
 from rules.fold import Fold, Records
 from rules.judge import FIRING, STALE, Event, Lapse, Said
+from rules.obligations import of_type
 from rules.plan import Rule
 from rules.spans import EVER
 from rules.store import NEVER, Bools, Ints, Longs, Picker
@@ -185,7 +186,10 @@ class Staleness:
         return np.where(count > 0, last * FORMS + count, EVER)
 
     def _ends(self, form_id: str, rows: Ints) -> tuple[Longs, Longs]:
-        """From when each row's data of the form has run out, EVER where nothing was filed; and its newest as-of."""
+        """From when each row's data of the form has run out, EVER where nothing was filed; and its newest as-of.
+
+        Of an institution that closes before, they do not run out: it owes nothing then.
+        """
         form = self._world.catalogue.forms[form_id]
         newest = self._world.stores[form_id].newest(rows)
         owed = self._owed(form, rows)
@@ -196,13 +200,10 @@ class Staleness:
                 EVER if date == NEVER else runs_out(form, date, self._world.country, owes) for date in dates.tolist()
             ]
             found = np.where(owed == owes, np.array(ends, np.int64)[place], found)
-        return found, newest
+        return np.where(found < self._world.tenure.closed[rows], found, EVER), newest
 
     def _owed(self, form: Form, rows: Ints) -> Bools:
         """Who has to file the form; to the system it is owed by everybody."""
-        if not form.types:
-            return np.ones(len(rows), np.bool_)
         world = self._world
-        types = [world.code(kind) for kind in form.types]
-        owed: Bools = np.isin(world.texts["type"][rows], types) | (world.texts["code"][rows] == world.code(SYSTEM))
+        owed: Bools = of_type(world, form, rows) | (world.texts["code"][rows] == world.code(SYSTEM))
         return owed

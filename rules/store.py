@@ -156,6 +156,12 @@ class FormStore:
         """As-of seconds of the newest filing of each row; NEVER where there is none."""
         return self.filed(Picker(rows)).as_of
 
+    def oldest(self, rows: Ints) -> Longs:
+        """As-of seconds of the oldest filing kept of each row; later than everything where there is none."""
+        as_of = self.as_of[:, rows]
+        found: Longs = np.where(as_of == NEVER, -NEVER, as_of).min(axis=0)
+        return found
+
     def position(self, pick: Picker, at: Longs) -> Indices | int:
         """How many filings of each row are newer than `at`: the position of the newest at or before it.
 

@@ -20,10 +20,12 @@ from typing import Any
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
+from confluent_kafka import KafkaException
 from faust.types import TP
 
 from guanlan.settings import Settings
 from rules.pack import Program
+from rules.problems import GuanlanError
 from rules.registry import Institution
 from streams.changelog import Changelog
 from streams.clients import ServiceError
@@ -39,6 +41,7 @@ from streams.columnar import (
     yield_to_loop,
 )
 from streams.exporter import Exporter, Snapshot, check_budget
+from streams.logs import Logs, TopicChanged, require_same
 from streams.measured import Measured
 from streams.outbox import Outbox, Undelivered, sender
 from streams.pace import Pace
@@ -81,6 +84,7 @@ WRITE_TURNS = 10  # about: rows of blocks are few megabytes
 FULL_SECONDS = 0.1
 IDLE_SECONDS = 0.1
 TICK_SECONDS = 1.0
+LOOK_SECONDS = 5.0
 MEASURE_SECONDS = 0.5
 PULSE_SECONDS = 0.05
 COMPILED_SECONDS = 20.0
@@ -107,15 +111,20 @@ class Worker:
         self.settings = settings
         self.program = program
         self.place = place
+        self.folder = folder
         self.quiet = asyncio.Lock()
-        self.roster = Roster(place.bootstrap, place.topic(INSTITUTIONS), institutions)
+        by_wall = settings.clock == "wall"
+        self.roster = Roster(place.bootstrap, place.topic(INSTITUTIONS), institutions, by_wall)
         self.app = self._app(folder)
         self.outbox = Outbox(sender(place.bootstrap))
         self.changelog = Changelog(sender(place.bootstrap))  # alerts do not wait behind state
+        self.logs = Logs(place.bootstrap)
+        self.ids: dict[str, str] = {}
         self.lag: dict[TP, int] = {}
         self._targets: dict[str, tuple[int, dict[TP, int]]] = {}
         self.pace = Pace()
         self._began = time.monotonic()
+        self._ended: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self.exporter = Exporter(asyncio.get_running_loop(), self.snapshot)
         self.metrics = self.exporter.pipeline
         self.stages = Stages(lambda stage, seconds: self.metrics.stages.labels(stage).observe(seconds))
@@ -230,49 +239,95 @@ class Worker:
     async def _work(self, stop: asyncio.Event, institutions: int) -> int:
         self.app.checkpoint, self.app.revoked = self._checkpoint, self._close
         self.app.due = self.pace.due
+        self.app.failed = self._end
         self.app.fetching = partial(self.stages.stage, "fetch")
         self.app.finalize()
         self.app.in_worker = True
+        try:
+            self.ids = await self.logs.ids(self._remembered())
+        except (KafkaException, TimeoutError) as err:
+            raise ServiceError(f"the broker does not say what topics there are: {err}") from None
+        for side in self.sides:
+            side.keeper.ids = self.ids
         await self._discard_spoiled_stores()
         log.info("%d institutions, %d rules; joining group %r", institutions, len(self.program.rules), self.place.group)
         starting = asyncio.create_task(self.app.start())
         follows = self.roster.follow(), self.releases.follow()
-        beside = [asyncio.create_task(work) for work in (*follows, self._tick(), self._measure(), self._pulse())]
-        stopped = asyncio.create_task(stop.wait())
+        works = (*follows, self._tick(), self._measure(), self._pulse(), self._look())
+        beside = [asyncio.create_task(work) for work in works]
+        stopped, told = asyncio.create_task(stop.wait()), self._ended
         crashed = asyncio.create_task(self.app.until_crashed())
-        await asyncio.wait({stopped, crashed, *beside}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({stopped, crashed, told, *beside}, return_when=asyncio.FIRST_COMPLETED)
         broken = next((t.exception() for t in beside if t.done()), None)
-        failed = self.app.crashed or broken is not None
+        failed = self.app.crashed or broken is not None or told.done()
+        reason = told.result() if told.done() else broken or self.app.crash_reason
+        said = reason if isinstance(reason, GuanlanError) else None
         log.info("ending")
         for task in (*beside, stopped, crashed):
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
         if failed:
-            log.critical("the worker ends because of: %r", broken or self.app.crash_reason)
+            log.critical("the worker ends because of: %s", said or repr(reason))
             self.consumer.sealed = True
         try:
             async with asyncio.timeout(CRASH_SECONDS if failed else STOP_SECONDS):
                 await self.app.stop()
         except TimeoutError:
             log.critical("it does not end in order: what is not committed will be read again")
-            _die()
+            _die(said.exit_code if said else DIED)
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
+        if said is not None:
+            raise said
         return DIED if failed else 0
 
+    def _remembered(self) -> list[str]:
+        """Return the topics whose offsets are remembered, in the state or while running."""
+        names = (FILINGS, EXPOSURES, CROSS_SECTION, QUOTES, INSTITUTIONS, RULES)
+        return [*map(self.place.topic, names), *(self.place.changelog(side.name) for side in self.sides)]
+
+    async def _look(self) -> None:
+        """See now and then that topics are still those that they were; raises TopicChanged."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                ids = await self.logs.ids(self._remembered())
+            except (KafkaException, TimeoutError):
+                continue  # who asks for ends says that the broker does not answer
+            require_same(self.ids, ids)
+
+    def _end(self, why: Exception) -> None:
+        """Have the worker end: nothing more can be read."""
+        if not self._ended.done():
+            self._ended.set_result(why)
+
     async def _discard_spoiled_stores(self) -> None:
-        """Delete local stores that can't be opened or know more than their changelog: they are only a cache."""
+        """Delete local stores that can't be opened, know more than their changelog, or are of one that was deleted.
+
+        They are only a cache.
+        """
         reader = AIOKafkaConsumer(bootstrap_servers=self.place.bootstrap.split(","), group_id=None)
         await reader.start()
         try:
             for side, count in ((self.watch, self.place.partitions), (self.system, 1)):
                 changelog = self.place.changelog(side.name)
+                if self._is_another(side.name, changelog):
+                    for number in range(count):
+                        side.keeper.table.discard(number)
                 ends = await reader.end_offsets([TopicPartition(changelog, number) for number in range(count)])
                 for (_, number), end in ends.items():
                     if side.keeper.table.discard_if_spoiled(number, end):
                         log.warning("the local state of %s, partition %d, is read again from Kafka", side.name, number)
         finally:
             await reader.stop()
+
+    def _is_another(self, name: str, changelog: str) -> bool:
+        """Whether the changelog is another topic than the one that local stores were of; note which it is now."""
+        ident, note = self.ids.get(changelog, ""), self.folder / f"{name}.topic"
+        before = note.read_text(encoding="utf-8") if note.exists() else ""
+        if ident and ident != before:
+            note.write_text(ident, encoding="utf-8")
+        return bool(before) and before != ident
 
     async def _open(self, side: Side[Any], partitions: frozenset[int]) -> None:
         epoch = self.consumer.epoch
@@ -281,6 +336,13 @@ class Worker:
             if self.consumer.epoch != epoch:
                 return
             resume = await side.open(partitions)
+            try:
+                for partition in sorted(partitions):
+                    require_same(side.keeper.made_from(partition), self.ids)
+            except TopicChanged as err:
+                side.close()
+                self._end(err)
+                return
             if side.engine.edited:
                 await self._emit(await side.rejudge(int(time.time())))
             for partition, offsets in resume.items():
@@ -437,8 +499,8 @@ class Worker:
             self.stages.rest(self.consumer.member_seconds())
             now, epoch = int(time.time()), self.consumer.epoch
             try:
-                ends = await self.consumer.ends()
-            except (KafkaError, TimeoutError) as err:
+                ends = await self.logs.ends(self.consumer.ours())
+            except (KafkaException, TimeoutError) as err:
                 log.warning("the broker did not say how far behind we are: %s", err)
                 continue
             if self.consumer.epoch == epoch:
@@ -514,6 +576,6 @@ def _enough(batches: Sequence[RecordBatch]) -> bool:
     return sum(len(b.records) for b in batches) >= MERGED_RECORDS or sum(b.size for b in batches) >= MERGED_BYTES
 
 
-def _die() -> None:
+def _die(code: int = DIED) -> None:
     logging.shutdown()
-    os._exit(DIED)
+    os._exit(code)

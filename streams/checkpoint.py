@@ -55,10 +55,14 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Applied(msgspec.Struct, frozen=True, array_like=True):
-    """The record of one partition: how far it is applied, and what each block should contain at least."""
+    """The record of one partition: how far it is applied, and what each block should contain at least.
+
+    `topics` are the ids of the topics whose offsets these are; those that the broker does not tell are not there.
+    """
 
     applied: Offsets
     blocks: dict[str, Offsets]
+    topics: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +140,16 @@ def _untold(_: float) -> None:
 class Keeper:
     """Keeps one agent's state in a table: knows which blocks changed, copies, writes and loads them.
 
-    `topics` are the topics whose offsets the state contains; `source` has the state. `spent` is told the processor
-    seconds that copying and writing take. `garbage` are keys of versions of parts that no block names.
+    `topics` are the topics whose offsets the state contains, `ids` those of topics; `source` has the state. `spent` is
+    told the processor seconds that copying and writing take. `garbage` are keys of versions of parts that no block
+    names.
     """
 
     table: StateTable
     topics: frozenset[str]
     source: Source
     spent: Callable[[float], None] = _untold
+    ids: Mapping[str, str] = field(default_factory=dict)
     dirty: dict[int, dict[str, set[str]]] = field(default_factory=dict)
     contains: dict[int, dict[str, Offsets]] = field(default_factory=dict)
     applied: dict[int, Offsets] = field(default_factory=dict)
@@ -198,7 +204,8 @@ class Keeper:
         for partition, offsets in copy.offsets.items():
             held = self.contains.setdefault(partition, {})
             held.update(dict.fromkeys(copy.blocks[partition], offsets))
-            copy.records[partition] = Applied(offsets, dict(held))
+            ids = {topic: ident for topic, ident in self.ids.items() if topic in self.topics}
+            copy.records[partition] = Applied(offsets, dict(held), ids)
         return True
 
     def _piece(self, copy: Copy, partition: int, block: str, changed: set[str]) -> Piece:
@@ -289,6 +296,11 @@ class Keeper:
                 self.garbage.setdefault(partition, set()).update(left)
             self.written[partition, name] = dict(block.parts) if complete else {}
             yield Loaded(name, block.state, found if complete else None)
+
+    def made_from(self, partition: int) -> Mapping[str, str]:
+        """Return the ids of the topics that the state of a partition was made from, as far as that was kept."""
+        record = self._found[partition]
+        return {} if record is None else record.topics
 
     def discard(self, partition: int, block: str) -> None:
         """Delete a block that can't be used, and its parts, at the next checkpoint, unless that writes it anew."""

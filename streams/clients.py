@@ -25,13 +25,14 @@ class ServiceError(GuanlanError):
 
 
 class Record(NamedTuple):
-    """One Kafka record as bytes."""
+    """One Kafka record as bytes; `timestamp` is milliseconds since 1970, as the topic stamps its records."""
 
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]]
     partition: int
     offset: int
+    timestamp: int = 0
 
 
 @contextmanager
@@ -116,6 +117,6 @@ def read_to_end(bootstrap: str, topic: str, idle_seconds: float = 30.0) -> Itera
                         ends[partition] = max(ends[partition], consumer.highwater(partition) or 0)
                     for r in records:
                         if r.offset < ends[partition]:
-                            yield Record(r.key, r.value, list(r.headers), r.partition, r.offset)
+                            yield Record(r.key, r.value, list(r.headers), r.partition, r.offset, r.timestamp)
         finally:
             consumer.close()

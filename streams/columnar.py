@@ -36,6 +36,7 @@ from faust.types import TP, ConsumerMessage
 from streams.changelog import Changelog
 from streams.fetching import Fetching, Record
 from streams.local import LocalCopy
+from streams.logs import TopicChanged
 
 FAUST_VERSION = "0.15.3"
 TURNS = 24
@@ -73,7 +74,7 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
         "perform_seek",
         "wait_empty",
     ),
-    "faust.transport.consumer:ThreadDelegateConsumer": ("_getmany", "assignment", "highwaters", "verify_event_path"),
+    "faust.transport.consumer:ThreadDelegateConsumer": ("_getmany", "assignment", "verify_event_path"),
     "faust.transport.consumer:ConsumerThread": ("on_partitions_assigned",),
     "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread": ("_create_worker_consumer", "_ensure_consumer"),
     "faust.transport.drivers.aiokafka:Consumer": ("_new_consumer_thread", "_to_message"),
@@ -101,6 +102,7 @@ class RecordBatch:
 
     `epoch` counts the assignments of partitions to this worker; a batch of an earlier one must not be applied.
     The agent sets `applied` once the effect of every record is in memory; until then no offset passes it.
+    `reached` is how far the partition was read where that is beyond the last record: offsets without a record follow.
     `size` is its keys' and values' bytes. `poll` numbers the poll, which brought `siblings` batches of this topic.
     """
 
@@ -111,6 +113,7 @@ class RecordBatch:
     size: int = 0
     poll: int = 0
     siblings: int = 1
+    reached: int = 0
 
     @property
     def first(self) -> int:
@@ -119,8 +122,8 @@ class RecordBatch:
 
     @property
     def end(self) -> int:
-        """Offset after the last record."""
-        return int(self.records[-1].offset) + 1
+        """Offset after the last record, and after those without a record that follow it."""
+        return max(int(self.records[-1].offset) + 1, self.reached)
 
 
 @dataclass(eq=False, slots=True)
@@ -141,8 +144,29 @@ class Progress:
         before[:] = [b for b in before if b.first < batch.first]
         before.append(batch)
 
+    def reach(self, tp: TP, offset: int) -> None:
+        """Note that a partition was read up to `offset`, and that what was handed out is all there is before it."""
+        if tp not in self.ends:
+            return
+        if waiting := self.waiting.get(tp):
+            waiting[-1].reached = max(waiting[-1].reached, offset)
+        else:
+            self.ends[tp] = max(self.ends[tp], offset)
+
+    def require_forward(self, tp: TP, offset: int) -> None:
+        """Raise TopicChanged where a partition is read from an `offset` that lies before what was read of it."""
+        waiting = self.waiting.get(tp)
+        known = waiting[-1].end if waiting else self.ends.get(tp, 0)
+        if offset < known:
+            why = f"its partition {tp.partition} goes on at offset {offset:,}, and was read up to {known:,}"
+            raise TopicChanged(tp.topic, f"{why} (it was made again, or its log was cut back)")
+
     def applied(self) -> dict[TP, int]:
-        """Return, by partition, the offset up to which every record handed out has been applied."""
+        """Return each partition's position: the offset up to which all that was handed out has been applied.
+
+        As Kafka means it: offsets that hold no record (the marks of transactions, records that expired or were
+        compacted away) are passed like others.
+        """
         for tp, batches in self.waiting.items():
             done = 0
             while done < len(batches) and batches[done].applied:
@@ -245,8 +269,13 @@ class ColumnarConsumer(driver.Consumer):
         """Take what has been received for columnar partitions."""
         if not self.reading:
             return {}
-        with self.app.fetching():
-            handed = {tp: list(self._batches(tp, records)) for tp, records in self._records.take().items()}
+        try:
+            with self.app.fetching():
+                handed = self._take()
+        except TopicChanged as err:  # what Faust is told by raising it logs with a traceback
+            self.sealed, self.reading = True, False
+            self.app.failed(err)
+            return {}
         self._polls += 1
         if handed:
             self._last_taken = time.monotonic()
@@ -256,6 +285,21 @@ class ColumnarConsumer(driver.Consumer):
         count = Counter(batch.tp.topic for batch in batches)
         for batch in batches:
             batch.poll, batch.siblings = self._polls, count[batch.tp.topic]
+        return handed
+
+    def _take(self) -> dict[TP, list[RecordBatch]]:
+        """Return what was received as batches, each with how far its partition was read; raise TopicChanged."""
+        taken = self._records.take()
+        for tp, records in taken.items():
+            self.progress.require_forward(tp, records[0].offset)
+        handed = {tp: list(self._batches(tp, records)) for tp, records in taken.items()}
+        for tp, offset in self._records.reached.items():
+            if tp in handed:  # they are noted in `progress` one by one as Faust passes them on
+                handed[tp][-1].reached = offset
+            else:
+                self.progress.require_forward(tp, offset)
+                self.progress.reach(tp, offset)
+        self._records.reached.clear()
         return handed
 
     def _begin(self, starts: dict[TP, int]) -> None:
@@ -360,10 +404,9 @@ class ColumnarConsumer(driver.Consumer):
         self.committed.update(offsets)
         return True
 
-    async def ends(self) -> dict[TP, int]:
-        """Ask the broker for the end of every columnar partition that is ours."""
-        ours = [tp for tp in self.assignment() if tp.topic in self.app.columnar_topics]
-        return dict(await self.highwaters(*ours)) if ours else {}
+    def ours(self) -> list[TP]:
+        """Return the columnar partitions that are ours."""
+        return [tp for tp in self.assignment() if tp.topic in self.app.columnar_topics]
 
 
 class ColumnarTransport(driver.Transport):
@@ -378,7 +421,8 @@ class ColumnarApp(faust.App):
     `columnar_topics` names the topics; all topics that agents read must be among them. `batch_bytes` and
     `batch_records` bound a batch. `due()` says whether a checkpoint may begin while records come in; `checkpoint(cut)`
     is awaited before offsets are committed and says whether they may be; `revoked()` when all partitions were taken
-    away and what could be committed was. Records are taken inside `fetching()`.
+    away and what could be committed was; `failed(error)` when reading can't go on. Records are taken inside
+    `fetching()`.
     """
 
     def __init__(
@@ -391,6 +435,7 @@ class ColumnarApp(faust.App):
         self.due: Callable[[], bool] = _always
         self.checkpoint: Checkpoint = _nothing_to_save
         self.revoked: Revoked = _nobody_to_tell
+        self.failed: Callable[[Exception], None] = _pass_over
         self.fetching: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
@@ -427,6 +472,10 @@ def _always() -> bool:
 
 async def _nothing_to_save(cut: Mapping[TP, int]) -> bool:
     return True
+
+
+def _pass_over(_: Exception) -> None:
+    return None
 
 
 async def _nobody_to_tell() -> None:
@@ -505,6 +554,10 @@ class StateTable(Table[bytes, bytes]):
             self.log.warning("%s can't be opened: %s", path.name, err)
         shutil.rmtree(path, ignore_errors=True)
         return True
+
+    def discard(self, partition: int) -> None:
+        """Delete the local store of a partition. Call it before the app starts."""
+        shutil.rmtree(self.store.partition_path(partition), ignore_errors=True)
 
     def rows(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the local rows of a partition whose keys begin with `prefix`, in order of keys."""

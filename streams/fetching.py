@@ -41,7 +41,11 @@ class Record(msgspec.Struct, gc=False):
 
 
 class Fetching:
-    """Reads partitions from given offsets on. Nothing here blocks but `close`."""
+    """Reads partitions from given offsets on. Nothing here blocks but `close`.
+
+    `reached` says of partitions that were read to their end how far that is, until it is taken. Offsets without a
+    record lie before it too: of transactions, and of records that expired or were compacted away.
+    """
 
     def __init__(self, bootstrap: str, group: str, check_crcs: bool = True) -> None:
         settings = {
@@ -50,6 +54,7 @@ class Fetching:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
             "check.crcs": check_crcs,
             "fetch.min.bytes": FETCH_LEAST_BYTES,
             "fetch.wait.max.ms": FETCH_WAIT_MS,
@@ -59,14 +64,17 @@ class Fetching:
             "error_cb": _told,
         }
         self._consumer = Consumer(settings, logger=log)
+        self.reached: dict[TP, int] = {}
 
     def begin(self, starts: Mapping[TP, int]) -> None:
         """Read these partitions and no others from now on, each from its offset."""
+        self.reached.clear()
         self._consumer.assign([TopicPartition(tp.topic, tp.partition, offset) for tp, offset in starts.items()])
 
     def stop(self) -> None:
         """Read nothing until `begin`; what was received and not taken is dropped."""
         self._consumer.unassign()
+        self.reached.clear()
 
     def take(self) -> dict[TP, list[Record]]:
         """Return what has been received, in the order of offsets; some `TAKEN_BYTES` at once.
@@ -78,6 +86,9 @@ class Fetching:
         while size < TAKEN_BYTES:
             messages = self._consumer.consume(TAKEN_AT_ONCE, 0)
             for message in messages:
+                if (error := message.error()) is not None and error.code() == KafkaError._PARTITION_EOF:
+                    self.reached[TP(message.topic(), message.partition())] = message.offset()
+                    continue
                 record = _record(message)
                 if record is not None:
                     place = TP(record.topic, record.partition)

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.logs import TopicChanged
+
 log = logging.getLogger("guanlan.worker")
 
 FETCHED_BYTES = 8 << 20
@@ -52,7 +54,7 @@ class Follower:
             await self._read()
 
     async def follow(self) -> None:
-        """Read on for ever."""
+        """Read on for ever; raises TopicChanged when the topic was made again."""
         while True:
             try:
                 await self._read()
@@ -80,13 +82,22 @@ class Follower:
         if self._consumer is not None:
             await self._consumer.stop()
 
+    def _require_forward(self, tp: TopicPartition, offset: int) -> None:
+        known = self._position.get(tp, 0)
+        if offset < known:
+            why = f"it goes on at offset {offset:,}, and was read up to {known:,} (it was made again, or cut back)"
+            raise TopicChanged(self._topic, why)
+
     async def _read(self) -> None:
         assert self._consumer is not None
         fetched = await self._consumer.getmany(timeout_ms=500, max_records=AT_ONCE)
-        for records in fetched.values():
+        for tp, records in fetched.items():
+            self._require_forward(tp, records[0].offset)
             for record in records:
                 await self._take(record)
         for tp in self._partitions:
-            self._position[tp] = await self._consumer.position(tp)
+            position = await self._consumer.position(tp)
+            self._require_forward(tp, position)
+            self._position[tp] = position
         async with self._moved:
             self._moved.notify_all()

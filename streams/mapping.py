@@ -37,6 +37,9 @@ UNITS: dict[str, int] = {
 }
 """By how many places the decimal point of a number in the table moves."""
 
+DATES = ("opened", "closed", "registered")
+"""Keys of an entry of the registry that are dates."""
+
 PERIODS = ("month", "quarter", "year")
 _DELAY = re.compile(r"(\d{1,4})(bd|d|h)")
 
@@ -64,6 +67,16 @@ class TimeField:
     format: str = ""
     end_of: str = ""
     delay: str = ""
+    place: Place = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class DateField:
+    """A date of the registry from a column; `format` as for strptime (ISO 8601 when empty)."""
+
+    column: str = ""
+    format: str = ""
+    optional: bool = False
     place: Place = NOWHERE
 
 
@@ -101,11 +114,12 @@ class FormMapping:
 
 @dataclass(frozen=True, slots=True)
 class InstitutionMapping:
-    """How rows become entries of the registry; keys of `fields` are the entry's, names by language."""
+    """How rows become entries of the registry; keys of `fields` and `dates` are the entry's, names by language."""
 
     fields: dict[str, TextField]
     names: dict[str, TextField]
     attributes: dict[str, TextField]
+    dates: dict[str, DateField] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +318,7 @@ def _time(r: Reader, key: str, needs_column: bool) -> TimeField:
 
 def _institutions(value: Value, problems: list[Problem]) -> InstitutionMapping:
     r = Reader(value, problems, "the mapping of institutions")
-    r.only(("code", "name", "type", "region", "peer_group", "lei", "dsib_bucket", "opened", "attributes"))
+    r.only(("code", "name", "type", "region", "peer_group", "lei", "dsib_bucket", *DATES, "attributes"))
     names: dict[str, TextField] = {}
     name = r.data.get("name")
     if name is not None:
@@ -312,10 +326,20 @@ def _institutions(value: Value, problems: list[Problem]) -> InstitutionMapping:
         names = _fields(name, problems, "'name'") if by_language else {"en": _text(r, "name")}
     attributes = r.data.get("attributes")
     return InstitutionMapping(
-        fields={key: _text(r, key) for key in ("code", *r.data) if key not in ("name", "attributes")},
+        fields={key: _text(r, key) for key in ("code", *r.data) if key not in ("name", "attributes", *DATES)},
         names=names,
         attributes=_fields(attributes, problems, "'attributes'") if attributes else {},
+        dates={key: _date(r, key) for key in DATES if key in r.data},
     )
+
+
+def _date(r: Reader, key: str) -> DateField:
+    found = r.data[key]
+    if not isinstance(found.data, dict):
+        return DateField(r.text(key), place=found.place)
+    told = Reader(found, r.problems, f"{key!r}")
+    told.only(("column", "format", "optional"))
+    return DateField(told.text("column"), told.text("format", ""), told.flag("optional", False), found.place)
 
 
 def _fields(value: Value, problems: list[Problem], what: str) -> dict[str, TextField]:

@@ -11,7 +11,7 @@ from typing import IO
 
 from guanlan.settings import Settings
 from rules.problems import ConfigError
-from streams.clients import admin_client
+from streams.clients import ServiceError, admin_client
 from streams.topics import CROSS_SECTION, EXPOSURES, FILINGS, LARGEST_RECORD, QUOTES, Topic, create_topics, topic_table
 
 STATE_OF_FILINGS = "filings"
@@ -69,6 +69,25 @@ def find_place(settings: Settings) -> Place:
 def look_at_place(settings: Settings) -> Place:
     """Look at the cluster as `find_place` does, and make nothing: for who only reads what workers keep."""
     return _look(settings)[0]
+
+
+def forget_state(settings: Settings) -> list[str]:
+    """Delete what workers of the group remember: state, and how far they have read; return the changelogs deleted.
+
+    They compute it again from the topics of filings. Raises ServiceError while a worker of the group runs.
+    """
+    place, there = _look(settings)
+    changelogs = [place.changelog(name) for name in (STATE_OF_FILINGS, STATE_OF_SYSTEM)]
+    found = [name for name in changelogs if name in there]
+    with admin_client(settings.bootstrap) as admin:
+        answer = admin.delete_groups([place.group])[place.group]
+        if answer not in ("OK", "GroupIdNotFoundError"):
+            raise ServiceError(
+                f"the offsets of group {place.group!r} can't be deleted ({answer}): stop all of its workers first"
+            )
+        if found:
+            admin.delete_topics(found)
+    return found
 
 
 def _look(settings: Settings) -> tuple[Place, dict[str, int]]:

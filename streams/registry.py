@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date
+from collections.abc import Mapping as Table
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from rules.calendar import format_instant, parse_instant
 from rules.problems import InputError, Problem, nearest
 from rules.registry import Institution
 from rules.source import Reader, SourceProblem, Value, parse_yaml
 from streams.cells import is_missing, read_number, read_text
 from streams.clients import answering, open_producer, read_to_end
-from streams.mapping import InstitutionMapping, Mapping, TextField, load_mapping
+from streams.mapping import DATES, DateField, InstitutionMapping, Mapping, TextField, load_mapping
 from streams.readers import kind_of, read_table, read_whole_text
 
-KEYS = ("code", "name", "type", "region", "peer_group", "lei", "dsib_bucket", "opened", "attributes")
+KEYS = ("code", "name", "type", "region", "peer_group", "lei", "dsib_bucket", *DATES, "attributes")
+NO_END = 9999
+"""The year by which registries say that something has no end."""
 
 
 def publish_institutions(bootstrap: str, topic: str, institutions: Iterable[Institution]) -> int:
@@ -65,6 +69,42 @@ def read_institutions(bootstrap: str, topic: str) -> list[Institution]:
     return sorted(latest.values(), key=lambda i: i.code)
 
 
+def read_registrations(bootstrap: str, topic: str) -> dict[str, str]:
+    """Read when each institution of the topic came into the registry, as an ISO instant by code.
+
+    It is what its record says, else the time stamp of the first record that is there. Raises ServiceError.
+    """
+    found: dict[str, str] = {}
+    for record in read_to_end(bootstrap, topic):
+        institution = decode_institution(record.value)
+        if institution is not None:
+            code = institution.code
+            found[code] = institution.registered or found.get(code) or stamped(record.timestamp)
+        elif record.value is None:
+            found.pop((record.key or b"").decode("utf-8", "replace"), None)
+    return found
+
+
+def stamped(timestamp: int) -> str:
+    """Return a record's time stamp, milliseconds, as an ISO instant; empty where it has none.
+
+    >>> stamped(86_400_000), stamped(-1)
+    ('1970-01-02', '')
+    """
+    return format_instant(timestamp // 1000) if timestamp > 0 else ""
+
+
+def registered(institutions: Iterable[Institution], known: Table[str, str], now: int) -> list[Institution]:
+    """Return the institutions with when each came into the registry: as it says, as is known of its code, else now."""
+    at = format_instant(now)
+    return [msgspec.structs.replace(i, registered=i.registered or known.get(i.code) or at) for i in institutions]
+
+
+def unreadable(institution: Institution) -> list[str]:
+    """Return which of an institution's dates are none: nothing is made of them."""
+    return [name for name in DATES if (text := getattr(institution, name)) and not _is_instant(text)]
+
+
 def decode_institution(value: bytes | None) -> Institution | None:
     """Return the institution in a record's value, or None for a tombstone or anything else."""
     if value is None:
@@ -79,8 +119,8 @@ def read_seed(paths: Iterable[Path], mapping: Mapping | str | Path | None = None
     """Read institutions from seed files: YAML in the registry's own shape, or tables.
 
     A table has the columns `code`, `name` (or `name_en`, `name_zh` …), `type`, `region`, `peer_group`, `lei`,
-    `dsib_bucket`; every other column is an attribute. A `mapping` with a section `institutions` reads a foreign
-    table. Raises InputError with every problem found, also for a code that stands twice.
+    `dsib_bucket`, `opened`, `closed`, `registered`; every other column is an attribute. A `mapping` with a section
+    `institutions` reads a foreign table. Raises InputError with every problem found, also for a code that stands twice.
     """
     if isinstance(mapping, str | Path):
         mapping = load_mapping(mapping)
@@ -117,9 +157,10 @@ def _table_seed(path: Path, mapping: Mapping | None, problems: list[str]) -> Ite
 
 
 def _check_columns(path: Path, fields: InstitutionMapping, columns: tuple[str, ...]) -> None:
-    for group in (fields.fields, fields.names, fields.attributes):
+    for group in (fields.fields, fields.names, fields.attributes, fields.dates):
         for told in group.values():
-            if told.column and told.column not in columns:
+            optional = isinstance(told, DateField) and told.optional
+            if told.column and told.column not in columns and not optional:
                 guess = nearest(told.column, columns)
                 raise InputError(f"{path}: has no column {told.column!r}; {guess}".rstrip("; "))
 
@@ -130,7 +171,10 @@ def _own_columns(columns: tuple[str, ...]) -> InstitutionMapping:
     named = {field.column for field in names.values()}
     rest = [c for c in columns if c and c not in named and c not in KEYS]
     return InstitutionMapping(
-        {c: TextField(c) for c in columns if c in KEYS and c != "name"}, names, {c: TextField(c) for c in rest}
+        {c: TextField(c) for c in columns if c in KEYS and c != "name" and c not in DATES},
+        names,
+        {c: TextField(c) for c in rest},
+        {c: DateField(c) for c in columns if c in DATES},
     )
 
 
@@ -142,15 +186,43 @@ def _from_cells(fields: InstitutionMapping, cells: dict[str, Any], missing: froz
     bucket = told.pop("dsib_bucket", "0")
     if not bucket.isascii() or not bucket.isdigit():
         raise ValueError(f"'dsib_bucket' must be a whole number, not {bucket!r}")
-    if told.get("opened") and not is_date(told["opened"]):
-        raise ValueError(f"'opened' must be a date as 2024-05-31, not {told['opened']!r}")
+    dates = {key: _date(key, cells.get(field.column), field, missing) for key, field in fields.dates.items()}
+    if problem := _bad_dates(dates):
+        raise ValueError(problem)
     attributes = {key: text for key, field in fields.attributes.items() if (text := _told(field, cells, missing))}
     return Institution(
         name={language: text for language, f in fields.names.items() if (text := _told(f, cells, missing))},
         dsib_bucket=int(bucket),
         attributes={key: _attribute(text) for key, text in attributes.items()},
+        **dates,
         **told,
     )
+
+
+def _date(key: str, cell: Any, field: DateField, missing: frozenset[str]) -> str:
+    """Return a cell as an ISO date, or as it is where it is none; a date of the year 9999 says that there is none."""
+    if is_missing(cell, missing):
+        return ""
+    if isinstance(cell, date):
+        text = cell.isoformat().removesuffix("T00:00:00")
+    else:
+        text = read_text(cell, TextField())
+        if field.format:
+            try:
+                text = datetime.strptime(text, field.format).isoformat().removesuffix("T00:00:00")
+            except ValueError:
+                raise ValueError(f"{field.column} is {text!r}, which is no {key!r} as {field.format}") from None
+    return "" if text.startswith(f"{NO_END}-") else text
+
+
+def _bad_dates(told: Table[str, str]) -> str:
+    """Say what is wrong with an institution's dates; nothing where they are right."""
+    for key, text in told.items():
+        if text and not (is_date(text) or (key == "registered" and _is_instant(text))):
+            return f"{key!r} must be a date as 2024-05-31, not {text!r}"
+    if told.get("closed") and told.get("opened") and told["closed"] < told["opened"]:
+        return f"'closed' is {told['closed']}, before 'opened', which is {told['opened']}"
+    return ""
 
 
 def _told(field: TextField, cells: dict[str, Any], missing: frozenset[str]) -> str:
@@ -212,17 +284,18 @@ def _from_yaml(entry: Value, problems: list[Problem]) -> Institution:
         peer_group=r.text("peer_group", ""),
         lei=r.text("lei", ""),
         dsib_bucket=int(r.number("dsib_bucket", 0)),
-        opened=_opened(r),
         attributes=attributes,
+        **_dates(r),
     )
 
 
-def _opened(r: Reader) -> str:
-    text = r.text("opened", "")
-    if text and not is_date(text):
-        r.problem(r.place("opened"), "shape", f"'opened' must be a date as 2024-05-31, not {text!r}")
-        return ""
-    return text
+def _dates(r: Reader) -> dict[str, str]:
+    found = {key: r.text(key, "") for key in DATES}
+    if problem := _bad_dates(found):
+        wrong = next(key for key in ("registered", "closed", "opened") if f"{key!r}" in problem)
+        r.problem(r.place(wrong), "shape", problem)
+        return {}
+    return found
 
 
 def is_date(text: str) -> bool:
@@ -233,5 +306,15 @@ def is_date(text: str) -> bool:
     """
     try:
         return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _is_instant(text: str) -> bool:
+    """Whether a text is an ISO date, or an instant with its offset."""
+    if is_date(text):
+        return True
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None and parse_instant(text) > 0
     except ValueError:
         return False

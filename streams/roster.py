@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
+import msgspec
 from aiokafka import ConsumerRecord
 
 from rules.catalogue import SYSTEM
 from rules.registry import Institution
 from streams.follower import Follower
-from streams.registry import decode_institution
+from streams.registry import decode_institution, stamped, unreadable
 
 log = logging.getLogger("guanlan.worker")
 
@@ -22,10 +23,14 @@ class Roster(Follower):
     """Institutions by code, kept up to date.
 
     `changed` and `gone` are awaited for every institution that is new or different, and for every code that
-    left, once `follow` runs.
+    left, once `follow` runs. Each says when it came into the registry: where its record does not, that is the time
+    stamp of the first record read. Without `by_wall` the registry's time is not that of the data, and nothing says so.
     """
 
-    def __init__(self, bootstrap: str, topic: str, institutions: Iterable[Institution] = ()) -> None:
+    def __init__(
+        self, bootstrap: str, topic: str, institutions: Iterable[Institution] = (), by_wall: bool = True
+    ) -> None:
+        self._by_wall = by_wall
         super().__init__(bootstrap, topic, "the registry of institutions", self._put)
         self.institutions = {i.code: i for i in institutions}
         self.changed: Changed = _ignore
@@ -38,6 +43,7 @@ class Roster(Follower):
         code = (record.key or b"").decode("utf-8", "replace")
         institution = decode_institution(record.value)
         if institution is not None and institution.code == code != SYSTEM:
+            institution = self._dated(institution, record.timestamp)
             if self.institutions.get(code) != institution:
                 self.institutions[code] = institution
                 await self.changed(institution)
@@ -46,6 +52,16 @@ class Roster(Follower):
                 await self.gone(code)
         else:
             log.warning("passed over a record of %s that is no institution: key %r", record.topic, code)
+
+    def _dated(self, institution: Institution, timestamp: int) -> Institution:
+        """Say of an institution when it came into the registry; warn of dates that are none."""
+        code, at = institution.code, institution.registered
+        if wrong := unreadable(institution):
+            log.warning("%s of %s in the registry is no date as 2024-05-31: passed over", " and ".join(wrong), code)
+            at = "" if "registered" in wrong else at
+        known = self.institutions.get(code)
+        at = at or (known.registered if known else "") or stamped(timestamp)
+        return msgspec.structs.replace(institution, registered=at if self._by_wall else "")
 
 
 async def _ignore(_: object) -> None:

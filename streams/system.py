@@ -99,8 +99,8 @@ class SystemSide(Side[Crossing]):
         self._program = program = whole.at(self.placement)
         self._shown = [i for i in exported(program.catalogue) if i.form.startswith(f"{MEASURES}.")]
         self._series = frozenset(OWN_SERIES) | (program.catalogue.stress.series if program.catalogue.stress else set())
-        form = program.catalogue.indicators[MEASURED[0]].form if MEASURED[0] in program.catalogue.indicators else ""
-        self._types = frozenset(program.catalogue.forms[form].types) if form else frozenset()
+        known = program.catalogue.indicators
+        self._form = known[MEASURED[0]].form if MEASURED[0] in known else ""
         self._purposes = purposes(program.catalogue)
         self._figures = frozenset[str]().union(*self._purposes.values())
         tops = [top for rule in program.rules if rule.scope != "system" for top in rule_nodes(rule)]
@@ -142,6 +142,8 @@ class SystemSide(Side[Crossing]):
     def put_institution(self, institution: Institution) -> None:
         """Register an institution, or take its new attributes."""
         if self._ours:
+            if self.engine.row(institution.code) < 0:
+                self.keeper.mark(PARTITION, block_of(institution.code))  # when it came belongs to the state
             self.engine.put_institution(institution)
             self._members.setdefault(block_of(institution.code), {})[institution.code] = None
 
@@ -403,7 +405,6 @@ class SystemSide(Side[Crossing]):
         if self.values.state.due and self._values_turn:
             read = self.values.read(self.engine)
             return Job("values", {one.as_of: one.version for one in read}, self.values.state.seen, lambda: read)
-        institutions = self._roster.institutions.values()
         catalogue = self._program.catalogue
         job = self.planner.next(
             Sources(
@@ -411,21 +412,26 @@ class SystemSide(Side[Crossing]):
                 self.margins,
                 self.tape,
                 self.stress,
-                [i.code for i in institutions if not self._types or i.type in self._types],
+                lambda date: self._owing([self._form] if self._form else [], date),
                 self._roster.institutions,
-                {purpose: self._wanted(names, institutions) for purpose, names in self._purposes.items()},
+                lambda date: {purpose: self._wanted(names, date) for purpose, names in self._purposes.items()},
                 catalogue.asset_classes,
                 self._series.difference(OWN_SERIES),
             )
         )
         return self.due() if job is None and self.values.state.due else job
 
-    def _wanted(self, names: frozenset[str], institutions: Iterable[Institution]) -> Wanted:
+    def _owing(self, forms: Iterable[str], date: int) -> tuple[str, ...]:
+        """Return the registered institutions that owe any of the forms for a date; all, where there is no form."""
+        found = [self.engine.owing(form, date) for form in forms]
+        owing = frozenset[str]().union(*found) if found else self._roster.institutions
+        return tuple(code for code in self._roster.institutions if code in owing)
+
+    def _wanted(self, names: frozenset[str], date: int) -> Wanted:
         """Return who should file these indicators, with which forms, and for how long what they filed holds."""
         catalogue = self._program.catalogue
         forms = sorted({catalogue.indicators[name].form for name in names})
-        types = {type_ for form in forms for type_ in catalogue.forms[form].types}
-        expected = tuple(i.code for i in institutions if not types or i.type in types)
+        expected = self._owing(forms, date)
         valid = max(int(catalogue.forms[form].validity_days * DAY) for form in forms)
         return Wanted(names, tuple(forms), expected, valid)
 

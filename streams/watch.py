@@ -103,6 +103,8 @@ class Watch(Side[Filings]):
     def put_institution(self, institution: Institution) -> None:
         """Register an institution of our partitions, or take its new attributes."""
         if (partition := home(institution.code, self._count)) in self._ours:
+            if self.engine.row(institution.code) < 0:
+                self.keeper.mark(partition, block_of(institution.code))  # when it came belongs to the state
             row = self.engine.put_institution(institution)
             if row >= len(self._home):
                 self._home = np.append(self._home, np.full(len(self._home), -1, np.int32))

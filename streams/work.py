@@ -42,17 +42,17 @@ class Job:
 class Sources:
     """What jobs are made of: the state of the system side.
 
-    `expected` are the institutions of the network, `known` all that are registered; `wanted` are further figures by
-    purpose, `classes` and `states` what the catalogue declares: asset classes, and market series.
+    `expected` says who should be in the network of a date, `known` are all that are registered; `wanted` gives further
+    figures for a date by purpose, `classes` and `states` what the catalogue declares: asset classes, and market series.
     """
 
     book: Book
     margins: Margins
     tape: Tape
     stress: StressBook
-    expected: Sequence[str]
+    expected: Callable[[int], Sequence[str]]
     known: Collection[str]
-    wanted: Mapping[str, Wanted]
+    wanted: Callable[[int], Mapping[str, Wanted]]
     classes: tuple[AssetClass, ...]
     states: frozenset[str]
 
@@ -126,7 +126,7 @@ class Planner:
 
 
 def _network(of: Sources, date: int) -> Network:
-    return of.book.network(date, of.expected, of.margins, of.wanted, of.classes)
+    return of.book.network(date, of.expected(date), of.margins, of.wanted(date), of.classes)
 
 
 def _quick(network: Network, running: Running) -> list[Measured]:

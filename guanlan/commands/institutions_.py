@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,7 @@ def load(
 ) -> None:
     """Put institutions into the registry; one that is there already is replaced."""
     from guanlan.settings import load_settings
-    from streams.registry import publish_institutions, read_seed
+    from streams.registry import publish_institutions, read_registrations, read_seed, registered
     from streams.topics import INSTITUTIONS, require_topic
 
     settings = load_settings(bootstrap=bootstrap)
@@ -30,7 +31,8 @@ def load(
     if not dry_run:
         topic = settings.topic_prefix + INSTITUTIONS
         require_topic(settings.bootstrap, topic)
-        publish_institutions(settings.bootstrap, topic, found)
+        known = read_registrations(settings.bootstrap, topic)
+        publish_institutions(settings.bootstrap, topic, registered(found, known, int(time.time())))
     typer.echo(f"{len(found):,} institutions {'read' if dry_run else 'loaded'}")
 
 

@@ -50,6 +50,17 @@ def describe(bootstrap: Bootstrap = None, partitions: Partitions = None, replica
     _end(different)
 
 
+@app.command()
+def forget(bootstrap: Bootstrap = None, group: Annotated[str | None, typer.Option(help="Their group.")] = None) -> None:
+    """Delete what workers remember, once they are stopped: at their next start they read everything again."""
+    from guanlan.settings import load_settings
+    from streams.place import forget_state
+
+    settings = load_settings(bootstrap=bootstrap, group=group)
+    deleted = forget_state(settings)
+    typer.echo(f"forgotten: how far group {settings.group!r} has read, and {', '.join(deleted) or 'no state'}")
+
+
 def _table(
     bootstrap: str | None, partitions: int | None, replication: int | None
 ) -> tuple[Settings, tuple[Topic, ...]]:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -88,12 +89,13 @@ def compile_program(settings: Settings, asked_catalogue: bool = True) -> Program
 
 
 def _seed(place: Place, file: Path) -> None:
-    from streams.registry import publish_institutions, read_institutions, read_seed
+    from streams.registry import publish_institutions, read_institutions, read_registrations, read_seed, registered
     from streams.topics import INSTITUTIONS
 
     topic = place.topic(INSTITUTIONS)
     known = {i.code: i for i in read_institutions(place.bootstrap, topic)}
-    new = [i for i in read_seed([file], None) if known.get(i.code) != i]
+    since = read_registrations(place.bootstrap, topic)
+    new = [i for i in registered(read_seed([file], None), since, int(time.time())) if known.get(i.code) != i]
     publish_institutions(place.bootstrap, topic, new)
 
 

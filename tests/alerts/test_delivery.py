@@ -257,6 +257,30 @@ def test_a_broker_that_is_vague_about_the_end() -> None:
     assert told == [[("firing", "critical")], []]
 
 
+class Marked(LogConsumer):
+    """A consumer of partitions that end with the mark of a transaction: an offset without a record."""
+
+    def highwater(self, tp: TopicPartition) -> int:
+        return super().highwater(tp) + 1
+
+    def position(self, tp: TopicPartition, timeout_ms: int = 0) -> int:
+        known = super().position(tp)
+        return known + 1 if known == super().highwater(tp) else known
+
+
+def test_an_offset_without_a_record_is_no_lag() -> None:
+    """What the group commits is its position: behind the mark, where nothing is left to tell."""
+    topic = started(Topic([values("CN001")]))
+    target, metrics, clock = Target(), DeskMetrics(), Clock()
+    one = Delivery(Marked(topic, "desk"), "alerts", target, metrics, clock=clock, draw=lambda: 0.0)  # type: ignore[arg-type]
+    settle(one)
+    clock.now += 10.0
+    settle(one)
+    assert len(target.taken) == 4
+    assert metrics.registry.get_sample_value("guanlan_desk_lag_records", {"sink": "target"}) == 0
+    assert topic.offsets["desk", 0] == len(topic.partitions[0]) + 1
+
+
 class Shaky(LogConsumer):
     """A consumer whose broker is away for the first polls."""
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rules.problems import ConfigError, InputError
 from rules.registry import Institution
 from streams.clients import open_producer
-from streams.registry import publish_institutions, read_institutions, read_seed, retire_institutions
+from streams.registry import (
+    publish_institutions,
+    read_institutions,
+    read_registrations,
+    read_seed,
+    registered,
+    retire_institutions,
+)
 from streams.topics import INSTITUTIONS, create_topics, require_topic, topic_table
 from tests.fdic import INSTITUTIONS as FDIC_INSTITUTIONS
 from tests.fdic import needs_fdic
@@ -54,6 +62,51 @@ def test_tables_and_yaml_tell_the_same(name: str, text: str, tmp_path: Path) -> 
     assert read_seed([path]) == BANKS
 
 
+def test_dates_are_read_as_days_from_every_kind_of_seed(tmp_path: Path) -> None:
+    """ISO days in tables and YAML, whatever form a mapping names; 9999 says that there is none."""
+    wanted = [
+        Institution("A", opened="1990-01-31", closed="2023-03-10", registered="2020-05-04"),
+        Institution("B", opened="2004-03-01"),
+    ]
+    (tmp_path / "i.csv").write_text(
+        "code,opened,closed,registered\nA,1990-01-31,2023-03-10,2020-05-04\nB,2004-03-01,9999-12-31,\n"
+    )
+    (tmp_path / "i.yaml").write_text(
+        "- {code: A, opened: 1990-01-31, closed: 2023-03-10, registered: 2020-05-04}\n- {code: B, opened: 2004-03-01}\n"
+    )
+    assert read_seed([tmp_path / "i.csv"]) == read_seed([tmp_path / "i.yaml"]) == wanted
+    (tmp_path / "f.csv").write_text(
+        "CERT,NAME,CITY,STALP,BKCLASS,ESTYMD,ENDEFYMD\n1,One,X,NY,N,10/17/1983,03/10/2023\n2,Two,X,NY,N,01/02/1999,12/31/9999\n"
+    )
+    found = read_seed([tmp_path / "f.csv"], "us-fdic")
+    assert [(i.opened, i.closed) for i in found] == [("1983-10-17", "2023-03-10"), ("1999-01-02", "")]
+
+
+def test_a_reload_keeps_when_each_came() -> None:
+    """What the seed says counts first, then what is known, then now."""
+    known = {"A": "2020-05-04T01:00:00Z", "C": "2020-05-04T01:00:00Z"}
+    seed = [Institution("A"), Institution("B"), Institution("C", registered="2019-01-01")]
+    told = [i.registered for i in registered(seed, known, 86_400)]
+    assert told == ["2020-05-04T01:00:00Z", "1970-01-02", "2019-01-01"]
+
+
+def test_the_registrys_topic_says_when_each_came(kafka: Broker, topic_prefix: str) -> None:
+    """By the record, else by the stamp of the first; who left and came again came again."""
+    create_topics(kafka.bootstrap, topic_table(topic_prefix, partitions=2))
+    topic = topic_prefix + INSTITUTIONS
+    stamps = [(b"A", 1_000, ""), (b"A", 9_000, ""), (b"B", 2_000, "2020-05-04"), (b"C", 3_000, ""), (b"C", 4_000, None)]
+    producer = open_producer(kafka.bootstrap)
+    for code, at, said in [*stamps, (b"C", 5_000, "")]:
+        value = None if said is None else msgspec.json.encode(Institution(code.decode(), registered=said))
+        producer.send(topic, key=code, value=value, timestamp_ms=at).get(timeout=30)
+    producer.close()
+    assert read_registrations(kafka.bootstrap, topic) == {
+        "A": "1970-01-01T00:00:01Z",
+        "B": "2020-05-04",
+        "C": "1970-01-01T00:00:05Z",
+    }
+
+
 @needs_fdic
 def test_a_foreign_table_needs_only_a_mapping() -> None:
     """The FDIC's list becomes institutions, classes of charter become types."""
@@ -73,6 +126,9 @@ def test_a_foreign_table_needs_only_a_mapping() -> None:
         ),
         ("s.csv", "code,dsib_bucket\nA,two\n", ["row 2: 'dsib_bucket' must be a whole number, not 'two'"]),
         ("s.csv", "kode\nA\n", ["row 2: has no code"]),
+        ("s.csv", "code,closed\nA,soon\n", ["row 2: 'closed' must be a date as 2024-05-31, not 'soon'"]),
+        ("s.csv", "code,registered\nA,2024-05-31T10:00\n", ["row 2: 'registered' must be a date"]),
+        ("s.yaml", "- {code: A, opened: 2024-05-31, closed: 2024-05-01}\n", ["s.yaml:1", "before 'opened'"]),
         ("s.yaml", "- {code: A, nmae: x}\n- {name: {en: x}}\n", ["s.yaml:1:13", "'name'?", "s.yaml:2:3"]),
         ("s.yaml", "- {code: '', attributes: {a: [1]}}\n", ["can't be empty", "a text or a number"]),
         ("s.yaml", "banks: []\n", ["has no key 'banks'"]),

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from confluent_kafka import KafkaError
 from faust.types import TP
@@ -460,3 +461,19 @@ def test_resuming_never_skips_what_a_block_lacks(blocks: dict[str, tuple[int, in
     assert good <= applied
     assert all(good <= has for listed, has in blocks.values() if has < listed)
     assert good == applied or good in {has for _, has in blocks.values()}
+
+
+class Before(msgspec.Struct, array_like=True):
+    """The record as it was without ids of topics."""
+
+    applied: dict[str, int]
+    blocks: dict[str, dict[str, int]]
+
+
+def test_a_record_of_a_version_without_ids_of_topics_is_read() -> None:
+    """It says nothing of them; and that version reads a record which does."""
+    old = msgspec.msgpack.encode([{"filings": 7}, {"00": {"filings": 5}}])
+    assert msgspec.msgpack.decode(old, type=Applied) == Applied({"filings": 7}, {"00": {"filings": 5}}, {})
+
+    new = msgspec.msgpack.encode(Applied({"filings": 7}, {}, {"filings": "an-id"}))
+    assert msgspec.msgpack.decode(new, type=Before).applied == {"filings": 7}

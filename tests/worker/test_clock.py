@@ -58,13 +58,13 @@ async def ticks(worker: Worker, count: int) -> None:
 
 
 def test_only_who_has_not_filed_is_late(field: Field) -> None:
-    """Of two banks, one whose filing waits in Kafka when the worker starts and one without, the second is late."""
+    """One whose filing waits in Kafka, one without, one of which nobody knows whether it was there: the second is."""
     catalogue = load_catalogue(["cn"])
     program = compile_packs([PackText(PACK, "clock.yaml")], catalogue)
     due = expected(catalogue.forms["cn.liquidity.d"], int(time.time()), catalogue.country)
     assert due is not None
-    banks = [Institution(code, {"en": code}, type="city_bank") for code in ("CN001", "CN002")]
-    field.prepare(banks)
+    banks = [Institution(code, {"en": code}, type="city_bank", opened="1990-01-01") for code in ("CN001", "CN002")]
+    field.prepare([*banks, Institution("CN003", {"en": "CN003"}, type="city_bank")])
     field.send([filing("CN001", due[1])])
 
     async def run() -> None:
@@ -81,7 +81,7 @@ def test_only_who_has_not_filed_is_late(field: Field) -> None:
 def test_a_restart_says_nothing_twice(field: Field) -> None:
     """The deadline that passed before the restart is not judged again by the next worker."""
     program = compile_packs([PackText(PACK, "clock.yaml")], load_catalogue(["cn"]))
-    field.prepare([Institution("CN002", {"en": "CN002"}, type="city_bank")])
+    field.prepare([Institution("CN002", {"en": "CN002"}, type="city_bank", opened="1990-01-01")])
 
     async def run() -> None:
         for folder in ("one", "two"):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from rules.calendar import format_instant
-from rules.catalogue import SYSTEM
+from rules.catalogue import SYSTEM, Catalogue
 from rules.engine import Engine, FormBatch
 from rules.pack import Program, rule_nodes
 from rules.plan import walk
@@ -22,15 +22,18 @@ BOUNDS = ("_low", "_high")
 class Filer:
     """Knows what was filed, so that only what changed is filed again, as a new revision."""
 
-    def __init__(self, program: Program, topic: str) -> None:
+    def __init__(self, catalogue: Catalogue, spread: Collection[str], topic: str) -> None:
         self._topic = topic
         self._filed: dict[tuple[str, int, str], bytes] = {}
-        self.use(program)
+        self.use(catalogue, spread)
 
-    def use(self, program: Program) -> None:
-        """Go by other rules; what was filed counts as before."""
-        self._catalogue = program.catalogue
-        self._spread = read_as_own(program)
+    def use(self, catalogue: Catalogue, spread: Collection[str]) -> None:
+        """Go by another catalogue, and file these forms of the system for each institution too.
+
+        What was filed counts as before.
+        """
+        self._catalogue = catalogue
+        self._spread = spread
 
     def forget(self) -> None:
         """Begin anew: everything counts as changed."""

@@ -91,7 +91,7 @@ class Side(ABC, Generic[Read]):
     """State that records are applied to. `Read` is what records are decoded into.
 
     `engine` judges; `adopted` counts how often other rules took over, `loaded` how often state was made anew.
-    `partitions` are those that are ours; None before recovery, when nothing may be applied. `journal` holds the batches
+    `partitions` are those that are ours; None while their state is not there. `journal` holds the batches
     applied since the last checkpoint, so that the state can be made again if applying fails. A copy of the state
     `stands_still` for at most so many seconds at a time, then records may be applied; for good, where blocks must be of
     one moment.
@@ -218,6 +218,12 @@ class Side(ABC, Generic[Read]):
 
     async def open(self, partitions: frozenset[int]) -> dict[int, Offsets]:
         """Load the state of these partitions; return by partition the offsets to resume from at the latest."""
+        resume = await self._read_back(partitions)
+        self.partitions = partitions
+        return resume
+
+    async def _read_back(self, partitions: frozenset[int]) -> dict[int, Offsets]:
+        self.partitions = None  # until all of it is there
         self.loaded += 1
         self.reset(partitions)
         self.keeper.forget()
@@ -226,7 +232,6 @@ class Side(ABC, Generic[Read]):
             resume[partition] = await self._load(partition)
         # what one partition's former owner had ticked, that of another may not have: the next tick looks at all
         self.engine._due.clear()
-        self.partitions = partitions
         return resume
 
     async def _load(self, partition: int) -> Offsets:
@@ -280,10 +285,11 @@ class Side(ABC, Generic[Read]):
         partitions = self.partitions or frozenset()
         dirty = [(partition, *marked) for partition, blocks in self.keeper.dirty.items() for marked in blocks.items()]
         applied = dict(self.keeper.applied)
-        await self.open(partitions)
+        await self._read_back(partitions)
         self.keeper.applied.update(applied)
         for batch in self.journal:
             await self._apply_in_parts(batch.records, Effects())
+        self.partitions = partitions
         for partition, block, parts in dirty:
             self.keeper.mark(partition, block, *parts)
         effects = Effects()

@@ -17,6 +17,8 @@ from streams.measured import SYSTEM_FORMS, Lack, Measured
 from streams.outbox import Post
 
 BOUNDS = ("_low", "_high")
+DATES = 32
+"""Dates of a form of which it is known what was filed: more than are ever due (`streams.entries`, `streams.tape`)."""
 
 
 class Filer:
@@ -24,7 +26,7 @@ class Filer:
 
     def __init__(self, catalogue: Catalogue, spread: Collection[str], topic: str) -> None:
         self._topic = topic
-        self._filed: dict[tuple[str, int, str], bytes] = {}
+        self._filed: dict[str, dict[int, dict[str, bytes]]] = {}
         self.use(catalogue, spread)
 
     def use(self, catalogue: Catalogue, spread: Collection[str]) -> None:
@@ -74,10 +76,15 @@ class Filer:
                 sequence += n
 
     def _changed(self, form: str, as_of: int, code: str, values: NDArray[np.float64]) -> bool:
-        key, new = (form, as_of, code), values.tobytes()
-        if self._filed.get(key) == new:
+        dates = self._filed.setdefault(form, {})
+        if as_of not in dates:
+            dates[as_of] = {}
+            if len(dates) > DATES:
+                del dates[min(dates.keys() - {as_of})]
+        filed, new = dates[as_of], values.tobytes()
+        if filed.get(code) == new:
             return False
-        self._filed[key] = new
+        filed[code] = new
         return True
 
     def posts(self, measured: Measured, batch: FormBatch, codes: Sequence[str]) -> Iterator[Post]:

@@ -16,6 +16,8 @@ from rules.registry import Institution
 from streams.cross_section import Slice
 from streams.exporter import Snapshot
 from streams.fetching import Record
+from streams.filer import DATES, Filer
+from streams.measured import Measured
 from streams.roster import Roster
 from streams.side import Names
 from streams.system import SystemSide
@@ -171,3 +173,17 @@ def test_slow_measures_wait_until_nothing_else_is_due_and_then_for_their_tenth()
     made.planner._slow_after = float("inf")
     assert made.due() is None
     assert made.book.waiting(slow=True)
+
+
+def test_what_was_filed_is_remembered_of_the_newest_dates_only() -> None:
+    """So a worker that runs for years does not grow; dates that can be due again are not filed twice."""
+    made = side()
+    filer = Filer(made.engine.program.catalogue, (), "measures")
+
+    def file(day: int) -> int:
+        measured = Measured(day * DAY, 1, 1.0, {"exposure_coverage": 0.5})
+        return sum(len(batch.rows) for batch in filer.batches(measured, made.engine, CODES, day * DAY))
+
+    assert [file(day) for day in range(100)] == [1] * 100
+    assert [file(day) for day in range(100 - DATES, 100)] == [0] * DATES
+    assert [file(0), file(0), file(99)] == [1, 0, 0]

@@ -560,14 +560,12 @@ class SystemSide(Side[Crossing]):
         """Add measures, why others have no value, and the alerts and unknowns of system rules."""
         engine = self.engine
         rows, found = newest(engine, [indicator.id for indicator in self._shown])
-        subjects = [() if i.code == SYSTEM else subject_labels(i) for i in map(engine.institutions.__getitem__, rows)]
-        own = np.flatnonzero(rows == engine.row(SYSTEM))
+        whole, each = np.flatnonzero(rows == engine.row(SYSTEM)), np.flatnonzero(rows != engine.row(SYSTEM))
+        subjects = [subject_labels(engine.institutions[row]) for row in rows[each].tolist()]
         for indicator in self._shown:
-            values, as_of = found[indicator.id].values, found[indicator.id].as_of
-            if indicator.form in SYSTEM_FORMS:
-                snapshot.columns.append(Column(indicator, [()] * len(own), values[own], as_of[own]))
-            else:
-                snapshot.columns.append(Column(indicator, subjects, values, as_of))
+            one, of_system = found[indicator.id], indicator.form in SYSTEM_FORMS
+            these, called = (whole, [()] * len(whole)) if of_system else (each, subjects)
+            snapshot.columns.append(Column(indicator, called, one.values[these], one.as_of[these]))
         told = [one.lacking for one in self._lacking.values()]
         if self.book.state.lacking and SYSTEM_FORM not in self._lacking:
             told.append(self.book.state.lacking[max(self.book.state.lacking)])

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 log = logging.getLogger("guanlan.worker")
 
@@ -22,6 +22,7 @@ class Quiet:
     def __init__(self, spoilt: Callable[[], None]) -> None:
         self._lock = asyncio.Lock()
         self._spoilt = spoilt
+        self._left_alone: set[asyncio.Future[Any]] = set()
 
     async def __aenter__(self) -> None:
         await self._lock.acquire()
@@ -42,7 +43,8 @@ class Quiet:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            task.add_done_callback(self._left)
+            self._left_alone.add(task)
+            task.add_done_callback(self._ended)
             raise
 
     async def _released(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -51,7 +53,8 @@ class Quiet:
         finally:
             self._lock.release()
 
-    def _left(self, task: asyncio.Future[T]) -> None:
+    def _ended(self, task: asyncio.Future[T]) -> None:
+        self._left_alone.discard(task)
         if not task.cancelled() and (err := task.exception()) is not None:
             log.critical("a change was not done to its end: nothing more is committed", exc_info=err)
             self._spoilt()

@@ -563,8 +563,10 @@ class SystemSide(Side[Crossing]):
         whole, each = np.flatnonzero(rows == engine.row(SYSTEM)), np.flatnonzero(rows != engine.row(SYSTEM))
         subjects = [subject_labels(engine.institutions[row]) for row in rows[each].tolist()]
         for indicator in self._shown:
-            one, of_system = found[indicator.id], indicator.form in SYSTEM_FORMS
-            these, called = (whole, [()] * len(whole)) if of_system else (each, subjects)
+            one, these, called = found[indicator.id], each, subjects
+            if indicator.form in SYSTEM_FORMS:
+                these = whole[~np.isnan(one.values[whole])]
+                called = [()] * len(these)
             snapshot.columns.append(Column(indicator, called, one.values[these], one.as_of[these]))
         told = [one.lacking for one in self._lacking.values()]
         if self.book.state.lacking and SYSTEM_FORM not in self._lacking:

@@ -23,39 +23,33 @@ _ENTRY = Struct(f">{MARK}sqq")  # of the id; when it was seen, its as-of date
 
 
 class Seen:
-    """Remembers events: of each rule and subject the newest `kept` by their ids, 32 bytes each."""
+    """Remembers events: of each rule and subject the newest `kept` by their ids."""
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
-        self._entries: dict[str, dict[str, bytearray]] = {}
+        self._marks: set[bytes] = set()
+        self._pairs: dict[tuple[str, str], bytearray] = {}
         self._dropped: dict[tuple[str, str], tuple[int, int]] = {}
 
     def __len__(self) -> int:
         """How many ids are kept."""
-        return sum(len(kept) for rules in self._entries.values() for kept in rules.values()) // _ENTRY.size
+        return len(self._marks)
 
     def add(self, event: Transition) -> bool:
         """Note an event; return whether it is new."""
         mark = hashlib.blake2b(event.id.encode(), digest_size=MARK).digest()
-        rules = self._entries.setdefault(event.subject, {})
-        # under whatever name its rule had then: ids stay when a rule is renamed
-        if any(_holds(entries, mark) for entries in rules.values()):
+        if mark in self._marks:  # under whatever name its rule had then: ids stay when a rule is renamed
             return False
+        pair = event.rule, event.subject
         when = parse_instant(event.seen_at), parse_instant(event.as_of)
-        pair = event.subject, event.rule
         if pair in self._dropped and when <= self._dropped[pair]:
             return False
-        entries = rules.setdefault(event.rule, bytearray())
+        entries = self._pairs.setdefault(pair, bytearray())
         if len(entries) == self._kept * _ENTRY.size:
-            _, *oldest = _ENTRY.unpack_from(entries)
-            self._dropped[pair] = max((oldest[0], oldest[1]), self._dropped.get(pair, (oldest[0], oldest[1])))
+            oldest, *then = _ENTRY.unpack_from(entries)
+            self._marks.discard(oldest)
+            self._dropped[pair] = max((then[0], then[1]), self._dropped.get(pair, (then[0], then[1])))
             del entries[: _ENTRY.size]
         entries += _ENTRY.pack(mark, *when)
+        self._marks.add(mark)
         return True
-
-
-def _holds(entries: bytearray, mark: bytes) -> bool:
-    place = entries.find(mark)
-    while place >= 0 and place % _ENTRY.size:
-        place = entries.find(mark, place + 1)
-    return place >= 0

@@ -385,7 +385,7 @@ class Worker:
         for side, copy, _ in copies:
             while True:
                 async with self.quiet:
-                    if self.consumer.epoch != epoch:
+                    if self.consumer.epoch != epoch or self.consumer.sealed:
                         return False
                     start = time.perf_counter()
                     done = side.keeper.go_on(copy, side.stands_still)
@@ -395,6 +395,8 @@ class Worker:
                     break
                 await asyncio.sleep(self._rest(len(copy.waiting) + WRITE_TURNS))
         async with self.quiet:
+            if self.consumer.sealed:
+                return False
             parcels = self.outbox.take()
         self.pace.pause(copying, sum(copy.size for _, copy, _ in copies))
         try:
@@ -430,7 +432,7 @@ class Worker:
     async def _switch(self, program: Program) -> None:
         """Go on with other rules, between two batches; raises where they can't be taken."""
         check_budget(program.catalogue, list(self.roster.institutions.values()), self.settings.series_budget)
-        await self.quiet.run(partial(self._take_over, program))
+        await self.quiet.run(partial(self._take_over, program), harmless=True)
         self.pace.hurry()
         settle()
 
@@ -440,6 +442,7 @@ class Worker:
         try:
             await self._emit(effects)
         except Exception as err:
+            self._seal()  # now: a checkpoint may be waiting for the lock
             raise Unsent("what a release changes of open alerts can't be handed over") from err
 
     async def _put_institution(self, institution: Institution) -> None:

@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Quiet:
     """A lock for looking (`async with`), and for changing in a way that nothing interrupts (`run`).
 
-    `spoilt` is called when work failed of which nobody waits for the outcome any more.
+    `spoilt` is called, before anybody else gets the lock, when work failed that was not `harmless`.
     """
 
     def __init__(self, spoilt: Callable[[], None]) -> None:
@@ -32,14 +32,15 @@ class Quiet:
     ) -> None:
         self._lock.release()
 
-    async def run(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, work: Callable[[], Awaitable[T]], harmless: bool = False) -> T:
         """Do the work under the lock, to its end even where the caller is cancelled meanwhile.
 
         State changes and what that causes is sent: a checkpoint must not find the one without the other, and a worker
         that is told to stop cancels its tasks wherever they are. Who is cancelled before the lock is his does nothing.
+        Work that is `harmless` changes nothing where it raises.
         """
         await self._lock.acquire()
-        task = asyncio.ensure_future(self._released(work))
+        task = asyncio.ensure_future(self._released(work, harmless))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -47,14 +48,17 @@ class Quiet:
             task.add_done_callback(self._ended)
             raise
 
-    async def _released(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def _released(self, work: Callable[[], Awaitable[T]], harmless: bool) -> T:
         try:
             return await work()
+        except BaseException:
+            if not harmless:
+                self._spoilt()
+            raise
         finally:
             self._lock.release()
 
     def _ended(self, task: asyncio.Future[T]) -> None:
         self._left_alone.discard(task)
         if not task.cancelled() and (err := task.exception()) is not None:
-            log.critical("a change was not done to its end: nothing more is committed", exc_info=err)
-            self._spoilt()
+            log.critical("what nobody waits for any more failed", exc_info=err)

@@ -57,30 +57,32 @@ def test_who_is_cancelled_before_the_lock_is_his_changes_nothing() -> None:
     asyncio.run(run())
 
 
-def test_a_failure_is_raised_to_whoever_waits_and_told_where_nobody_does() -> None:
-    """What failed with nobody waiting leaves state half changed: nothing more may be committed."""
+@pytest.mark.parametrize("harmless", [False, True])
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_failure_is_told_before_anybody_else_looks(harmless: bool, cancelled: bool) -> None:
+    """A checkpoint that waits for the lock must know that what it would copy is half changed."""
 
     async def run() -> None:
-        spoilt: list[str] = []
-        quiet, half = Quiet(lambda: spoilt.append("spoilt")), asyncio.Event()
+        said: list[str] = []
+        quiet, half = Quiet(lambda: said.append("spoilt")), asyncio.Event()
 
         async def change() -> None:
             half.set()
             await asyncio.sleep(0)
             raise RuntimeError("half")
 
-        with pytest.raises(RuntimeError, match="half"):
-            await quiet.run(change)
-        assert spoilt == []
-        half.clear()
-        asked = asyncio.create_task(quiet.run(change))
+        async def look() -> None:
+            async with quiet:
+                said.append("looked")
+
+        asked = asyncio.create_task(quiet.run(change, harmless))
         await half.wait()
-        asked.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        looking = asyncio.create_task(look())
+        if cancelled:
+            asked.cancel()
+        with pytest.raises(asyncio.CancelledError if cancelled else RuntimeError):
             await asked
-        async with quiet:
-            pass
-        await asyncio.sleep(0)
-        assert spoilt == ["spoilt"]
+        await looking
+        assert said == (["looked"] if harmless else ["spoilt", "looked"])
 
     asyncio.run(run())

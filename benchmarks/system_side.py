@@ -131,7 +131,7 @@ async def main() -> None:
         async with bursts.during("copying a block at a checkpoint"):
             side.export(0, block)
     async with bursts.during("a scrape"):
-        await side.show(Snapshot())
+        side.show(Snapshot())
     beating.cancel()
     for kind, seconds in bursts.longest.items():
         sys.stdout.write(f"{1000 * seconds:8.0f} ms  {kind}\n")

@@ -57,6 +57,8 @@ class _Core(msgspec.Struct, frozen=True):
     provisional: dict[str, list[tuple[int, int]]] = {}
     """By form: as-of dates and deadlines that were open, and not certain yet."""
     registered: _Array | None = None
+    now: int = 0
+    """The latest time that filings or ticks had told; 0 in states of versions that did not keep it."""
 
 
 class _Dated(msgspec.Struct, frozen=True):
@@ -128,6 +130,7 @@ def export_core(engine: Engine, rows: Sequence[int]) -> bytes:
             engine.program.catalogue.forms.values(), max(engine.world.clock, engine.world.now), engine.world.country
         ),
         _pack(engine.world.tenure.registered[index]),
+        engine.world.now,
     )
     return msgspec.msgpack.encode(core)
 
@@ -200,6 +203,7 @@ def restore_pieces(engine: Engine, core: bytes, dated: Iterable[bytes]) -> list[
     engine.world.clock = max(engine.world.clock, state.clock)
     found = moved(state.provisional, engine.program.catalogue.forms, engine.world.country)
     engine.moved |= {(one.form, one.as_of): one for one in found}
+    engine.world.now = max(engine.world.now, state.now, state.clock)
     # the next tick looks at all waivers and open alerts again: this state may be older than the clock
     engine.ended.clear()
     engine.staleness.restore(

@@ -8,10 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable
 import msgspec
 from aiokafka import ConsumerRecord
 
-from rules.catalogue import SYSTEM
 from rules.registry import Institution
 from streams.follower import Follower
-from streams.registry import decode_institution, stamped, unreadable
+from streams.registry import RESERVED, decode_institution, stamped, unreadable
 
 log = logging.getLogger("guanlan.worker")
 
@@ -42,7 +41,7 @@ class Roster(Follower):
     async def _put(self, record: ConsumerRecord) -> None:
         code = (record.key or b"").decode("utf-8", "replace")
         institution = decode_institution(record.value)
-        if institution is not None and institution.code == code != SYSTEM:
+        if institution is not None and institution.code == code and code not in RESERVED:
             institution = self._dated(institution, record.timestamp)
             if self.institutions.get(code) != institution:
                 self.institutions[code] = institution

@@ -13,6 +13,7 @@ from rules.engine import Engine, FormBatch, Outcome
 from rules.pack import PackText, compile_packs
 from rules.problems import CatalogueError
 from rules.registry import Institution
+from rules.showing import newest
 from tests.rules.generated import World, filings, in_order, tight_worlds
 from tests.rules.reference import Filing
 from tests.rules.test_agreement import expected, one_by_one, standing
@@ -355,20 +356,24 @@ class TestReading:
     def test_newest_values_with_their_dates(self) -> None:
         engine = Engine(program("  - {id: r, levels: {watch: x < 1}}"), institutions(3))
         engine.apply([batch(engine, "q", [("I0", 90, (1, 2, 7)), ("I0", 180, (NAN, 4, 8)), ("I2", 90, (3, 0, 9))])])
-        for indicator, found in {
+        expected = {
             "x": [("I2", 3.0, 90)],
             "assets": [("I0", 8.0, 180), ("I2", 9.0, 90)],
             "z": [],
-        }.items():
-            rows, values, as_of = engine.latest(indicator)
-            codes = [engine.institutions[row].code for row in rows]
-            assert list(zip(codes, values.tolist(), (as_of // DAY).tolist(), strict=True)) == found
+        }
+        rows, found = newest(engine, expected)
+        for indicator, known in expected.items():
+            one = found[indicator]
+            told = zip(rows.tolist(), one.values.tolist(), (one.as_of // DAY).tolist(), strict=True)
+            assert [(engine.institutions[row].code, v, at) for row, v, at in told if not np.isnan(v)] == known
 
     def test_derived_values_leave_divisions_by_zero_out(self) -> None:
         engine = Engine(program("  - {id: r, levels: {watch: share < 1}}"), institutions(2))
         engine.apply([batch(engine, "q", [("I0", 90, (1, 2, 7)), ("I1", 90, (1, 0, 7))])])
-        rows, values, _ = engine.latest("share")
-        assert (rows.tolist(), values.tolist()) == ([engine.row("I0")], [0.5])
+        rows, found = newest(engine, ["share"])
+        assert dict(zip(rows.tolist(), found["share"].values.tolist(), strict=True)) == pytest.approx(
+            {engine.row("I0"): 0.5, engine.row("I1"): NAN}, nan_ok=True
+        )
 
     def test_the_level_that_holds_is_told_apart_from_the_alert(self) -> None:
         engine = one("levels: {watch: x < 1}, for: 2 filings")

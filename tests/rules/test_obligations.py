@@ -20,6 +20,7 @@ from rules.engine import Engine, Outcome
 from rules.pack import PackText, Program, compile_packs
 from rules.peers import reporting
 from rules.registry import Institution
+from rules.showing import newest
 from rules.transitions import Transition, alert_id
 from tests.examples import at_most
 from tests.rules.worlds import batch
@@ -164,7 +165,7 @@ def test_a_filing_of_who_closed_is_history_and_opens_nothing() -> None:
         assert late(file(engine, MARCH, MARCH + 61 * DAY, value=0.1), "low") == []
         engine.tick(MARCH + 62 * DAY)
         assert engine.active() == []
-        assert engine.latest("x")[1].tolist() == [0.1]
+        assert newest(engine, ["x"])[1]["x"].values.tolist() == [0.1]
 
 
 def test_open_alerts_of_who_closed_do_not_go_stale() -> None:

@@ -20,6 +20,7 @@ from rules.calendar import expected, format_instant
 from rules.catalogue import load_catalogue
 from rules.pack import PackText, Program, compile_packs
 from rules.registry import Institution
+from rules.showing import newest
 from streams.app import Worker
 from streams.columnar import Progress, RecordBatch
 from streams.fetching import Record
@@ -186,7 +187,7 @@ def test_a_topic_that_is_made_again_ends_the_worker_and_no_filing_is_dropped(fie
     async def again() -> None:
         async with field.worker(program) as worker:
             await until(field.caught_up)
-            assert worker.watch.engine.latest("lcr")[2].tolist() == [day]
+            assert newest(worker.watch.engine, ["lcr"])[1]["lcr"].as_of.tolist() == [day]
 
     asyncio.run(again())
     assert field.transitions() == {}

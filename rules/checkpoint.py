@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rules.edits import Leftover, bare, edited, translated
 from rules.fold import Records
 from rules.provisional import moved, open_provisional
+from rules.questions import Held
 from rules.registry import Institution
 from rules.store import NEVER, FormStore, Indices, Ints, Picker
 
@@ -56,6 +57,8 @@ class _Core(msgspec.Struct, frozen=True):
     """Oldest name and status of the rules that have others than their id and live."""
     provisional: dict[str, list[tuple[int, int]]] = {}
     """By form: as-of dates and deadlines that were open, and not certain yet."""
+    held: list[tuple[int, Held]] = []
+    unconfirmed: list[tuple[int, str, int, int]] = []
 
 
 class _Dated(msgspec.Struct, frozen=True):
@@ -109,6 +112,7 @@ def export_core(engine: Engine, rows: Sequence[int]) -> bytes:
     place[index] = np.arange(len(index), dtype=np.int32)
     columns = {f.name: getattr(records, f.name) for f in fields(Records) if f.name != "previous"}
     columns["row"] = place[records.row]
+    held, unconfirmed = ([], []) if engine.questions is None else engine.questions.export(rows)
     core = _Core(
         VERSION,
         [engine.institutions[row].code for row in rows],
@@ -126,6 +130,8 @@ def export_core(engine: Engine, rows: Sequence[int]) -> bytes:
         open_provisional(
             engine.program.catalogue.forms.values(), max(engine.world.clock, engine.world.now), engine.world.country
         ),
+        held,
+        unconfirmed,
     )
     return msgspec.msgpack.encode(core)
 
@@ -173,6 +179,8 @@ def restore_pieces(engine: Engine, core: bytes, dated: Iterable[bytes]) -> list[
     )
     engine.drop(rows)
     engine.applied[rows] = _view(state.applied)
+    if engine.questions is not None:
+        engine.questions.restore(rows, state.held, state.unconfirmed)
     by_form: dict[str, list[_Dated]] = {}
     for piece in map(_DATED.decode, dated):
         by_form.setdefault(piece.form, []).append(piece)

@@ -69,6 +69,7 @@ class World:
     in values across institutions; `system` marks the row that stands for the system itself; `now` is the latest
     time that filings or ticks have told, `clock` the latest tick. `settings` are parameters by name; `version`
     counts changes of attributes. `opened` is the year in which an institution opened; 0 where it is not known.
+    `unconfirmed` are filings whose scale nobody answered for, as (as-of, revision) by row and form.
     """
 
     catalogue: Catalogue
@@ -86,6 +87,7 @@ class World:
     version: int = 0
     clock: int = int(NEVER)
     opened: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
+    unconfirmed: Mapping[int, Mapping[str, set[tuple[int, int]]]] = field(default_factory=dict)
 
     def past_deadline(self, node: Node, at: int) -> bool:
         """Whether every form that the node reads was due before `now` for the date `at`."""

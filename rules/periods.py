@@ -64,7 +64,7 @@ def as_of_seconds(form: Form, text: str) -> int:
 
     `text`: a date, or an instant with its offset. An intraday form has instants. Every other has dates, each
     counted from its midnight UTC, and midnight of any offset means the date that is written. Monthly to yearly
-    forms have ends of periods. Measures of the system are as of any date.
+    forms have ends of periods. Forms that Guanlan files itself are as of any date.
 
     Raises ValueError with what an as-of of the form must be, and the nearest one.
     """

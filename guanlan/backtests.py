@@ -18,6 +18,7 @@ from rules.pack import Program, compile_packs, load_packs, wanted_catalogues
 from rules.problems import ConfigError, InputError
 from rules.registry import Institution
 from rules.transitions import SEVERITIES, Transition
+from streams.column_scale import ColumnScale, check_columns
 from streams.columns import Columns
 from streams.registry import read_seed
 from streams.submit import RowRefusal, load_columns
@@ -70,6 +71,8 @@ def run(
     catalogue: Sequence[str] | None = None,
     severity: str = "warning",
     window_days: float = 730,
+    accept_scale: Sequence[str] = (),
+    by: str = "",
 ) -> Run:
     """Run packs over files; raise PackError, ConfigError or InputError with what a person can mend."""
     if severity not in SEVERITIES[1:]:
@@ -78,6 +81,10 @@ def run(
     known = load_catalogue(catalogue or wanted_catalogues(texts) or ["cn"])
     program = compile_packs(texts, known)
     columns, rejected = load_columns(files, mapping, known)
+    scale = ColumnScale(known)
+    for form in columns:
+        scale.take(form)
+    check_columns(scale.asked(), accept_scale, by, known.indicators, "backtest")
     registry = _registry(columns, institutions, mapping)
     known_events = read_events(events, known.timezone) if events else []
     engine = Engine(program, registry.values())

@@ -19,6 +19,7 @@ COMMANDS: tuple[str, ...] = (
     "demo",
     "desk",
     "doctor",
+    "filings",
     "forms",
     "import",
     "institutions",

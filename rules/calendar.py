@@ -15,6 +15,8 @@ from rules.working_days import business_days_after, crosses_provisional, is_busi
 DAY = 86_400
 LONGEST_YEARS = 5
 """A yearly form with the longest deadline that can be written, 999 days, was due for a year this far back."""
+LATE_ANSWER_DAYS, LATE_ANSWER_HOURS = 2, 2
+"""How long a question on a filing that came after its deadline may be answered, in business days; intraday in hours."""
 _LAST_DAY = 253_370_764_800  # 9999-01-01
 _SECONDS = {"min": 60, "h": 3600, "d": DAY}
 
@@ -149,6 +151,26 @@ def act_is_provisional(deadline: tuple[int, str], seen_at: int, country: str = "
         return False
     day = datetime.fromtimestamp(seen_at, UTC).astimezone(ZoneInfo(zone)).date()
     return crosses_provisional(day, business_days_after(day, deadline[0], country), country)
+
+
+def answer_by(form: Form, as_of: int, submitted_at: int, country: str = "CN") -> int:
+    """Return until when a question on a filing may be answered: the second from which it is judged without an answer.
+
+    That is the form's deadline for the as-of second; where the filing came after it, or there is none, two business
+    days after that of its submission, of an intraday form two hours.
+
+    >>> monthly = Form("m", {}, "monthly", deadline="15d")
+    >>> format_instant(answer_by(monthly, parse_instant("2025-03-31"), parse_instant("2025-04-02")))
+    '2025-04-16'
+    >>> format_instant(answer_by(monthly, parse_instant("2025-03-31"), parse_instant("2025-05-08")))
+    '2025-05-13'
+    """
+    if has_deadline(form) and (end := due_at(form, as_of, country)) > submitted_at:
+        return end
+    if form.frequency == "intraday":
+        return submitted_at + LATE_ANSWER_HOURS * 3600
+    day = datetime.fromtimestamp(submitted_at, UTC).astimezone(ZoneInfo(form.zone)).date()
+    return begins(business_days_after(day, LATE_ANSWER_DAYS, country) + timedelta(days=1), form.zone)
 
 
 @cache

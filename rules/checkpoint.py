@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rules.edits import Leftover, bare, edited, translated
 from rules.fold import Records
 from rules.provisional import moved, open_provisional
+from rules.questions import Held
 from rules.registry import Institution
 from rules.store import NEVER, FormStore, Indices, Ints, Picker
 
@@ -59,6 +60,8 @@ class _Core(msgspec.Struct, frozen=True):
     registered: _Array | None = None
     now: int = 0
     """The latest time that filings or ticks had told; 0 in states of versions that did not keep it."""
+    held: list[tuple[int, Held]] = []
+    unconfirmed: list[tuple[int, str, int, int]] = []
 
 
 class _Dated(msgspec.Struct, frozen=True):
@@ -112,6 +115,7 @@ def export_core(engine: Engine, rows: Sequence[int]) -> bytes:
     place[index] = np.arange(len(index), dtype=np.int32)
     columns = {f.name: getattr(records, f.name) for f in fields(Records) if f.name != "previous"}
     columns["row"] = place[records.row]
+    held, unconfirmed = ([], []) if engine.questions is None else engine.questions.export(rows)
     core = _Core(
         VERSION,
         [engine.institutions[row].code for row in rows],
@@ -131,6 +135,8 @@ def export_core(engine: Engine, rows: Sequence[int]) -> bytes:
         ),
         _pack(engine.world.tenure.registered[index]),
         engine.world.now,
+        held,
+        unconfirmed,
     )
     return msgspec.msgpack.encode(core)
 
@@ -178,6 +184,8 @@ def restore_pieces(engine: Engine, core: bytes, dated: Iterable[bytes]) -> list[
     )
     engine.drop(rows)
     engine.applied[rows] = _view(state.applied)
+    if engine.questions is not None:
+        engine.questions.restore(rows, state.held, state.unconfirmed)
     by_form: dict[str, list[_Dated]] = {}
     for piece in map(_DATED.decode, dated):
         by_form.setdefault(piece.form, []).append(piece)

@@ -71,6 +71,7 @@ class World:
     time that filings or ticks have told, `clock` the latest tick. `settings` are parameters by name; `version`
     counts changes of attributes. `opened` is the year in which an institution opened; 0 where it is not known.
     `tenure` says since when and until when each row is an institution.
+    `unconfirmed` are filings whose scale nobody answered for, as (as-of, revision) by row and form.
     """
 
     catalogue: Catalogue
@@ -89,6 +90,7 @@ class World:
     clock: int = int(NEVER)
     opened: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
     tenure: Tenure = field(default_factory=lambda: Tenure(0, "UTC"))
+    unconfirmed: Mapping[int, Mapping[str, set[tuple[int, int]]]] = field(default_factory=dict)
 
     def past_deadline(self, node: Node, at: int) -> bool:
         """Whether every form that the node reads was due before `now` for the date `at`."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rules.aggregates import is_aggregate
-from rules.calendar import deadlines, expected, has_deadline
+from rules.calendar import answer_by, deadlines, expected, has_deadline
 from rules.catalogue import SYSTEM
 from rules.context import Context, World
 from rules.edits import Edition, Leftover, endings, part
@@ -35,6 +36,7 @@ from rules.obligations import Tenure, obliged
 from rules.pack import Program
 from rules.plan import Waiver, walk
 from rules.provisional import Moved
+from rules.questions import MOST_HELD, OPEN_QUESTIONS, Held, Question, Questions, State
 from rules.registry import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES, Institution
 from rules.settings import Table
 from rules.staleness import Staleness
@@ -53,7 +55,9 @@ class FormBatch:
 
     rows: the engine's row of each institution, -1 (ignored) when unknown. as_of, submitted_at: seconds.
     offset: Kafka offset, -1 for none. sequence: order of arrival across the forms of one batch. values:
-    float64 [k, n], k the form's reported indicators in the catalogue's order; NaN is missing.
+    float64 [k, n], k the form's reported indicators in the catalogue's order; NaN is missing. confirmed: whether
+    somebody answers for the units of a filing; None for none. odd: whether it has an implausible value; None where
+    nobody has looked.
     """
 
     form: str
@@ -64,6 +68,8 @@ class FormBatch:
     offset: Longs
     sequence: Longs
     values: Floats
+    confirmed: Bools | None = None
+    odd: Bools | None = None
 
     def take(self, index: NDArray[np.intp]) -> FormBatch:
         """Return the chosen filings."""
@@ -76,6 +82,8 @@ class FormBatch:
             self.offset[index],
             self.sequence[index],
             self.values[:, index],
+            None if self.confirmed is None else self.confirmed[index],
+            None if self.odd is None else self.odd[index],
         )
 
 
@@ -86,6 +94,8 @@ class Outcome:
     transitions: in order of arrival of the filings that caused them. refused: (sequence, reason code,
     sentence) of filings that contradict what is known, in that order too. replayed: filings seen before by
     offset, ignored. beyond: filings older than all history kept. evaluated: rule × subject evaluations.
+    questions: what became of questions on the scale of filings, in order. beside: filings applied besides those of the
+    batch: what was held until now, and what the engine observes itself.
     seconds: by stage (scatter, derive, rules, transitions), where the engine was given a clock.
     """
 
@@ -94,6 +104,8 @@ class Outcome:
     replayed: int = 0
     beyond: int = 0
     evaluated: int = 0
+    questions: list[Question] = field(default_factory=list)
+    beside: list[FormBatch] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
 
@@ -120,9 +132,17 @@ class Engine:
     The result of a batch equals that of its filings one by one, in `sequence` order, however they are cut
     into batches. Within a batch everything is done for all institutions at once: step k takes every
     institution's k-th filing.
+
+    With `asks`, a filing whose values seem to be in another unit is held and asked about (`rules.questions`).
     """
 
-    def __init__(self, program: Program, institutions: Iterable[Institution] = (), clock: Clock = no_clock) -> None:
+    def __init__(
+        self,
+        program: Program,
+        institutions: Iterable[Institution] = (),
+        clock: Clock = no_clock,
+        asks: bool = False,
+    ) -> None:
         institutions = list(institutions)
         self.program = program
         self.laps = Laps(clock)
@@ -155,6 +175,9 @@ class Engine:
             opened=np.zeros(rows, np.int32),
             tenure=Tenure(rows, catalogue.timezone),
         )
+        self.questions = Questions(catalogue, rows) if asks else None
+        if self.questions is not None:
+            self.world.unconfirmed = self.questions.unconfirmed
         for group in self.groups:
             group.bind(self.world.stores)
         self.staleness = Staleness(self.rules, self.world, self.fold, rows)
@@ -248,6 +271,8 @@ class Engine:
             store.grow(rows)
         self.fold.grow(rows)
         self.staleness.grow(rows)
+        if self.questions is not None:
+            self.questions.grow(rows)
         for group in self.groups:
             group.grow(rows)
 
@@ -258,6 +283,8 @@ class Engine:
             store.clear(index)
         self.fold.forget(index)
         self.staleness.forget(index)
+        if self.questions is not None:
+            self.questions.forget(index.tolist())
         self.applied[index] = -1
         for group in self.groups:
             group.judged[index] = NEVER
@@ -272,6 +299,9 @@ class Engine:
         standing = standing.take(standing.row == row)
         said = [Said(event, "retired", now, "retired") for event in _ends_of(standing, np.full(len(standing), now))]
         outcome.transitions = self._evidence.tell(said, self.institutions)
+        if self.questions is not None:
+            for held in self.questions.held.get(row, {}).values():
+                outcome.questions.append(Question("withdrawn", code, held, now))
         self.drop([row])
         self._active[row] = False
         self._free.append(row)
@@ -297,6 +327,7 @@ class Engine:
         for arrivals in _steps(batches):
             step = [self._unseen(batch, outcome) for batch in arrivals]
             # evidence is read at once: what comes next moves the history on
+            arrived += [one for batch in step if len(batch.rows) for one in self._answers_before(batch, outcome)]
             for judge in (self._deadlines_before, self._apply_one_each):
                 found = [said for batch in step if len(batch.rows) for said in judge(batch, outcome)]
                 self.laps.lap("rules")
@@ -312,6 +343,7 @@ class Engine:
         arrived.sort(key=lambda entry: entry[0])
         outcome.transitions = [transition for _, transition in arrived]
         outcome.refused.sort(key=lambda entry: entry[0])
+        outcome.questions.sort(key=lambda question: question.sequence)
         outcome.evaluated = self.judge.tally.evaluated - before
         self._compact()
         self.laps.lap("transitions")
@@ -325,6 +357,163 @@ class Engine:
         outcome.replayed += int(replayed.sum())
         new = known & ~replayed
         return batch if new.all() else batch.take(np.flatnonzero(new))
+
+    def _answers_before(self, batch: FormBatch, outcome: Outcome) -> list[tuple[int, Transition]]:
+        """Judge, of those who file now, what was held and found no answer in time, and that no tick has told yet."""
+        if self.questions is None or not len(waiting := self.questions.asked(batch.rows)):
+            return []
+        due = [
+            one
+            for i in waiting.tolist()
+            for one in self.questions.due(int(batch.submitted_at[i]), [int(batch.rows[i])])
+        ]
+        sequence = {self.institutions[batch.rows[i]].code: int(batch.sequence[i]) for i in waiting}
+        return [(sequence[one.subject], one) for one in self._judge_held(due, outcome, sequence)]
+
+    def _judge_held(
+        self, due: Sequence[tuple[int, Held]], outcome: Outcome, sequence: Mapping[str, int] = MappingProxyType({})
+    ) -> list[Transition]:
+        """Judge held filings as they are: nobody answered in time. They count as unconfirmed from now on.
+
+        sequence: the place of the filing that showed it, by institution.
+        """
+        questions = self.questions
+        if questions is None or not due:
+            return []
+        changed: dict[int, tuple[int, int]] = {}
+        by_form: dict[str, list[tuple[int, int, Held]]] = {}
+        for place, (row, held) in enumerate(due):
+            questions.release(row, held.form, held.as_of)
+            known = held.form in self.world.stores
+            state: State = "unconfirmed" if known else "withdrawn"
+            code = self.institutions[row].code
+            outcome.questions.append(Question(state, code, held, held.expires, sequence.get(code, -1)))
+            changed[row] = max(changed.get(row, (int(NEVER), 0)), (held.expires, 0))
+            if known:
+                by_form.setdefault(held.form, []).append((place, row, held))
+        found: list[Transition] = []
+        aside = Outcome()  # nothing is refused that was held, but records are named by their place in the batch
+        for step in _steps([self._as_batch(form, some) for form, some in by_form.items()]):
+            for batch in step:
+                outcome.beside.append(batch)
+                said = self._apply_one_each(batch, aside)
+                for row, as_of, revision in zip(
+                    batch.rows.tolist(), batch.as_of.tolist(), batch.revision.tolist(), strict=True
+                ):
+                    questions.mark(row, batch.form, as_of, revision)
+                found += self._evidence.tell(said, self.institutions)
+        outcome.beyond += aside.beyond
+        return found + self._evidence.tell(self._observe(changed, outcome), self.institutions)
+
+    def _as_batch(self, form: str, some: Sequence[tuple[int, int, Held]]) -> FormBatch:
+        """Return held filings, each with its place among all and its row, as columns."""
+        names = self.world.stores[form].reported
+        return FormBatch(
+            form,
+            np.array([row for _, row, _ in some], np.int32),
+            np.array([held.as_of for _, _, held in some], np.int64),
+            np.array([held.submitted_at for _, _, held in some], np.int64),
+            np.array([held.revision for _, _, held in some], np.int32),
+            np.array([held.offset for _, _, held in some], np.int64),
+            np.array([place for place, _, _ in some], np.int64),
+            np.array([[held.values.get(name, np.nan) for _, _, held in some] for name in names]).reshape(-1, len(some)),
+            np.ones(len(some), np.bool_),
+        )
+
+    def _ask(
+        self, questions: Questions, batch: FormBatch, values: Floats, order: NDArray[np.intp] | None, outcome: Outcome
+    ) -> tuple[FormBatch, NDArray[np.intp] | None, dict[int, tuple[int, int]]]:
+        """Hold the filings whose scale is in question.
+
+        Returns the others, the columns of `values` that they have, and when and by which filing the questions of
+        institutions changed, by row.
+        """
+        store = self.world.stores[batch.form]
+        suspects = questions.suspects(store, batch.rows, batch.as_of, values, order, batch.odd)
+        changed: dict[int, tuple[int, int]] = {}
+        taken = np.zeros(len(batch.rows), np.bool_)
+        for at, findings in zip(suspects.at.tolist(), suspects.findings, strict=True):
+            row, as_of, revision = int(batch.rows[at]), int(batch.as_of[at]), int(batch.revision[at])
+            if batch.confirmed is not None and batch.confirmed[at]:
+                continue
+            if store.would_refuse(row, as_of, revision):
+                continue
+            taken[at] = True
+            submitted, sequence = int(batch.submitted_at[at]), int(batch.sequence[at])
+            self.applied[row] = max(int(self.applied[row]), int(batch.offset[at]))
+            self.world.now = max(self.world.now, submitted)
+            column = values[:, at if order is None else order[at]]
+            told = {store.reported[place]: float(column[place]) for place in np.flatnonzero(~np.isnan(column)).tolist()}
+            form = self.world.catalogue.forms[batch.form]
+            expires = answer_by(form, as_of, submitted, self.world.country)
+            held = Held(batch.form, as_of, submitted, revision, int(batch.offset[at]), expires, told, tuple(findings))
+            code = self.institutions[row].code
+            before = questions.held.get(row, {}).get((batch.form, as_of))
+            what = f"revision {revision} of {code} / {batch.form}"
+            if before is not None and revision < before.revision:
+                entry = (
+                    "revision_backwards",
+                    f"{what} is older than the revision that is held: its units are in question",
+                )
+            elif before is not None and revision == before.revision and told == before.values:
+                entry = (
+                    "duplicate",
+                    f"{what} is held already, because its units are in question: send it with 'confirms'",
+                )
+            elif before is None and questions.count(row) >= MOST_HELD:
+                entry = (
+                    "scale",
+                    f"{what}: its units are in question, and {MOST_HELD} filings of {code} are held already",
+                )
+            else:
+                if before is not None:
+                    outcome.questions.append(Question("superseded", code, before, submitted, sequence))
+                questions.hold(row, held)
+                outcome.questions.append(Question("asked", code, held, submitted, sequence))
+                changed[row] = (submitted, sequence)
+                continue
+            outcome.refused.append((sequence, *entry))
+        if not taken.any():
+            return batch, order, changed
+        left = np.flatnonzero(~taken)
+        return batch.take(left), left if order is None else order[left], changed
+
+    def _answer(
+        self, questions: Questions, batch: FormBatch, changed: dict[int, tuple[int, int]], outcome: Outcome
+    ) -> None:
+        """Close the questions to which filings that are in the history now are the answer."""
+        for at in questions.asked(batch.rows).tolist():
+            row, as_of, revision = int(batch.rows[at]), int(batch.as_of[at]), int(batch.revision[at])
+            questions.clear(row, batch.form, as_of)
+            held = questions.held.get(row, {}).get((batch.form, as_of))
+            if held is None or revision < held.revision:
+                continue
+            questions.release(row, batch.form, as_of)
+            same = batch.confirmed is not None and batch.confirmed[at] and revision == held.revision
+            submitted, sequence = int(batch.submitted_at[at]), int(batch.sequence[at])
+            state: State = "confirmed" if same else "superseded"
+            outcome.questions.append(Question(state, self.institutions[row].code, held, submitted, sequence))
+            changed[row] = (submitted, sequence)
+
+    def _observe(self, changed: dict[int, tuple[int, int]], outcome: Outcome) -> list[Said]:
+        """File how many questions are open for institutions where that changed: rows, each with when and by what."""
+        store = self.world.stores.get(OPEN_QUESTIONS)
+        if store is None or self.questions is None or not changed:
+            return []
+        rows = np.array(sorted(changed), np.int32)
+        moment = np.array([changed[row][0] for row in rows.tolist()], np.int64)
+        batch = FormBatch(
+            OPEN_QUESTIONS,
+            rows,
+            np.maximum(moment, store.newest(rows) + 1),  # two changes in one second follow each other
+            moment,
+            np.zeros(len(rows), np.int32),
+            np.full(len(rows), -1, np.int64),
+            np.array([changed[row][1] for row in rows.tolist()], np.int64),
+            np.array([[float(self.questions.count(row)) for row in rows.tolist()]]),
+        )
+        outcome.beside.append(batch)
+        return self._apply_one_each(batch, outcome)
 
     def _deadlines_before(self, batch: FormBatch, outcome: Outcome) -> list[Said]:
         """Judge, for those who file now, the deadlines that passed before and that no tick has told yet."""
@@ -342,6 +531,9 @@ class Engine:
         if (batch.rows[1:] < batch.rows[:-1]).any():
             order = np.argsort(batch.rows, kind="stable")
             batch = batch.take(order)
+        changed: dict[int, tuple[int, int]] = {}
+        if self.questions is not None:
+            batch, order, changed = self._ask(self.questions, batch, values, order, outcome)
         placed = store.place(batch.rows, batch.as_of, batch.revision, batch.offset, values, order)
         self.laps.lap("scatter")
         self.applied[batch.rows] = np.maximum(self.applied[batch.rows], batch.offset)
@@ -352,6 +544,8 @@ class Engine:
             placed_newest, placed_revised = placed.newest[chosen], placed.revised[chosen]
         else:
             placed_newest, placed_revised = placed.newest, placed.revised
+        if self.questions is not None and len(batch.rows):
+            self._answer(self.questions, batch, changed, outcome)
         cause = np.where(placed_revised, REVISED, np.where(placed_newest, FILED, LATE)).astype(np.int8)
         if len(batch.rows) and self._across & {batch.form}:
             self._touched.setdefault(batch.form, set()).update(np.unique(batch.as_of).tolist())
@@ -372,7 +566,7 @@ class Engine:
                 found += self._judge(group, batch, cause)
         if self.world.clock != NEVER:
             found += self._settle(found, batch, cause)
-        return found
+        return found + self._observe(changed, outcome)
 
     def _settle(self, found: Sequence[Said], batch: FormBatch, cause: NDArray[np.int8]) -> list[Said]:
         """Say what the filings of single institutions change of what is stale."""
@@ -571,6 +765,7 @@ class Engine:
         self.laps.start()
         before = self.judge.tally.evaluated
         rows = np.flatnonzero(self._active).astype(np.int32)
+        held = self._judge_held(self.questions.due(now), outcome) if self.questions is not None else []
         groups = [group for group in self.groups if group.clocks and not group.across]
         found = self._pass_deadlines(groups, rows, np.full(len(rows), now, np.int64), first=True)
         passed: dict[str, set[int]] = {}
@@ -592,7 +787,7 @@ class Engine:
         if passed:
             found += [replace(said, cause="clock") for said in self._judge_across(passed)]
         self.laps.lap("rules")
-        outcome.transitions = self._evidence.tell(found, self.institutions)
+        outcome.transitions = held + self._evidence.tell(found, self.institutions)
         outcome.transitions += self._end_left_over(now)
         outcome.evaluated = self.judge.tally.evaluated - before
         self.laps.lap("transitions")

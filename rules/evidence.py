@@ -15,7 +15,7 @@ from rules.context import Context, World
 from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RELEASED, RESOLVED, STALE, SUPPRESSED, Said
 from rules.muting import WAIVED, reasons
 from rules.plan import Node, Piece, Rule
-from rules.provenance import act_until, covered_by, in_force, notes, overdue, waived
+from rules.provenance import act_until, covered_by, in_force, notes, overdue, unconfirmed, waived
 from rules.registry import Institution
 from rules.rendering import render as render_value
 from rules.seen import Seen, Value, instant
@@ -132,6 +132,7 @@ class _Teller:
             covered,
             seen.revisions(rule.triggers, at),
             self._messages(seen, at, said, subjects),
+            self._doubts(seen, at, said) if self._world.unconfirmed else repeat(_NO_LIST),
             strict=False,
         )
         return [self._tell(*evidence) for evidence in told]
@@ -146,6 +147,7 @@ class _Teller:
         covered: dict[str, Covered],
         revision: int,
         message: dict[str, str],
+        doubts: list[dict[str, str]],
     ) -> Transition:
         rule, event, ids = self._rule, said.event, self._ids
         state, severity = STATES[event.kind], SEVERITIES[event.level]
@@ -192,10 +194,26 @@ class _Teller:
             self._plan,
             due,
             covered,
-            notes(covered) if covered else _NO_LIST,
+            notes(covered) + doubts if covered else doubts,
             [overdue(lapse, self._world) for lapse in said.overdue] if said.overdue else _NO_LIST,
             provisional,
         )
+
+    def _doubts(self, seen: Seen, at: Indices, said: Sequence[Said]) -> list[list[dict[str, str]]]:
+        """Say of each event which of the filings read were judged though nobody answered for their units."""
+        forms = sorted({form for _, _, form in self._reads})
+        found: list[list[dict[str, str]]] = []
+        for one, place in zip(said, at.tolist(), strict=True):
+            marked = self._world.unconfirmed.get(one.event.row, _NO_MAP)
+            doubted = [(form, filing) for form in forms if form in marked and (filing := seen.filings(form)[place])]
+            found.append(
+                [
+                    unconfirmed(self._world.catalogue.forms[form], filing[0])
+                    for form, filing in doubted
+                    if (filing[0], filing[1]) in {(instant(as_of), revision) for as_of, revision in marked[form]}
+                ]
+            )
+        return found
 
     def _readings(self, seen: Seen, at: Indices) -> list[dict[str, Reading]]:
         out: list[dict[str, Reading]] = [{} for _ in range(len(at))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
 
-from rules.catalogue import MEASURES, Form
+from rules.catalogue import OWN_FORMS, Form
 
 MONTHS = {"monthly": 1, "quarterly": 3, "half-yearly": 6, "yearly": 12}
 """Of the frequencies whose as-of dates are ends of periods, how many months a period has."""
@@ -64,7 +64,7 @@ def as_of_seconds(form: Form, text: str) -> int:
 
     `text`: a date, or an instant with its offset. An intraday form has instants. Every other has dates, each
     counted from its midnight UTC, and midnight of any offset means the date that is written. Monthly to yearly
-    forms have ends of periods. Measures of the system are as of any date.
+    forms have ends of periods. Forms that Guanlan files itself are as of any date.
 
     Raises ValueError with what an as-of of the form must be, and the nearest one.
     """
@@ -76,7 +76,7 @@ def as_of_seconds(form: Form, text: str) -> int:
     except ValueError as err:
         raise ValueError(f"form {form.id} is {form.frequency}: {err}") from None
     months = MONTHS.get(form.frequency)
-    if months is not None and not form.id.startswith(f"{MEASURES}."):
+    if months is not None and not form.id.startswith(OWN_FORMS):
         nearest = nearest_period_end(day, months, form.year_end)
         if nearest != day:
             raise ValueError(f"form {form.id} is {form.frequency}, and no period ends then; the nearest end: {nearest}")

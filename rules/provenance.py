@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rules.aggregates import coverages
 from rules.calendar import DAY, act_by, act_is_provisional, format_instant
+from rules.catalogue import Form
 from rules.context import Context, World
 from rules.judge import ESCALATED, FIRING, RELEASED, Lapse, Said
 from rules.muting import waiver_at
@@ -48,6 +49,14 @@ def covered_by(rule: Rule, context: Context, at: Indices) -> list[dict[str, Cove
             if c is not None:
                 found[render_value(node)] = Covered(c.expected, c.filed, c.values, c.share, c.by)
     return out
+
+
+def unconfirmed(form: Form, as_of: str) -> dict[str, str]:
+    """Say that a filing was judged though nobody answered for its units."""
+    return {
+        "en": f"{form.id} as of {as_of} is unconfirmed: its units were in question, and nobody answered in time",
+        "zh": f"{form.title.get('zh', form.id)}（{as_of}）未经确认：计量单位存疑，逾期无人答复",
+    }
 
 
 def notes(covered: Mapping[str, Covered]) -> list[dict[str, str]]:

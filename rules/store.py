@@ -220,6 +220,13 @@ class FormStore:
         found: Floats = self.values.reshape(-1).take((filed.slots * kept + columns) * rows + filed.pick.index)
         return found if filed.complete else np.where(filed.there, found, np.nan)
 
+    def would_refuse(self, row: int, as_of: int, revision: int) -> bool:
+        """Whether a filing of one institution would have no place: it contradicts what is there, or is too old."""
+        same = self.as_of[:, row] == as_of
+        if same.any():
+            return revision <= int(self.revision[int(same.argmax()), row])
+        return int(self.as_of[:, row].min()) > as_of
+
     def place(
         self,
         rows: Ints,

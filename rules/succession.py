@@ -15,7 +15,7 @@ from rules.pack import Program
 
 def successor(old: Engine, program: Program) -> Engine:
     """Return an engine of other rules, with the old one's institutions in the same rows, its clock and no state."""
-    new = Engine(program, clock=old.laps.clock)
+    new = Engine(program, clock=old.laps.clock, asks=old.questions is not None)
     new.reserve(len(old.institutions))
     left = []
     for row, institution in enumerate(old.institutions):

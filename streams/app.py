@@ -62,6 +62,7 @@ from streams.topics import (
     FILINGS,
     INSTITUTIONS,
     MEASURES,
+    QUESTIONS,
     QUOTES,
     REJECTED,
     RULES,
@@ -131,7 +132,7 @@ class Worker:
         topic, texts = place.topic(RULES), compile_ or partial(compile_texts, settings=settings)
         self.releases = Releases(place.bootstrap, topic, texts, began, self.metrics)
         self.releases.show(program)
-        names = Names(*(place.topic(name) for name in (REJECTED, ALERTS, CROSS_SECTION, MEASURES)))
+        names = Names(*(place.topic(name) for name in (REJECTED, ALERTS, CROSS_SECTION, MEASURES, QUESTIONS)))
         self.watch = Watch(
             program,
             self.roster,
@@ -414,6 +415,8 @@ class Worker:
             self.metrics.transitions.labels(state, severity).inc(count)
         for reason, count in effects.rejected.items():
             self.metrics.rejected.labels(reason).inc(count)
+        for state, count in effects.questions.items():
+            self.metrics.questions.labels(state).inc(count)
         self.metrics.evaluations.inc(effects.evaluated)
 
     def _observe(self, effects: Effects, records: Sequence[Any]) -> None:

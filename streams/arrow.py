@@ -2,7 +2,7 @@
 
 A filing is a stream of one record batch with one column, `values`, float64, a row for each indicator in the
 form's order; a value that is missing is null. The schema's metadata holds the rest: `institution`, `form`,
-`version`, `as_of`, `submitted_at`, and where there is one `revision` (digits) and `meta` (a JSON object).
+`version`, `as_of`, `submitted_at`, and where there are such `revision` (digits), `meta` and `confirms` (JSON objects).
 `pandas` and `R`, which their libraries write, are ignored.
 """
 

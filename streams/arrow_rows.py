@@ -18,7 +18,7 @@ from streams.arrow import numbers, unpack
 from streams.arrow_layout import Layout, learn
 from streams.columns import Bools, FormPlan, Piece, Sorting
 from streams.times import Times
-from streams.wire import Code, Rejection, Revision
+from streams.wire import Code, Confirms, Rejection, Revision
 
 Diagnose = Callable[[bytes | None, Exception], Rejection]
 
@@ -36,6 +36,10 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
     submitted_at: str
     revision: Revision = 0
     meta: str = "{}"
+    confirms: str = ""
+
+
+_confirms = msgspec.json.Decoder(Confirms).decode
 
 
 class ArrowRows:
@@ -120,12 +124,16 @@ class ArrowRows:
                 raise ValueError
             if not isinstance(msgspec.json.decode(head.meta), dict | None):
                 raise ValueError
+            confirms = _confirms(head.confirms) if head.confirms else None
             times = [plan.as_of[head.as_of]], [self.times[head.submitted_at]]
         except Exception as err:  # no record whatever may stop the stream
             batch.refuse(index, self.diagnose(record, err))
             return None
         batch.values(plan)[index] = values
         batch.take(plan, Piece([index], [head.institution], *times, [head.revision]))
+        if confirms is not None:  # a layout holds what its streams have in common: an answer is one filing's own
+            batch.confirms[index] = confirms
+            return None
         layout = learn(record, filing) if learning else None
         return None if layout is None else (plan, layout)
 

@@ -19,7 +19,7 @@ from streams.cut import TOKEN, without
 from streams.nulls import without_nulls
 from streams.rows_of import Rows
 from streams.times import Times
-from streams.wire import Code, Rejection, Revision
+from streams.wire import Code, Confirms, Rejection, Revision
 
 try:
     from simdjson import Parser
@@ -41,6 +41,7 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     values: Any
     revision: Revision = 0
     meta: dict[str, Any] | None = None
+    confirms: Confirms | None = None
 
 
 class _Cut(_Head, gc=False):
@@ -79,6 +80,8 @@ class ByForm:
                 if len(row) != 8 * plan.width:
                     raise ValueError
                 told = (index, head.institution, plan.as_of[head.as_of], times[head.submitted_at], head.revision)
+                if head.confirms is not None:
+                    batch.confirms[index] = head.confirms
             except Exception as err:  # no record whatever may stop the stream
                 batch.refuse(index, self.diagnose(record, err))
                 continue

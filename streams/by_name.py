@@ -27,10 +27,11 @@ from streams.nulls import STAND_IN_TEXT, without_nulls
 from streams.rows_of import Head, Rows
 from streams.skimming import Skimming
 from streams.times import Times
-from streams.wire import Code, Rejection, Revision
+from streams.wire import Code, Confirms, Rejection, Revision
 
 Diagnose = Callable[[bytes | None, Exception], Rejection]
-_Read = tuple[FormPlan, tuple[str, str, str, int], bytes]
+_Told = tuple[str, str, str, int, Confirms | None]
+_Read = tuple[FormPlan, _Told, bytes]
 
 _LONG_BYTES = 10_000  # some 500 values: up to there the order of names costs little
 _PROBES = 4
@@ -67,6 +68,8 @@ class ByName:
                 else:
                     plan, head, row = self._in_order(record)
                 told = (index, head[0], plan.as_of[head[1]], times[head[2]], head[3])
+                if head[4] is not None:
+                    batch.confirms[index] = head[4]
             except Exception as err:  # no record whatever may stop the stream
                 batch.refuse(index, self.diagnose(record, err))
                 continue
@@ -89,6 +92,8 @@ class ByName:
                 except Exception:  # it is read again as a whole, which tells why
                     continue
                 heads.append((index, rest.institution, as_of, submitted_at, rest.revision))
+                if rest.confirms is not None:
+                    batch.confirms[index] = rest.confirms
             if heads:
                 done.update(head[0] for head in heads)
                 batch.take(plan, Piece(*(list(column) for column in zip(*heads, strict=True))))
@@ -139,8 +144,8 @@ class _Reader:
         self.pack = struct.Struct(f"{plan.width}d").pack
 
 
-def _head(filing: Any) -> tuple[str, str, str, int]:
-    return filing.institution, filing.as_of, filing.submitted_at, filing.revision
+def _head(filing: Any) -> _Told:
+    return filing.institution, filing.as_of, filing.submitted_at, filing.revision, filing.confirms
 
 
 def _numbers(values: Iterable[float | None]) -> list[float]:
@@ -157,6 +162,7 @@ class _AnyOrder(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     values: dict[str, float | None]
     revision: Revision = 0
     meta: dict[str, Any] | None = None
+    confirms: Confirms | None = None
 
 
 _parse_any_order = msgspec.json.Decoder(_AnyOrder).decode
@@ -185,6 +191,7 @@ def _filing_struct(form: str, names: list[str]) -> type[msgspec.Struct]:
             ("values", values),
             ("revision", Revision, 0),
             ("meta", dict[str, Any] | None, None),
+            ("confirms", Confirms | None, None),
         ],
         tag_field="form",
         tag=form,

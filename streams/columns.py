@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from rules.catalogue import Catalogue, Form
 from streams.diagnose import out_of_range
 from streams.encodings import form_version
 from streams.times import AsOfTimes
-from streams.wire import DAY, Reason, Rejection, from_seconds
+from streams.wire import DAY, Confirms, Reason, Rejection, from_seconds
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -51,7 +51,7 @@ class Columns:
 
     Times are seconds since the epoch, UTC. `values` is k × n: row j is the form's j-th indicator
     (`Catalogue.reported`), NaN where missing; in memory a filing's values lie together. `index` is each filing's
-    position in the batch.
+    position in the batch. `odd` says which have an implausible value, None where nobody has looked.
     """
 
     form: str
@@ -61,6 +61,7 @@ class Columns:
     revision: npt.NDArray[np.int32]
     index: Ints
     values: Floats
+    odd: Bools | None = None
 
     def __len__(self) -> int:
         return len(self.institutions)
@@ -76,22 +77,27 @@ class Columns:
             self.revision[positions],
             self.index[positions],
             self.values.T[positions].T,
+            None if self.odd is None else self.odd[positions],
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A batch, sorted into forms (in order of first appearance) and refused records (by index)."""
+    """A batch, sorted into forms (in order of first appearance) and refused records (by index).
+
+    `confirms` says, by index, who answers for the units of filings that come with such an answer.
+    """
 
     forms: list[Columns]
     rejected: list[Refused]
+    confirms: dict[int, Confirms] = field(default_factory=dict)
 
 
 class FormPlan:
     """What decoding one form needs: its indicators in order, its version, their bounds, and its as-of dates.
 
     `low` and `high` are the bounds of each indicator, k of them; where there is none, the largest finite number,
-    so that infinities are always outside.
+    so that infinities are always outside. `likely_low` and `likely_high`, within them, bound what is plausible.
     """
 
     def __init__(self, catalogue: Catalogue, form: Form) -> None:
@@ -105,15 +111,22 @@ class FormPlan:
         largest = np.finfo(np.float64).max
         self.low = np.array([max(i.low, -largest) for i in self.indicators], dtype=np.float64)
         self.high = np.array([min(i.high, largest) for i in self.indicators], dtype=np.float64)
+        self.likely_low = np.maximum(self.low, [i.likely_low for i in self.indicators])
+        self.likely_high = np.minimum(self.high, [i.likely_high for i in self.indicators])
 
     def outside(self, values: Floats) -> Bools:
         """Return which filings (n × k) have a value outside its indicator's range; a missing one is not."""
+        found: Bools = np.any((values < self.low) | (values > self.high), axis=1)
+        return found
+
+    def implausible(self, values: Floats) -> Bools:
+        """Return which filings (n × k) have a value outside what is plausible of it; a missing one is not."""
         found = np.zeros(len(values), dtype=np.bool_)
         step = self.rows_together
         for begin in range(0, len(values), step):
             some = values[begin : begin + step]
-            if (np.fmin.reduce(some) < self.low).any() or (np.fmax.reduce(some) > self.high).any():
-                found[begin : begin + step] = ((some < self.low) | (some > self.high)).any(axis=1)
+            if (np.fmin.reduce(some) < self.likely_low).any() or (np.fmax.reduce(some) > self.likely_high).any():
+                found[begin : begin + step] = ((some < self.likely_low) | (some > self.likely_high)).any(axis=1)
         return found
 
 
@@ -138,6 +151,7 @@ class Sorting:
         self.count = count
         self.keys = keys
         self.rejected: list[Refused] = []
+        self.confirms: dict[int, Confirms] = {}
         self.pieces: dict[FormPlan, list[Piece]] = {}
         self._values: dict[FormPlan, Floats] = {}
 
@@ -182,7 +196,7 @@ class Sorting:
                 forms.append(columns)
         forms.sort(key=lambda columns: int(columns.index[0]))
         self.rejected.sort()
-        return Decoded(forms, self.rejected)
+        return Decoded(forms, self.rejected, self.confirms)
 
     def _joined(self, plan: FormPlan, pieces: list[Piece]) -> Columns:
         """Return the pieces' filings in order of their index."""
@@ -200,8 +214,11 @@ class Sorting:
 
     def _judge(self, plan: FormPlan, columns: Columns) -> Columns:
         early = columns.as_of > columns.submitted_at + DAY
-        bad = plan.outside(columns.values.T)
-        bad |= early
+        odd = plan.implausible(columns.values.T)
+        columns = replace(columns, odd=odd)
+        bad = early.copy()
+        if odd.any():
+            bad[odd] |= plan.outside(columns.values.T[odd])
         if not bad.any():
             return columns
         for row in np.flatnonzero(bad).tolist():

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from rules.catalogue import MEASURES
 from rules.engine import FormBatch
 from rules.pack import Program, rule_nodes
 from rules.plan import walk
@@ -114,7 +115,7 @@ def forwarded(system: Program, measured: Sequence[str]) -> dict[str, tuple[str, 
     return {
         form: tuple(i for i in catalogue.reported(form) if i in names)
         for form, names in wanted.items()
-        if not form.startswith("measures.")
+        if not form.startswith(f"{MEASURES}.")
     }
 
 

@@ -7,14 +7,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
-from rules.catalogue import MEASURES, Catalogue, Form, Indicator
+from rules.catalogue import OWN_FORMS, Catalogue, Form, Indicator
 from rules.problems import nearest
 from streams.encodings import Encoding, form_version
 from streams.times import read_as_of, read_day
 from streams.wire import LATEST_REVISION, Reason, Rejection, to_seconds
 
-FILING_FIELDS = ("institution", "form", "as_of", "submitted_at", "values", "revision", "meta")
-ORDERED_FIELDS = ("institution", "form", "version", "as_of", "submitted_at", "values", "revision", "meta")
+FILING_FIELDS = ("institution", "form", "as_of", "submitted_at", "values", "revision", "meta", "confirms")
+ORDERED_FIELDS = ("institution", "form", "version", "as_of", "submitted_at", "values", "revision", "meta", "confirms")
 EXPOSURE_FIELDS = (
     "institution",
     "as_of",
@@ -27,7 +27,7 @@ EXPOSURE_FIELDS = (
     "meta",
 )
 QUOTE_FIELDS = ("series", "as_of", "submitted_at", "value", "market_cap", "revision", "meta")
-OPTIONAL_FIELDS = ("exposures", "borrowings", "services", "totals", "market_cap", "revision", "meta")
+OPTIONAL_FIELDS = ("exposures", "borrowings", "services", "totals", "market_cap", "revision", "meta", "confirms")
 
 _KINDS = {bool: "true or false", str: "a text", int: "a number", float: "a number", list: "a list"}
 _LONGEST_GUESS = 80
@@ -40,8 +40,8 @@ class _Found(Exception):
 
 
 def is_filed(form: str) -> bool:
-    """Whether institutions file this form; those of measures belong to the system agent alone."""
-    return not form.startswith(f"{MEASURES}.")
+    """Whether institutions file this form; those of measures and observations are Guanlan's own."""
+    return not form.startswith(OWN_FORMS)
 
 
 def diagnose_filing(
@@ -61,6 +61,7 @@ def diagnose_filing(
         data = _object(_unpack(told) if encoding is Encoding.ARROW else _parse(told), "filing")
         _fields(data, ORDERED_FIELDS if ordered else FILING_FIELDS, "filing")
         _head(data)
+        _confirms(data.get("confirms"))
         form = _form(data["form"], catalogue)
         _as_of(data["as_of"], catalogue.forms[form])
         if ordered:
@@ -158,8 +159,9 @@ def _unpack(record: bytes) -> dict[str, Any]:
         _stop(Reason.WRONG_SHAPE if err.shape else Reason.NOT_ARROW, str(err))
     if COLUMN in head:
         _stop(Reason.WRONG_SHAPE, f"{COLUMN!r} is a column, and can't stand in the metadata too")
-    if "meta" in head:
-        head["meta"] = _parse(head["meta"].encode())
+    for name in ("meta", "confirms"):
+        if name in head:
+            head[name] = _parse(head[name].encode())
     return {**head, COLUMN: values.to_pylist()}
 
 
@@ -204,9 +206,11 @@ def _leaves(data: Any) -> Iterator[tuple[str, Any]]:
             yield path, value
 
 
-def _fields(data: dict[str, Any], known: tuple[str, ...], what: str) -> None:
+def _fields(
+    data: dict[str, Any], known: tuple[str, ...], what: str, optional: tuple[str, ...] = OPTIONAL_FIELDS
+) -> None:
     for name in known:
-        if name not in data and name not in OPTIONAL_FIELDS:
+        if name not in data and name not in optional:
             _stop(Reason.WRONG_SHAPE, f"the {what} has no {name!r}")
     for name in data:
         if name not in known:
@@ -235,6 +239,17 @@ def _time(name: str, text: str, read: Callable[[str], int]) -> None:
         read(text)
     except ValueError as err:
         _stop(Reason.WRONG_SHAPE, f"{name!r} is {_quote(text)}: {err}")
+
+
+def _confirms(told: Any) -> None:
+    if told is None:
+        return
+    if not isinstance(told, dict):
+        _stop(Reason.WRONG_SHAPE, f"'confirms' must be an object of 'by' and 'reason', not {_kind(told)}")
+    _fields(told, ("by", "reason"), "'confirms'", ())
+    for name, longest in (("by", 64), ("reason", 500)):
+        if not isinstance(told[name], str) or not 1 <= len(told[name]) <= longest:
+            _stop(Reason.WRONG_SHAPE, f"confirms.{name} must be a text of 1 to {longest} characters")
 
 
 def _code(value: Any, path: str) -> None:

@@ -35,6 +35,7 @@ def encode_filing(filing: Filing, indicators: Sequence[str], encoding: Encoding)
                 values,
                 filing.revision,
                 filing.meta,
+                filing.confirms,
             )
         )
     from streams.arrow import write
@@ -48,6 +49,7 @@ def encode_filing(filing: Filing, indicators: Sequence[str], encoding: Encoding)
             "submitted_at": filing.submitted_at,
             "revision": filing.revision,
             "meta": filing.meta,
+            "confirms": filing.confirms,
         },
         values,
     )

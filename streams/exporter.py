@@ -70,6 +70,8 @@ class Snapshot:
     institutions: list[Institution] = field(default_factory=list)
     alerts: Tally[tuple[str, str, str]] = field(default_factory=Tally)
     unknown: dict[tuple[str, str], int] = field(default_factory=dict)
+    questions: Tally[tuple[str]] = field(default_factory=Tally)
+    unconfirmed: Tally[tuple[str]] = field(default_factory=Tally)
     unavailable: dict[tuple[str, str], int] = field(default_factory=dict)
     parts: dict[tuple[str, str], float] = field(default_factory=dict)
     moves: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -107,6 +109,12 @@ class Pipeline:
         self.values = Counter("guanlan_filing_values", "Values reported in filings that were applied", registry=r)
         self.rejected = Counter(
             "guanlan_filings_rejected", "Records put on the topic for rejected filings", ["reason"], registry=r
+        )
+        self.questions = Counter(
+            "guanlan_filings_questions",
+            "Questions on the units of filings, by what became of them",
+            ["state"],
+            registry=r,
         )
         self.replayed = Counter("guanlan_filings_replayed", "Filings read again that were applied already", registry=r)
         self.reports = Counter("guanlan_exposure_reports_accepted", "Exposure reports applied", registry=r)
@@ -175,6 +183,15 @@ class Exporter(Collector):
         )
         yield _family(
             "guanlan_rule_unknown", "Judgements that came out unknown, by reason", ("rule", "reason"), shown.unknown
+        )
+        yield _family(
+            "guanlan_filings_held", "Filings held because their units are in question", ("form",), shown.questions
+        )
+        yield _family(
+            "guanlan_filings_unconfirmed",
+            "Filings judged though nobody answered for their units, until they are revised",
+            ("form",),
+            shown.unconfirmed,
         )
         yield _family(
             "guanlan_measure_unavailable",

@@ -10,9 +10,12 @@ from rules.problems import nearest
 from streams.columns import Refused, sort_out
 from streams.decode import MAX_BYTES
 from streams.diagnose import diagnose_quote
-from streams.tape import MARKET
+from streams.tape import CREDIT, MARKET
 from streams.times import read_day
 from streams.wire import DAY, Quote, Reason, Rejection, to_seconds
+
+MOST_CREDIT = 6.0
+"""More credit over GDP than any country has had by the BIS's long series: beyond it is a number in percent."""
 
 _parse = msgspec.json.Decoder(Quote).decode
 
@@ -39,6 +42,11 @@ def judge_quote(quote: Quote, series: Collection[str], institutions: Collection[
         return Rejection(Reason.UNKNOWN_SERIES, detail + (f": {hint}" if hint else ""))
     if is_traded(quote.series, series) and not quote.value > 0:
         return Rejection(Reason.OUT_OF_RANGE, f"'value' of {quote.series} is {quote.value:g}; a price is above 0")
+    if quote.series == CREDIT and not 0 < quote.value <= MOST_CREDIT:
+        percent = 0 < quote.value / 100 <= MOST_CREDIT
+        hint = f"; it is a fraction of GDP, {quote.value:g} % is {quote.value / 100:g}" if percent else ""
+        detail = f"'value' of {CREDIT} is {quote.value:g}, outside (0, {MOST_CREDIT:g}]{hint}"
+        return Rejection(Reason.OUT_OF_RANGE, detail)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Mapping as Table
 from datetime import date, datetime
 from pathlib import Path
@@ -15,8 +15,9 @@ from rules.catalogue import SYSTEM
 from rules.problems import InputError, Problem, nearest
 from rules.registry import Institution
 from rules.source import Reader, SourceProblem, Value, parse_yaml
-from streams.cells import is_missing, read_number, read_text
+from streams.cells import is_missing, read_text
 from streams.clients import answering, open_producer, read_to_end
+from streams.codes import EXACT_DIGITS, attribute_value, inexact, institution_problems, written_twice
 from streams.mapping import DATES, DateField, InstitutionMapping, Mapping, TextField, load_mapping
 from streams.measured import OTHERS
 from streams.readers import kind_of, read_table, read_whole_text
@@ -120,12 +121,16 @@ def decode_institution(value: bytes | None) -> Institution | None:
         return None
 
 
-def read_seed(paths: Iterable[Path], mapping: Mapping | str | Path | None = None) -> list[Institution]:
+def read_seed(
+    paths: Iterable[Path], mapping: Mapping | str | Path | None = None, types: Collection[str] | None = None
+) -> list[Institution]:
     """Read institutions from seed files: YAML in the registry's own shape, or tables.
 
     A table has the columns `code`, `name` (or `name_en`, `name_zh` …), `type`, `region`, `peer_group`, `lei`,
     `dsib_bucket`, `opened`, `closed`, `registered`; every other column is an attribute. A `mapping` with a section
-    `institutions` reads a foreign table. Raises InputError with every problem found, also for a code that stands twice.
+    `institutions` reads a foreign table. `types` are the types that are known, None for any. Raises InputError with
+    every problem found, also for a code that stands twice, an LEI whose check digits are wrong, and a group in two
+    spellings.
     """
     if isinstance(mapping, str | Path):
         mapping = load_mapping(mapping)
@@ -140,7 +145,9 @@ def read_seed(paths: Iterable[Path], mapping: Mapping | str | Path | None = None
                 problems.append(f"{place}: no institution can have the code {institution.code!r}: the system uses it")
             if institution.code in found:
                 problems.append(f"{place}: the code {institution.code!r} stands twice")
+            problems += [f"{place}: {problem}" for problem in institution_problems(institution, types)]
             found[institution.code] = institution
+    problems += written_twice(found.values())
     if problems:
         raise InputError("\n".join(problems))
     return list(found.values())
@@ -200,7 +207,7 @@ def _from_cells(fields: InstitutionMapping, cells: dict[str, Any], missing: froz
     return Institution(
         name={language: text for language, f in fields.names.items() if (text := _told(f, cells, missing))},
         dsib_bucket=int(bucket),
-        attributes={key: _attribute(text) for key, text in attributes.items()},
+        attributes={key: attribute_value(text) for key, text in attributes.items()},
         **dates,
         **told,
     )
@@ -241,14 +248,9 @@ def _told(field: TextField, cells: dict[str, Any], missing: frozenset[str]) -> s
     if field.values and str(cell).strip() not in field.values:
         guess = nearest(str(cell).strip(), field.values)
         raise ValueError(f"{field.column} is {cell!r}, which the mapping has no value for {guess}".rstrip())
+    if inexact(cell):
+        raise ValueError(f"{field.column} is a number of more than {EXACT_DIGITS} digits: store it as text in the file")
     return read_text(cell, field)
-
-
-def _attribute(text: str) -> str | float:
-    """Return a number where the text is one; one with a leading zero is a code and stays text."""
-    number = read_number(text)
-    is_code = len(text) > 1 and text.startswith("0") and text.isdigit()
-    return number if isinstance(number, float) and not is_code else text
 
 
 def _yaml_seed(path: Path, problems: list[str]) -> Iterator[tuple[str, Institution]]:

@@ -42,6 +42,7 @@ class Names:
     alerts: str
     cross_section: str
     measures: str
+    questions: str = ""
 
 
 @dataclass(slots=True)
@@ -57,6 +58,7 @@ class Effects:
     quotes: int = 0
     replayed: int = 0
     evaluated: int = 0
+    questions: Counter[str] = field(default_factory=Counter)
     seconds: Counter[str] = field(default_factory=Counter)
 
     def reject(self, topic: str, record: Record, rejection: Rejection) -> None:
@@ -84,6 +86,7 @@ class Effects:
         self.quotes += other.quotes
         self.replayed += other.replayed
         self.evaluated += other.evaluated
+        self.questions += other.questions
         self.seconds.update(other.seconds)
 
 

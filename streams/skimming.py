@@ -16,7 +16,7 @@ import numpy.typing as npt
 from rules.later import Later
 from streams.columns import FormPlan, Sorting
 from streams.cut import TOKEN, without
-from streams.wire import Code, Revision
+from streams.wire import Code, Confirms, Revision
 
 LEAST = 8
 """Records from which on a batch is worth it."""
@@ -35,6 +35,7 @@ class Rest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     values: Literal[TOKEN]  # type: ignore[valid-type]
     revision: Revision = 0
     meta: dict[str, Any] | None = None
+    confirms: Confirms | None = None
 
 
 _parse = msgspec.json.Decoder(Rest).decode

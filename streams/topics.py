@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FILINGS = "filings"
 REJECTED = "filings.rejected"
+QUESTIONS = "filings.questions"
 EXPOSURES = "exposures"
 INSTITUTIONS = "institutions"
 RULES = "rules"
@@ -73,6 +74,7 @@ def topic_table(prefix: str = "", partitions: int = 8, replication: int = 1) -> 
     table = (
         (FILINGS, partitions, filing, "filings of institutions, keyed by institution"),
         (REJECTED, partitions, rejected, "refused filings, original bytes, the reason in the headers"),
+        (QUESTIONS, partitions, rejected, "filings whose units are in question, and what became of them"),
         (EXPOSURES, 1, filing, "bilateral exposures, keyed by the reporting institution"),
         (QUOTES, 1, _FOR_EVER, "prices and market series, keyed by series; optional"),
         (INSTITUTIONS, 1, _LATEST, "registry of institutions, keyed by code"),

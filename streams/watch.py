@@ -10,9 +10,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.catalogue import Catalogue, Indicator
+from rules.catalogue import OWN_FORMS, Catalogue, Indicator
 from rules.checkpoint import dates, export_core, export_dated, restore_pieces
-from rules.engine import Engine, FormBatch
+from rules.engine import Engine, FormBatch, Outcome
 from rules.laps import Laps
 from rules.pack import Program
 from rules.problems import nearest
@@ -23,12 +23,14 @@ from streams.columnar import StateTable
 from streams.columns import Decoded
 from streams.cross_section import Slice, forwarded
 from streams.decode import Decoder
+from streams.diagnose import is_filed
 from streams.exporter import Column, Snapshot, exported, subject_labels
 from streams.fetching import Record
 from streams.needs import needed
 from streams.outbox import Post
 from streams.partitions import home
 from streams.place import STATE_OF_FILINGS
+from streams.questions import post, told_of
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
 from streams.stages import busy
@@ -62,7 +64,7 @@ class Wants:
             program.at("watch"),
             Decoder(fileable(program.catalogue), max_bytes),
             forwarded(program.at("system"), needed(program.catalogue)),
-            [i for i in exported(program.catalogue) if not i.form.startswith("measures.")],
+            [i for i in exported(program.catalogue) if not i.form.startswith(OWN_FORMS)],
         )
 
 
@@ -108,7 +110,7 @@ class Watch(Side[Filings]):
 
     def reset(self, partitions: frozenset[int]) -> None:
         """Begin with a new engine over the institutions of these partitions."""
-        self.engine = Engine(self._program, clock=busy)
+        self.engine = Engine(self._program, clock=busy, asks=True)
         self._ours = partitions
         self._home: NDArray[np.int32] = np.full(64, -1, np.int32)
         self._block: NDArray[np.int32] = np.zeros(64, np.int32)
@@ -140,7 +142,9 @@ class Watch(Side[Filings]):
         """Resolve the alerts of an institution that left."""
         effects = Effects()
         if self.engine.row(code) >= 0:
-            effects.tell(self.names.alerts, self.engine.retire(code, now).transitions)
+            outcome = self.engine.retire(code, now)
+            effects.tell(self.names.alerts, outcome.transitions)
+            self._question(outcome, effects)
             self.keeper.mark_whole(home(code, self._count), block_of(code))
         return effects
 
@@ -206,7 +210,10 @@ class Watch(Side[Filings]):
         for sequence, reason, detail in outcome.refused:
             effects.reject(self.names.rejected, records[sequence], Rejection(Reason(reason), detail))
         effects.tell(self.names.alerts, outcome.transitions)
-        refused_at = np.array([sequence for sequence, _, _ in outcome.refused], np.int64)
+        self._question(outcome, effects, read)
+        refused_at = np.array(
+            [s for s, _, _ in outcome.refused] + [q.sequence for q in outcome.questions if q.state == "asked"], np.int64
+        )
         for batch, again in zip(batches, replayed, strict=True):
             good = ~again & ~np.isin(batch.sequence, refused_at)
             if good.any():
@@ -223,6 +230,7 @@ class Watch(Side[Filings]):
         offset = np.fromiter((r.offset for r in records), np.int64, len(records))
         batches = []
         guesses = GUESSES
+        confirmed = read.decoded.confirms
         for columns in read.decoded.forms:
             rows = self.engine.rows(columns.institutions)
             astray = (rows < 0) | (self._home[rows] != partition[columns.index])
@@ -244,6 +252,8 @@ class Watch(Side[Filings]):
                     offset[columns.index],
                     columns.index,
                     columns.values,
+                    np.isin(columns.index, list(confirmed)) if confirmed else None,
+                    columns.odd,
                 )
             )
         return batches
@@ -260,9 +270,25 @@ class Watch(Side[Filings]):
             " let Kafka's default partitioner choose it by the key",
         )
 
+    def _question(self, outcome: Outcome, effects: Effects, read: Filings | None = None) -> None:
+        """Tell what became of questions, and account for what was judged besides the filings that came."""
+        for question in outcome.questions:
+            came = read is not None and question.sequence >= 0
+            record = read.records[question.sequence] if read is not None and came else None
+            answer = read.decoded.confirms.get(question.sequence) if read is not None and came else None
+            told = told_of(
+                question, self._program.catalogue, self._roster.institutions.get(question.institution), answer
+            )
+            effects.posts.append(post(self.names.questions, told, record if question.state == "asked" else None))
+            effects.questions[question.state] += 1
+            self.keeper.mark(home(question.institution, self._count), block_of(question.institution))
+        for batch in outcome.beside:
+            self._account(batch, effects)
+
     def _account(self, batch: FormBatch, effects: Effects) -> None:
-        effects.accepted[batch.form] += len(batch.rows)
-        effects.values += int(np.count_nonzero(~np.isnan(batch.values)))
+        if is_filed(batch.form):
+            effects.accepted[batch.form] += len(batch.rows)
+            effects.values += int(np.count_nonzero(~np.isnan(batch.values)))
         filed = np.stack([self._home[batch.rows], self._block[batch.rows], batch.as_of])
         for partition, block, as_of in np.unique(filed, axis=1).T.tolist():
             self.keeper.mark(partition, f"{block:02x}", _part(batch.form, as_of))
@@ -290,6 +316,7 @@ class Watch(Side[Filings]):
         effects.seconds.update(outcome.seconds)
         effects.tell(self.names.alerts, outcome.transitions)
         effects.evaluated += outcome.evaluated
+        self._question(outcome, effects)
         everyone = [institution.code for institution in self.engine.institutions]
         for code in everyone if outcome.evaluated else {t.subject for t in outcome.transitions}:
             self.keeper.mark(home(code, self._count), block_of(code))
@@ -304,6 +331,10 @@ class Watch(Side[Filings]):
             snapshot.columns.append(Column(indicator, subjects, one.values, one.as_of))
         snapshot.institutions += [self.engine.institutions[row] for row in rows.tolist()]
         show_alerts(self.engine, snapshot)
+        if self.engine.questions is not None:
+            snapshot.questions.update((held.form,) for _, held in self.engine.questions.every())
+            for marked in self.engine.questions.unconfirmed.values():
+                snapshot.unconfirmed.update({(form,): len(marks) for form, marks in marked.items()})
 
 
 def _part(form: str, as_of: int) -> str:
@@ -311,8 +342,8 @@ def _part(form: str, as_of: int) -> str:
 
 
 def fileable(catalogue: Catalogue) -> Catalogue:
-    """Return the catalogue without the forms that only the system agent files."""
-    forms = {name: form for name, form in catalogue.forms.items() if not name.startswith("measures.")}
+    """Return the catalogue without the forms that only Guanlan itself files."""
+    forms = {name: form for name, form in catalogue.forms.items() if not name.startswith(OWN_FORMS)}
     return replace(catalogue, forms=forms)
 
 

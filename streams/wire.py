@@ -53,6 +53,13 @@ Revision = Annotated[
 ]
 
 
+class Confirms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who answers for the units of a filing, and why they are right."""
+
+    by: Annotated[str, Meta(min_length=1, max_length=64, description="Name of the person who looked.")]
+    reason: Annotated[str, Meta(min_length=1, max_length=500, description="Why the values are right as they are.")]
+
+
 class Filing(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """One institution's values for one form and one as-of date: one record on topic `filings`."""
 
@@ -67,6 +74,9 @@ class Filing(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     revision: Revision = 0
     meta: Annotated[
         dict[str, Any] | None, Meta(description="Anything the sender wants to keep with the filing; ignored.")
+    ] = None
+    confirms: Annotated[
+        Confirms | None, Meta(description="Sent with a filing whose units were in question, and are right.")
     ] = None
 
 
@@ -91,6 +101,9 @@ class OrderedFiling(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
     revision: Revision = 0
     meta: Annotated[
         dict[str, Any] | None, Meta(description="Anything the sender wants to keep with the filing; ignored.")
+    ] = None
+    confirms: Annotated[
+        Confirms | None, Meta(description="Sent with a filing whose units were in question, and are right.")
     ] = None
 
 
@@ -194,6 +207,7 @@ class Reason(StrEnum):
     UNKNOWN_SERIES = "unknown_series"
     UNKNOWN_INDICATOR = "unknown_indicator"
     OUT_OF_RANGE = "out_of_range"
+    SCALE = "scale"
     DUPLICATE = "duplicate"
     REVISION_BACKWARDS = "revision_backwards"
     TOO_LARGE = "too_large"

@@ -32,6 +32,10 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Write there instead of to standard output.")] = None,
     severity: Annotated[str, typer.Option(help="From which severity an alert counts against events.")] = "warning",
     window: Annotated[int, typer.Option(help="Days before an event within which an alert counts.")] = 730,
+    accept_scale: Annotated[
+        list[str] | None, typer.Option(help="Indicator whose units are right though they seem wrong; needs --by.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Name of the person who answers for --accept-scale.")] = "",
     language: Annotated[str, typer.Option(help="Language of messages: en or zh.")] = "en",
 ) -> None:
     """Run rules over filed history: when would they have fired, how early, and how often for nothing."""
@@ -46,6 +50,8 @@ def command(
         catalogue=catalogue,
         severity=severity,
         window_days=window,
+        accept_scale=accept_scale or (),
+        by=by,
     )
     if output is Format.jsonl:
         reports.write(reports.as_jsonl(run, language), out)

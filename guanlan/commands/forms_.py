@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from rules.scale import span
 
 if TYPE_CHECKING:
     from rules.catalogue import Catalogue, Indicator
@@ -46,11 +47,11 @@ def command(
         return
     if form:
         typer.echo(f"{form}, version {_version(known, form)}")
-        shown = Table("", "indicator", "unit", "range", "title", box=None, pad_edge=False)
+        shown = Table("", "indicator", "unit", "range", "plausible", "title", box=None, pad_edge=False)
         for place, name in enumerate(known.reported(form)):
             indicator = known.indicators[name]
             title = _title(indicator.title, settings.language)
-            shown.add_row(str(place), name, indicator.unit, _range(indicator), title)
+            shown.add_row(str(place), name, indicator.unit, *_ranges(indicator), title)
     else:
         shown = Table("form", "version", "frequency", "due", "indicators", "title", box=None, pad_edge=False)
         for name in filed:
@@ -105,7 +106,7 @@ def _title(title: dict[str, str], language: str) -> str:
     return title.get(language) or next(iter(title.values()), "")
 
 
-def _range(indicator: Indicator) -> str:
-    low = "-∞" if math.isinf(indicator.low) else f"{indicator.low:g}"
-    high = "∞" if math.isinf(indicator.high) else f"{indicator.high:g}"
-    return f"{low} … {high}"
+def _ranges(indicator: Indicator) -> tuple[str, str]:
+    """Return what is accepted and what is plausible; the second is empty where it is the same."""
+    accepted, plausible = (indicator.low, indicator.high), (indicator.likely_low, indicator.likely_high)
+    return span(*accepted), "" if plausible == accepted else span(*plausible)

@@ -19,15 +19,23 @@ def load(
     files: Annotated[list[Path], typer.Argument(help="YAML, CSV, JSON Lines, Parquet or XLSX files.")],
     mapping: Annotated[str | None, typer.Option(help="A mapping with a section 'institutions'.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check; send nothing.")] = False,
+    catalogue: Annotated[
+        list[str] | None, typer.Option(help="Catalogue whose types are known, by name or file.")
+    ] = None,
     bootstrap: Bootstrap = None,
 ) -> None:
     """Put institutions into the registry; one that is there already is replaced."""
     from guanlan.settings import load_settings
+    from rules.catalogue import available, load_catalogue
+    from streams.codes import known_types
     from streams.registry import publish_institutions, read_registrations, read_seed, registered
     from streams.topics import INSTITUTIONS, require_topic
 
-    settings = load_settings(bootstrap=bootstrap)
-    found = read_seed(files, mapping)
+    settings = load_settings(bootstrap=bootstrap, catalogue=catalogue)
+    types = known_types(load_catalogue(settings.catalogue))
+    if mapping is not None and catalogue is None:  # a mapping chooses its types by name, of whatever catalogue
+        types |= frozenset().union(*(known_types(load_catalogue([name])) for name in available()))
+    found = read_seed(files, mapping, types)
     if not dry_run:
         topic = settings.topic_prefix + INSTITUTIONS
         require_topic(settings.bootstrap, topic)

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
     from guanlan.settings import Settings
     from rules.catalogue import Catalogue
+    from streams.column_scale import Asked
     from streams.columns import Columns
     from streams.decode import Decoder
     from streams.publish import Parcel
     from streams.submit import Batch, RowRefusal
+    from streams.wire import Confirms
 
 SHOWN = 20
 
@@ -67,6 +69,10 @@ def command(
     on_time: Annotated[
         bool, typer.Option("--on-time", help="Where a file tells no submission time, take the due day, not now.")
     ] = False,
+    accept_scale: Annotated[
+        list[str] | None, typer.Option(help="Indicator whose units are right though they seem wrong; needs --by.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Name of the person who answers for --accept-scale.")] = "",
     show: Annotated[int, typer.Option(help="How many rejected filings are listed.", min=0)] = SHOWN,
     bootstrap: Annotated[str | None, typer.Option(help="Kafka brokers, host:port[,host:port].")] = None,
 ) -> None:
@@ -78,6 +84,7 @@ def command(
     from guanlan.settings import load_settings
     from rules.catalogue import load_catalogue
     from rules.problems import InputError
+    from streams.column_scale import check_columns
     from streams.decode import Decoder
     from streams.submit import at, filings_from, in_batches, on_the_due_day
 
@@ -87,13 +94,15 @@ def command(
     clock = on_the_due_day(known) if on_time else at(datetime.now(UTC))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     tally = Tally()
+    asked = _asked(in_batches(filings_from(files, mapping, known, form, clock)), decoder)
+    confirms = check_columns(asked, accept_scale or [], by, known.indicators)
     batches = in_batches(filings_from(files, mapping, known, form, clock))
     try:
         with _progress(console, tally):
             if dry_run:
                 judge(batches, decoder, tally)
             else:
-                send(batches, decoder, tally, settings, send_rejected, encoding, console)
+                send(batches, decoder, tally, settings, send_rejected, encoding, console, confirms)
     finally:
         if len(tally):
             _tell(tally, "acceptable" if dry_run else "accepted", show, console)
@@ -119,10 +128,12 @@ def send(
     send_rejected: bool,
     encoding: Encoding,
     console: Console,
+    confirms: Confirms | None = None,
 ) -> None:
     """Judge the filings, by the registry too, and send them in the files' order; `tally` counts them.
 
-    The rejected go as they are in the file: what is no filing has no other encoding.
+    The rejected go as they are in the file: what is no filing has no other encoding. `confirms` goes with the filings
+    that have implausible values: somebody has answered for them.
     """
     from streams.publish import Publisher
     from streams.registry import read_institutions
@@ -141,7 +152,7 @@ def send(
     with Publisher(settings.bootstrap, topic) as publisher:
         for batch in batches:
             columns, refused = batch.judge(decoder, registered)
-            parcels = _parcels(batch, columns, refused if send_rejected else [], decoder.catalogue, encoding)
+            parcels = _parcels(batch, columns, refused if send_rejected else [], decoder.catalogue, encoding, confirms)
             too_large = publisher.deliver(parcels)
             tally.accepted += sum(map(len, columns))
             tally.refused += refused
@@ -154,18 +165,39 @@ def send(
         )
 
 
+def _asked(batches: Iterable[Batch], decoder: Decoder) -> list[Asked]:
+    """Read everything once, and return the columns whose units are in question."""
+    from streams.column_scale import ColumnScale
+
+    scale = ColumnScale(decoder.catalogue)
+    for batch in batches:
+        for columns in batch.judge(decoder)[0]:
+            scale.take(columns)
+    return scale.asked()
+
+
 def _parcels(
-    batch: Batch, columns: list[Columns], refused: list[RowRefusal], catalogue: Catalogue, encoding: Encoding
+    batch: Batch,
+    columns: list[Columns],
+    refused: list[RowRefusal],
+    catalogue: Catalogue,
+    encoding: Encoding,
+    confirms: Confirms | None,
 ) -> list[Parcel]:
     """Return the records to send, in order: the good ones in the encoding, the refused as they are."""
     from streams.encode import recode
     from streams.publish import Parcel
+    from streams.questions import with_confirms
 
     parcels = []
     for form in columns:
         indicators = catalogue.reported(form.form)
-        for position, code in zip(form.index.tolist(), form.institutions, strict=True):
-            record = recode(batch.drafts[position - batch.start].record or b"", indicators, encoding)
+        odd = [False] * len(form) if form.odd is None else form.odd.tolist()
+        for position, code, doubtful in zip(form.index.tolist(), form.institutions, odd, strict=True):
+            record = batch.drafts[position - batch.start].record or b""
+            if confirms is not None and doubtful:
+                record = with_confirms(record, (), confirms)
+            record = recode(record, indicators, encoding)
             parcels.append(Parcel(position, code.encode(), record, encoding.headers))
     for refusal in refused:
         record = batch.drafts[refusal.position - batch.start].record

@@ -70,7 +70,7 @@ def command(
     if program is None:
         raise ConfigError(f"{NO_PACKS}, or publish some with guanlan rules publish")
     if institutions is not None:
-        _seed(place, institutions)
+        _seed(place, institutions, program)
     from streams.app import Worker
 
     code = asyncio.run(_run(partial(Worker, settings, program, place, began=began, compile_=compile_), settings))
@@ -88,14 +88,16 @@ def compile_program(settings: Settings, asked_catalogue: bool = True) -> Program
     return compile_texts(load_packs(settings.packs), settings, asked_catalogue)
 
 
-def _seed(place: Place, file: Path) -> None:
+def _seed(place: Place, file: Path, program: Program) -> None:
+    from streams.codes import known_types
     from streams.registry import publish_institutions, read_institutions, read_registrations, read_seed, registered
     from streams.topics import INSTITUTIONS
 
     topic = place.topic(INSTITUTIONS)
     known = {i.code: i for i in read_institutions(place.bootstrap, topic)}
     since = read_registrations(place.bootstrap, topic)
-    new = [i for i in registered(read_seed([file], None), since, int(time.time())) if known.get(i.code) != i]
+    seed = read_seed([file], None, known_types(program.catalogue))
+    new = [i for i in registered(seed, since, int(time.time())) if known.get(i.code) != i]
     publish_institutions(place.bootstrap, topic, new)
 
 

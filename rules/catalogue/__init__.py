@@ -20,6 +20,9 @@ from rules.values import SystemValue, read_value
 
 HERE = Path(__file__).parent
 MEASURES = "measures"
+OBSERVED = "observed"
+OWN_FORMS = (f"{MEASURES}.", f"{OBSERVED}.")
+"""What the ids of forms begin with that Guanlan files itself, and no institution."""
 SYSTEM = "SYSTEM"
 
 FREQUENCY_DAYS = {
@@ -37,6 +40,8 @@ TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _YEAR_ENDS = {f"{month:02}-{monthrange(2023, month)[1]}": month for month in range(1, 13)} | {"02-29": 2}
 UNITS = ("ratio", "currency", "count", "days", "hours", "minutes", "score", "years")
 DIRECTIONS = ("higher", "lower", "none")
+LIKELY_RATIO = (-10.0, 20.0)
+"""What is plausible of a ratio of which the catalogue does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,9 @@ class Indicator:
     """A number that institutions report, or that `formula` derives from others.
 
     `unit`: ratio (a fraction), currency (the catalogue's base unit), count, days, hours, minutes, years,
-    score. `direction` says which way is better. `low` and `high` bound what is accepted at all.
+    score. `direction` says which way is better. `low` and `high` bound what is accepted at all: outside is the
+    impossible, and refused. `likely_low` and `likely_high` bound the plausible: outside, a filing is asked about
+    where another unit explains it (`rules.scale`).
     """
 
     id: str
@@ -88,6 +95,8 @@ class Indicator:
     direction: str = "none"
     low: float = float("-inf")
     high: float = float("inf")
+    likely_low: float = float("-inf")
+    likely_high: float = float("inf")
     series: bool = True
     formula: str = ""
     formula_value: Value | None = None
@@ -140,12 +149,12 @@ def available() -> list[str]:
 
 
 def load_catalogue(names: Sequence[str | Path]) -> Catalogue:
-    """Load and join catalogues by name or path; the measures' own catalogue is always among them.
+    """Load and join catalogues by name or path; those of measures and of what is observed are always among them.
 
     Raises ConfigError for a name that does not exist, CatalogueError with every problem found otherwise.
     """
     texts: list[tuple[str, str]] = []
-    for name in dict.fromkeys([*map(str, names), MEASURES]):
+    for name in dict.fromkeys([*map(str, names), MEASURES, OBSERVED]):
         path = Path(name) if str(name).endswith((".yaml", ".yml")) else HERE / f"{name}.yaml"
         if not path.is_file():
             fix = nearest(str(name), available()) or f"there are: {', '.join(available())}"
@@ -176,7 +185,7 @@ def _with_stress(catalogue: Catalogue) -> Catalogue:
         return catalogue
     added = {
         f"stress_{part.id}": Indicator(
-            f"stress_{part.id}", part.title, "ratio", STRESS_FORM, "lower", 0.0, 1.0, place=part.place
+            f"stress_{part.id}", part.title, "ratio", STRESS_FORM, "lower", 0.0, 1.0, 0.0, 1.0, place=part.place
         )
         for part in catalogue.stress.parts
     }
@@ -365,7 +374,7 @@ def _form(value: Value, problems: list[Problem]) -> Form:
 
 def _indicator(value: Value, problems: list[Problem], forms: dict[str, Form], currency: str) -> Indicator:
     r = Reader(value, problems, "an indicator")
-    r.only(("id", "title", "form", "unit", "direction", "range", "series", "formula", "basis", "note"))
+    r.only(("id", "title", "form", "unit", "direction", "range", "plausible", "series", "formula", "basis", "note"))
     ident = r.text("id")
     form = r.text("form", "")
     formula = r.text("formula", "")
@@ -373,16 +382,20 @@ def _indicator(value: Value, problems: list[Problem], forms: dict[str, Form], cu
         r.problem(value.place, "form", f"the indicator {ident!r} needs either a form or a formula")
     if form and form not in forms:
         r.problem(r.place("form"), "unknown-form", f"there is no form {form!r}", nearest(form, forms))
-    low, high = _range(r)
+    low, high = _range(r, "range")
+    unit = r.choice("unit", UNITS, "ratio")
+    likely_low, likely_high = _plausible(r, unit, low, high)
     basis = {k: None if v.data is None else v.text() for k, v in r.mapping("basis").items()}
     return Indicator(
         id=ident,
         title=r.words("title"),
-        unit=r.choice("unit", UNITS, "ratio"),
+        unit=unit,
         form=form,
         direction=r.choice("direction", DIRECTIONS, "none"),
         low=low,
         high=high,
+        likely_low=likely_low,
+        likely_high=likely_high,
         series=r.flag("series", True),
         formula=formula,
         formula_value=r.data.get("formula"),
@@ -392,15 +405,29 @@ def _indicator(value: Value, problems: list[Problem], forms: dict[str, Form], cu
     )
 
 
-def _range(r: Reader) -> tuple[float, float]:
-    if "range" not in r.data:
+def _plausible(r: Reader, unit: str, low: float, high: float) -> tuple[float, float]:
+    """Return what is plausible: as told, else what is accepted, of a ratio not beyond `LIKELY_RATIO`."""
+    if "plausible" in r.data:
+        likely = _range(r, "plausible")
+        if likely[0] < low or likely[1] > high:
+            r.problem(
+                r.place("plausible"), "shape", "'plausible' must lie within 'range', outside of which all is refused"
+            )
+        return likely
+    if unit != "ratio":
+        return low, high
+    return max(low, min(LIKELY_RATIO[0], high)), min(high, max(LIKELY_RATIO[1], low))
+
+
+def _range(r: Reader, key: str) -> tuple[float, float]:
+    if key not in r.data:
         return float("-inf"), float("inf")
-    bounds = [v.data for v in r.items("range")]
+    bounds = [v.data for v in r.items(key)]
     if len(bounds) != 2 or not all(b is None or (isinstance(b, (int, float)) and not math.isnan(b)) for b in bounds):
-        r.problem(r.place("range"), "shape", "'range' must be [lowest, highest]; null for no bound")
+        r.problem(r.place(key), "shape", f"{key!r} must be [lowest, highest]; null for no bound")
         return float("-inf"), float("inf")
     low = float("-inf") if bounds[0] is None else float(bounds[0])  # type: ignore[arg-type]
     high = float("inf") if bounds[1] is None else float(bounds[1])  # type: ignore[arg-type]
     if low > high:
-        r.problem(r.place("range"), "shape", "'range' has its lowest above its highest")
+        r.problem(r.place(key), "shape", f"{key!r} has its lowest above its highest")
     return low, high

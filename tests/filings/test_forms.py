@@ -34,7 +34,7 @@ def test_forms_are_listed_with_version_and_order(
     assert [words.split() for words in out[1:6]] == [
         ["t.day", version, "daily", "-", "2", "日报"],
         ["t.day,", "version", version],
-        ["indicator", "unit", "range", "title"],
+        ["indicator", "unit", "range", "plausible", "title"],
         ["0", "lcr", "ratio", "0", "…", "20", "Coverage"],
         ["1", "deposits", "currency", "-∞", "…", "∞", "Deposits"],
     ]

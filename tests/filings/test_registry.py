@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from rules.catalogue import load_catalogue
 from rules.problems import ConfigError, InputError
 from rules.registry import Institution
 from streams.clients import open_producer
+from streams.codes import known_types, lei_problem
 from streams.registry import (
     publish_institutions,
     read_institutions,
@@ -178,3 +184,66 @@ def test_a_topic_that_is_not_there_is_empty_and_can_be_required(kafka: Broker, t
     assert read_institutions(kafka.bootstrap, topic) == []
     with pytest.raises(ConfigError, match="run: guanlan topics create"):
         require_topic(kafka.bootstrap, topic)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("s.csv", "code,type\nA,LARGE BANK\n", ["row 2: no set of the catalogue has the type", "'large_bank'"]),
+        ("s.yaml", "- {code: A, type: larg_bank}\n", ["s.yaml:1:3", "'large_bank'"]),
+        ("s.csv", "code,lei\nA,NOTALEI\n", ["row 2: 'NOTALEI' is no LEI"]),
+        ("s.csv", "code,lei\nA,5493001KJTIIGC8Y1R13\n", ["its check digits are 12"]),
+        ("s.csv", f"code\n{'9' * 200}\n", ["row 2: 'code' has 200 characters; a code has 64 at most"]),
+        ("s.csv", "code\nA B\n", ["a code has no blanks"]),
+        (
+            "s.csv",
+            "code,peer_group\nA,Large\nB,large\n",
+            ["'peer_group' is 'large' for B and 'Large' for A: write it in one way"],
+        ),
+    ],
+)
+def test_codes_are_checked_by_their_digits_and_types_by_the_catalogue(
+    name: str, text: str, words: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_seed([path], types=known_types(load_catalogue(["cn"])))
+    for word in words:
+        assert word in str(caught.value)
+
+
+# those of Bloomberg L.P., Deutsche Bank AG and Apple Inc.
+@pytest.mark.parametrize("lei", ["5493001KJTIIGC8Y1R12", "7LTWFZYICNSX8D621K86", "HWUPKR0MPOU8FGXBT394"])
+def test_real_leis_are_good_and_no_two_digits_may_change_places(lei: str) -> None:
+    assert lei_problem(lei) == ""
+    swapped = [lei[:i] + lei[i + 1] + lei[i] + lei[i + 2 :] for i in range(19) if lei[i] != lei[i + 1]]
+    assert all(lei_problem(other) for other in swapped)
+
+
+def test_ids_are_texts_in_every_kind_of_table(tmp_path: Path) -> None:
+    """Digits and letters that look like a number of a computer, and leading zeros, stay what they are."""
+    row = {"code": "007", "branch": "12E3", "parent_lei": "95980020140005881190", "founded": "1985", "zip": "0101"}
+    paths = [tmp_path / f"s.{kind}" for kind in ("csv", "jsonl", "parquet", "xlsx")]
+    paths[0].write_text(",".join(row) + "\n" + ",".join(row.values()) + "\n", encoding="utf-8")
+    paths[1].write_text(json.dumps(row) + "\n", encoding="utf-8")
+    pq.write_table(pa.table({name: [text] for name, text in row.items()}), paths[2])
+    book = openpyxl.Workbook()
+    book.active.append(list(row))
+    book.active.append(list(row.values()))
+    book.save(paths[3])
+    told = {**row, "founded": 1985.0}
+    del told["code"]
+    for path in paths:
+        assert [(i.code, i.attributes) for i in read_seed([path])] == [("007", told)], path.suffix
+
+
+def test_a_number_in_place_of_a_long_code_is_refused(tmp_path: Path) -> None:
+    """A spreadsheet keeps fifteen digits of a number: the others are made up."""
+    path = tmp_path / "s.xlsx"
+    book = openpyxl.Workbook()
+    book.active.append(["code", "lei"])
+    book.active.append(["A", 95980020140005881190])
+    book.save(path)
+    with pytest.raises(InputError, match="row 2: lei is a number of more than 15 digits: store it as text"):
+        read_seed([path])

@@ -19,6 +19,7 @@ def test_the_table_has_the_documented_topics() -> None:
     assert {name: topic.partitions for name, topic in table.items()} == {
         "x.filings": 8,
         "x.filings.rejected": 8,
+        "x.filings.questions": 8,
         "x.exposures": 1,
         "x.market.quotes": 1,
         "x.institutions": 1,
@@ -29,7 +30,8 @@ def test_the_table_has_the_documented_topics() -> None:
     }
     compacted = {name for name, topic in table.items() if topic.settings["cleanup.policy"] == "compact"}
     assert compacted == {"x.institutions", "x.rules"}
-    for name in ("x.filings", "x.filings.rejected", "x.exposures", "x.market.quotes", "x.alerts"):
+    kept = ("x.filings", "x.filings.rejected", "x.filings.questions", "x.exposures", "x.market.quotes", "x.alerts")
+    for name in kept:
         assert table[name].settings["retention.ms"] == "-1"
     assert all(topic.settings["min.insync.replicas"] == "2" for topic in table.values())
     limits = [int(table[name].settings["max.message.bytes"]) for name in ("x.filings", "x.filings.rejected")]
@@ -87,7 +89,7 @@ def test_the_commands_create_and_describe(
     told = capsys.readouterr()
     assert f"{topic_prefix}alerts: the topic is missing, should be 2 partitions" in told.err
     assert guanlan("topics", "create", "--partitions", "2") == 0
-    assert capsys.readouterr().out == "9 topics created, 0 were there\n"
+    assert capsys.readouterr().out == "10 topics created, 0 were there\n"
     assert guanlan("topics", "describe", "--partitions", "2") == 0
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [topic_prefix + "filings", "2", "1", "everything", "ok"] in shown

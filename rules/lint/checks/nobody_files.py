@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from rules.catalogue import OWN_FORMS
 from rules.lint.registry import Finding, check
 from rules.lint.subject import Subject, Written
 from rules.plan import walk
-
-_MEASURES = "measures."
 
 
 @check("nobody-files")
@@ -31,7 +30,7 @@ def _by_type(rule: Written, subject: Subject) -> Iterator[Finding]:
         return
     for form_id in sorted(rule.rule.triggers | rule.rule.clocks):
         form = subject.catalogue.forms[form_id]
-        if form_id.startswith(_MEASURES):
+        if form_id.startswith(OWN_FORMS):
             continue
         if not form.types and names_types:
             summary = f"the catalogue names no type of institution that files {form_id!r}"
@@ -56,7 +55,7 @@ def _by_history(rule: Written, subject: Subject) -> Iterator[Finding]:
     filed = {batch.form: batch for batch in subject.history.filings if len(batch.rows)}
     for name in rule.rule.reads:
         form = subject.catalogue.indicators[name].form
-        if form.startswith(_MEASURES):
+        if form.startswith(OWN_FORMS):
             continue
         place = rule.at("levels")
         if form not in filed:

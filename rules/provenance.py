@@ -10,7 +10,7 @@ from rules.context import Context, World
 from rules.judge import ESCALATED, FIRING, RELEASED, Lapse, Said
 from rules.muting import waiver_at
 from rules.peers import FEW_PEERS
-from rules.plan import Rule
+from rules.plan import Node, Rule
 from rules.reading import parse_deadline
 from rules.rendering import render as render_value
 from rules.spans import EVER
@@ -48,6 +48,13 @@ def covered_by(rule: Rule, context: Context, at: Indices) -> list[dict[str, Cove
             if c is not None:
                 found[render_value(node)] = Covered(c.expected, c.filed, c.values, c.share, c.by)
     return out
+
+
+def enough_peers(node: Node, context: Context, at: Indices) -> list[int]:
+    """Return, for each place, of how many institutions a value among peers is made; 0 for fewer than ten."""
+    inside = Context(context.world, context.rows[at], context.at[at])
+    counts = [0 if c is None else c.values for c in coverages(node, inside)]
+    return [count if count >= FEW_PEERS else 0 for count in counts]
 
 
 def notes(covered: Mapping[str, Covered]) -> list[dict[str, str]]:

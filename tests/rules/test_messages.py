@@ -36,7 +36,7 @@ def told(message: str, x: float = 0.5, y: float = 1.0, assets: float = 2e9, extr
         ("{x / y if y > 0 else y:.0%}", "50%"),
         (
             "{institution.name} ({subject}, {type}): {level} as of {as_of}",
-            "River Bank (I0, bank): watch as of 1970-03-31",
+            "River Bank (I0, bank): watch as of 31 March 1970",
         ),
         ("{x < 1}, {y < 1}", "yes, no"),
         ("{z} and {lag(x, 1)}", "n/a and n/a"),
@@ -74,9 +74,9 @@ def test_the_message_of_a_late_filing_speaks_of_its_own_date() -> None:
     engine = Engine(program("  - {id: r, levels: {watch: x < 1}, message: '{x} at {as_of}'}"), [BANK])
     engine.apply([batch(engine, "q", [("I0", 179, (5, 1, 1))])])
     said = engine.apply([batch(engine, "q", [("I0", 89, (0.5, 1, 1))])]).transitions
-    assert [(t.state, t.message["en"]) for t in said] == [
-        ("firing", "0.5 at 1970-03-31"),
-        ("resolved", "5 at 1970-06-29"),
+    assert [(t.state, t.as_of, t.message) for t in said] == [
+        ("firing", "1970-03-31", {"en": "0.5 at 31 March 1970"}),
+        ("resolved", "1970-06-29", {}),
     ]
 
 

@@ -1,7 +1,8 @@
 """What people read about an alert, in English and Chinese."""
 
 from alerts.wording.headlines import change, gravity, headline, severity_after, subject_name
-from alerts.wording.lines import deadline, evidence, legal_basis, overdue
+from alerts.wording.law import legal_basis
+from alerts.wording.lines import deadline, evidence, overdue
 from alerts.wording.message import digest, group_message, link, message, paragraph
 from alerts.wording.numbers import number
 from alerts.wording.structured import annotations, structured

@@ -16,20 +16,21 @@ SEVERITY_WORDS = {
     "critical": {"en": "critical", "zh": "严重"},
 }
 KIND_WORDS = {
-    "firing": {"en": "new", "zh": "新增"},
-    "escalated": {"en": "escalated", "zh": "升级"},
-    "eased": {"en": "eased", "zh": "缓和"},
-    "resolved": {"en": "resolved", "zh": "解除"},
-    "suppressed": {"en": "suppressed", "zh": "抑制"},
-    "stale": {"en": "stale", "zh": "数据中断"},
-    "moved": {"en": "corrected", "zh": "更正"},
-    "repeated": {"en": "still open", "zh": "持续"},
-    "released": {"en": "released", "zh": "恢复"},
-    "worsened": {"en": "much worse", "zh": "恶化"},
-    "past_due": {"en": "past due", "zh": "处置逾期"},
-    "unanswered": {"en": "unanswered", "zh": "无人处理"},
+    "firing": {"en": "new", "zh": "新增预警"},
+    "escalated": {"en": "escalated", "zh": "预警升级"},
+    "eased": {"en": "eased", "zh": "预警降级"},
+    "resolved": {"en": "resolved", "zh": "预警解除"},
+    "suppressed": {"en": "notifications paused", "zh": "暂停通知"},
+    "released": {"en": "notifications resumed", "zh": "恢复通知"},
+    "stale": {"en": "data overdue", "zh": "数据逾期未更新"},
+    "moved": {"en": "corrected", "zh": "预警更正"},
+    "repeated": {"en": "still open", "zh": "当前预警"},
+    "worsened": {"en": "much worse", "zh": "明显恶化"},
+    "past_due": {"en": "action overdue", "zh": "处置逾期"},
+    "unanswered": {"en": "unanswered", "zh": "尚未响应"},
     "flapping": {"en": "flapping", "zh": "反复触发"},
 }
+"""Kinds of notices, as the desk and delivery name them."""
 
 
 def in_language(words: Mapping[str, str], language: str, default: str = "") -> str:

@@ -22,8 +22,9 @@ _TURNED: dict[Side, Side] = {
 
 
 def gauge_of(condition: Node, catalogue: Catalogue, derived: Mapping[str, Node]) -> Gauge | None:
-    """Return what a condition measures; None where it compares no number with a limit."""
+    """Return what a condition measures, best what has a name in words; None where it compares nothing with a limit."""
     names = {node.id: name for name, node in derived.items()}
+    found: list[Gauge] = []
     for node in _comparisons(condition):
         number, limit = node.args
         side = SIDES[node.op]
@@ -35,12 +36,14 @@ def gauge_of(condition: Node, catalogue: Catalogue, derived: Mapping[str, Node])
         title = catalogue.indicators[name].title if name else _title(number, catalogue, names)
         unit = unit_of(number, catalogue)
         called = name or render(number, names)
-        return Gauge(number, limit, side, called, title, unit, bool(name), constant_of(limit))
-    return None
+        found.append(Gauge(number, limit, side, called, title, unit, bool(name), constant_of(limit)))
+    return next((gauge for gauge in found if gauge.title), found[0] if found else None)
 
 
 def unit_of(node: Node, catalogue: Catalogue) -> str:
     """What readers call the unit of a number; `points` for a difference of fractions, empty for a compound one."""
+    if node.op.endswith("zscore"):
+        return ""
     if node.unit == RATIO:
         return "points" if is_difference(node) else "ratio"
     ((name, power),) = node.unit if node.unit is not None and len(node.unit) == 1 else (("", 1),)

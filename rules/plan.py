@@ -97,7 +97,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """The first comparison of a level's condition that measures something.
+    """The first comparison of a level's condition that measures something, of several the first with a name in words.
 
     `name` is the indicator's id, or the expression; `title` is in words, empty where nobody wrote any. `indicator`
     says whether the number is an indicator as it stands, which has a value at the last filing and among peers; of a

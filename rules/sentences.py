@@ -23,13 +23,18 @@ def sentence(event: Transition, language: str = "en", was: Transition | None = N
     corrects.
     """
     own = event.message.get(language) or event.message.get("en") or next(iter(event.message.values()), "")
+    if event.state == "resolved" and event.rule_hash and event.cause in ("revised", "rule-changed", "retired"):
+        own = ""  # its author thought of a filing that ends the alert
     tongue = "zh" if language == "zh" else "en"
     built = _BUILT_IN.get(event.state)
     if built is not None:
         return _frame(event, tongue) + (own or built(event, was, tongue))
-    if own and event.state == "firing" and event.previous == event.severity and not event.overdue:
-        return f"{_BACK[tongue]}{own}"
-    return own
+    return f"{_BACK[tongue]}{own}" if own and is_back(event) else own
+
+
+def is_back(event: Transition) -> bool:
+    """Whether an alert's data came back, at the severity that it had."""
+    return event.state == "firing" and event.previous == event.severity and not event.overdue
 
 
 def _frame(event: Transition, language: str) -> str:
@@ -130,10 +135,12 @@ def _resolved_en(event: Transition, was: Transition | None) -> str:
         return f"corrected by {cause(event, 'en')}" + (f": {known}" if known else "")
     if _is_late_report(event):
         return "what was overdue has been filed"
-    by = {"late": f"a late filing for {day(event.as_of, event.zone)}", "clock": "the passing of time"}.get(
-        event.cause, f"the filing for {day(event.as_of, event.zone)}"
-    )
-    return f"cleared by {by}" + (f": {known}" if known else "")
+    date = day(event.as_of, event.zone)
+    by = {
+        "late": f"after a late filing no level holds as of {date}",
+        "clock": "no level holds any more, as time has passed",
+    }.get(event.cause, f"cleared by the filing for {date}")
+    return by + (f": {known}" if known else "")
 
 
 def _resolved_zh(event: Transition, was: Transition | None) -> str:
@@ -146,7 +153,10 @@ def _resolved_zh(event: Transition, was: Transition | None) -> str:
         return f"经{cause(event, 'zh')}更正" + (f"，{known}" if known else "")
     if _is_late_report(event):
         return "逾期报表已补报"
-    by = {"late": f"{day(event.as_of, event.zone, 'zh')}迟报数据已补报", "clock": "随时间推移，触发条件已不成立"}
+    by = {
+        "late": f"迟报数据补报后，截至{day(event.as_of, event.zone, 'zh')}",
+        "clock": "随时间推移，触发条件已不成立",
+    }
     parts = [by.get(event.cause, ""), known, "" if event.cause == "clock" else "已不触及预警条件"]
     return "，".join(filter(None, parts))
 

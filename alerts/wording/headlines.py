@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alerts.desk import Notice
 from alerts.wording.words import KIND_WORDS, SEVERITY_WORDS, Names, in_language
+from rules.sentences import is_back
 from rules.transitions import SEVERITIES, Transition
 
 
@@ -36,7 +37,10 @@ def told_as(notice: Notice) -> str:
 
     A target that is told each minute shows then what happened, whenever it gets to notify people.
     """
-    return notice.alert.last.state if notice.kind == "repeated" else notice.kind
+    event = notice.alert.last
+    if notice.kind in ("moved", "repeated") and is_back(event):
+        return "back"
+    return event.state if notice.kind == "repeated" else notice.kind
 
 
 def severity_after(notice: Notice) -> str:

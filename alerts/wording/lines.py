@@ -177,19 +177,16 @@ def _rank(percentile: int, language: str) -> str:
 def action(event: Transition, language: str, passed: bool = False) -> str:
     """Return what to do and by when, as one sentence; empty where there is nothing to do.
 
-    `passed` says that the time to act is over.
+    A day that had `passed`, or had when the transition was seen, is said to be past.
     """
     what = in_language(event.action, language)
     if not what:
         return ""
     within = deadline(event.deadline, language)
     until = due(event.due, event.zone, language) if event.due else ""
+    past = bool(until) and (passed or event.due[:10] < event.seen_at[:10])
     if language == "zh":
-        if passed and until:
-            return f"建议监管措施：{what}；应于{until}前完成，已逾期"
         limit = f"；请于{until}前（{within}内）完成" if until else f"；请在{within}内完成" if within else ""
-        return f"建议监管措施：{what}{limit}"
-    if passed and until:
-        return f"Action: {what}; it was due by {until}"
+        return f"建议监管措施：{what}" + (f"；原定完成期限：{until}" if past else limit)
     limit = f", by {until} (within {within})" if until else f" (within {within})" if within else ""
-    return f"Action: {what}{limit}"
+    return f"Action: {what}" + (f"; it was due by {until}" if past else limit)

@@ -10,7 +10,7 @@ from alerts.wording.dates import as_of, due, since
 from alerts.wording.headlines import gravity, headline, severity_before, subject_name
 from alerts.wording.law import legal_line
 from alerts.wording.words import LANGUAGES, SEVERITY_WORDS, Names, in_language
-from rules.sentences import cause, sentence, value_of
+from rules.sentences import cause, is_back, sentence, value_of
 from rules.transitions import Transition
 
 _OVER = frozenset({"resolved"})
@@ -28,8 +28,10 @@ def paragraph(notice: Notice, language: str, desk_url: str = "") -> list[str]:
     over = notice.kind in _OVER
     found = [said(notice, language)]
     if event.measured is not None and event.measured.value is not None:
-        severity = "none" if over else event.severity
-        found.append(standard.measured(event.measured, severity, language))
+        if not over:
+            found.append(standard.measured(event.measured, event.severity, language))
+        elif event.message:  # a built-in sentence has the value already
+            found.append(standard.measured(event.measured, "none", language))
         found += [standard.moved(event.measured, language), standard.peers(event.measured, language)]
     why = cause(event, language)
     found.append(f"{as_of(event, language)}；变动原因：{why}" if zh else f"{as_of(event, language)}; cause: {why}")
@@ -92,7 +94,7 @@ def _lead(notice: Notice, before: Transition | None, language: str) -> str:
             if zh:
                 return "预警反复触发与解除，后续变动合并通知"
             return "The alert opens and closes again and again; further changes are told less often"
-        case "moved":
+        case "moved" if not is_back(event):
             return "级别不变，预警内容更正" if zh else "The severity stays, what is known was corrected"
     return ""
 
@@ -105,7 +107,7 @@ def _open(notice: Notice, language: str) -> str:
     return (
         text.replace("预警起始：", "预警期间自").replace("已持续", "历时")
         if language == "zh"
-        else (text.replace("Open since", "It was open from"))
+        else (text.replace("Open since", "It had been open since"))
     )
 
 

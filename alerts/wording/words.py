@@ -24,6 +24,7 @@ KIND_WORDS = {
     "released": {"en": "notifications resumed", "zh": "恢复通知"},
     "stale": {"en": "data overdue", "zh": "数据逾期未更新"},
     "moved": {"en": "corrected", "zh": "预警更正"},
+    "back": {"en": "data filed again", "zh": "数据已补报"},
     "repeated": {"en": "still open", "zh": "当前预警"},
     "worsened": {"en": "much worse", "zh": "明显恶化"},
     "past_due": {"en": "action overdue", "zh": "处置逾期"},

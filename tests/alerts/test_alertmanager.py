@@ -210,7 +210,7 @@ def test_an_alert_whose_data_ran_out_stays_open_under_its_labels() -> None:
     (posting,) = postings(stale, now)
     assert labels(stale.alert) == labels(before.alert)
     assert str(posting["endsAt"]) > str(postings(before, now - 60)[0]["endsAt"])
-    assert annotations(stale.alert)["overdue_en"].endswith("Liquidity (cn.liquidity.d), last filed for 31 March 2026")
+    assert annotations(stale.alert)["overdue_en"].endswith("due by 1 April 2026, last filed for 31 March 2026")
 
 
 def test_labels_that_prometheus_can_not_have_are_left_out() -> None:

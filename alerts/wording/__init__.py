@@ -6,12 +6,11 @@ from alerts.wording.lines import deadline, evidence, overdue
 from alerts.wording.message import digest, group_message, link, message, paragraph
 from alerts.wording.numbers import number
 from alerts.wording.structured import annotations, structured
-from alerts.wording.words import KIND_WORDS, LANGUAGES, SEVERITY_WORDS, Names, in_language
+from alerts.wording.words import KIND_WORDS, LANGUAGES, Names, in_language
 
 __all__ = [
     "KIND_WORDS",
     "LANGUAGES",
-    "SEVERITY_WORDS",
     "Names",
     "annotations",
     "change",

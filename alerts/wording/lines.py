@@ -28,6 +28,10 @@ _SIDES = {
     "equal": {"en": "equal to", "zh": "等于"},
     "unequal": {"en": "other than", "zh": "不等于"},
 }
+_PROVISIONAL = {
+    "en": ", provisional until working days are announced",
+    "zh": "（暂定，以正式公布的放假调休安排为准）",
+}
 _IDLE = re.compile(r"(\.\d*?)0+(?=%| pp|个百分点)")
 _TRUTHS = ("overdue(", "firing(")
 
@@ -186,7 +190,19 @@ def action(event: Transition, language: str, passed: bool = False) -> str:
     until = due(event.due, event.zone, language) if event.due else ""
     past = bool(until) and (passed or event.due[:10] < event.seen_at[:10])
     if language == "zh":
-        limit = f"；请于{until}前（{within}内）完成" if until else f"；请在{within}内完成" if within else ""
+        limit = (
+            f"；请于{until}前（{within}内）完成{_PROVISIONAL['zh'] * event.due_provisional}"
+            if until
+            else f"；请在{within}内完成"
+            if within
+            else ""
+        )
         return f"建议监管措施：{what}" + (f"；原定完成期限：{until}" if past else limit)
-    limit = f", by {until} (within {within})" if until else f" (within {within})" if within else ""
+    limit = (
+        f", by {until} (within {within}{_PROVISIONAL['en'] * event.due_provisional})"
+        if until
+        else f" (within {within})"
+        if within
+        else ""
+    )
     return f"Action: {what}" + (f"; it was due by {until}" if past else limit)

@@ -20,6 +20,7 @@ from rules.pack import Program
 from rules.plan import Node, Rule
 from rules.registry import Institution
 from rules.rendering import render
+from rules.sentences import sentence
 from rules.spans import EVER
 from rules.store import NEVER, Floats, Longs
 from rules.thresholds import Threshold, threshold
@@ -299,7 +300,6 @@ def _dates(engine: Engine, rule: Rule, code: str) -> Longs:
 
 def as_dict(transition: Transition, language: str = "en") -> dict[str, object]:
     """Return the line of `backtest --format jsonl`: a transition without what every line would repeat."""
-    message = transition.message.get(language) or next(iter(transition.message.values()), "")
     return {
         "rule": transition.rule,
         "subject": transition.subject,
@@ -311,5 +311,5 @@ def as_dict(transition: Transition, language: str = "en") -> dict[str, object]:
         "alert_id": transition.alert_id,
         "id": transition.id,
         "values": {name: reading.value for name, reading in transition.values.items()},
-        "message": message,
+        "message": sentence(transition, language),
     }

@@ -25,6 +25,14 @@ _HEADINGS = {
     "plan": "Statements of the Plan · 方案条目",
     "status": "Status · 状态",
 }
+_STATES = {
+    "escalated": "升级",
+    "eased": "降级",
+    "resolved": "解除",
+    "stale": "数据逾期未更新",
+    "suppressed": "暂停通知",
+    "released": "恢复通知",
+}
 _STATUS = {
     "live": "live · 正式运行",
     "trial": "on trial · 试运行",
@@ -77,7 +85,13 @@ def _rows(rule: Rule, program: Program, render: Renderer) -> Iterator[tuple[str,
     yield _HEADINGS["inhibited"], ", ".join(silencers)
     texts = {language: _template(pieces, render) for language, pieces in rule.message.items()}
     yield _HEADINGS["message"], _both(texts, "<br>")
-    yield _HEADINGS["action"], _both(rule.action, "<br>")
+    for state, text in rule.texts.items():
+        told = {language: _template(pieces, render) for language, pieces in text.items()}
+        yield f"{_HEADINGS['message']}, {state} · {_STATES[state]}", _both(told, "<br>")
+    if not rule.actions:
+        yield _HEADINGS["action"], _both(rule.action, "<br>")
+    for number, action in sorted(rule.actions.items(), reverse=True):
+        yield f"{_HEADINGS['action']}, {_level(number)}", _both(action, "<br>")
     yield _HEADINGS["deadline"], rule.deadline
     yield _HEADINGS["basis"], _cell(" · ".join(value for value in rule.basis.values() if value))
     yield _HEADINGS["plan"], _cell(", ".join(rule.plan))

@@ -114,7 +114,7 @@ def bare(ident: str, first: str, status: str, inhibitors: Sequence[str]) -> Rule
         id=ident, pack="", pack_version="", hash="", title={}, basis={}, scope="institution", status=status,
         where=None, levels=(), hold=Span(), clear=None, clear_hold=Span(), reads=(), derives=(),
         forms=nothing, triggers=nothing, clocks=nothing, across=(), asks=nothing, rank=0, placement="watch",
-        message={language: (Piece(text),) for language, text in DELETED.items()},
+        message={}, texts={"resolved": {language: (Piece(text),) for language, text in DELETED.items()}},
         action={}, deadline="", route="", tags=(),
         inhibited_by=tuple(map(Inhibitor, inhibitors)),
         renamed_from=(first,) if first != ident else (),

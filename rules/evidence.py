@@ -12,29 +12,20 @@ import numpy as np
 from rules.calendar import format_instant
 from rules.catalogue import Catalogue
 from rules.context import Context, World
-from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RELEASED, RESOLVED, STALE, SUPPRESSED, Said
+from rules.gauges import unit_of
+from rules.history import spoken
+from rules.judge import Said
+from rules.measuring import Measuring
 from rules.muting import WAIVED, reasons
-from rules.plan import Node, Piece, Rule
+from rules.plan import Rule
 from rules.provenance import act_until, covered_by, in_force, notes, overdue, unconfirmed, waived
 from rules.registry import Institution
 from rules.rendering import render as render_value
-from rules.seen import Seen, Value, instant
+from rules.saying import STATES, Saying
+from rules.seen import Seen, instant
+from rules.standing import at_level
 from rules.store import NEVER, Indices
-from rules.transitions import SEVERITIES, Applied, Covered, Ids, Reading, State, Transition
-from rules.units import RATIO
-
-STATES: dict[int, State] = {
-    PENDING: "pending",
-    FIRING: "firing",
-    ESCALATED: "escalated",
-    EASED: "eased",
-    RESOLVED: "resolved",
-    LAPSED: "resolved",
-    SUPPRESSED: "suppressed",
-    RELEASED: "released",
-    STALE: "stale",
-}
-MISSING = {"en": "n/a", "zh": "缺失"}
+from rules.transitions import SEVERITIES, Applied, Covered, Ids, Measured, Reading, Transition
 
 
 class Evidence:
@@ -58,7 +49,11 @@ class Evidence:
             (self._teller(int(numbers[positions[first]])), places[first:last], positions[first:last])
             for first, last in pairwise(edges)
         ]
-        seen = Seen(context, ((teller.number, teller.columns, at) for teller, at, _ in groups))
+        seen = Seen(
+            context,
+            [(teller.number, teller.columns, at) for teller, at, _ in groups],
+            [(teller.number, teller.gauged, at) for teller, at, _ in groups],
+        )
         labels = {row: _labels(institutions[row]) for row in {one.event.row for one in said}}
         told: dict[int, Transition] = {}
         for teller, at, mine in groups:
@@ -91,7 +86,7 @@ def _where(said: Sequence[Said], world: World) -> tuple[Context, Indices]:
 class _Teller:
     """Makes one rule's transitions. What says the same in all of them is one object, and nobody writes into it.
 
-    `columns` are the form and the indicator of all that it reads as filed.
+    `columns` are the form and the indicator of all that it reads as filed, `gauged` of those that its levels measure.
     """
 
     def __init__(self, number: int, rule: Rule, world: World) -> None:
@@ -99,16 +94,23 @@ class _Teller:
         self._rule = rule
         self._world = world
         self._ids = Ids(rule.first_id)
-        self._conditions = {level.number: level.text for level in rule.levels}
+        texts = {level.number: level.text for level in rule.levels}
+        self._conditions = [texts.get(number, "") for number in range(len(SEVERITIES))]
         self._tags, self._plan = list(rule.tags), list(rule.plan)
         catalogue = world.catalogue
         self._reads = [(name, unit_name(catalogue, name), catalogue.indicators[name].form) for name in rule.reads]
         self._across = [(render_value(node), "", node) for node in rule.across]
-        self._terms = [(render_value(node), _unit_of(node, catalogue), node) for node in rule.terms]
+        self._terms = [(render_value(node), unit_of(node, catalogue), node) for node in rule.terms]
         self._derives = [(name, unit_name(catalogue, name), world.derived[name]) for name in rule.derives]
-        shown = [piece.node for pieces in rule.message.values() for piece in pieces if piece.node is not None]
-        nodes = [*shown, *(node for _, _, node in (*self._across, *self._terms, *self._derives))]
+        self._zone = "" if catalogue.timezone == "UTC" else catalogue.timezone
+        self._actions = {number: rule.action_at(number) for number in range(1, len(SEVERITIES))}
+        self._basis = {number: at_level(rule.basis, rule.evidence, number) for number in range(len(SEVERITIES))}
+        self._saying = Saying(rule, number, world)
+        self._measuring = Measuring(rule, number) if rule.gauges else None
+        self.gauged = self._measuring.columns if self._measuring is not None else []
+        nodes = [*spoken(rule), *(node for _, _, node in (*self._across, *self._terms, *self._derives))]
         columns = {(str(node.params[0]), str(node.params[1])): None for node in nodes if node.op == "column"}
+        columns |= dict.fromkeys(self.gauged)
         self.columns = list(columns | {(form, name): None for name, _, form in self._reads})
 
     def __call__(
@@ -131,7 +133,8 @@ class _Teller:
             applied,
             covered,
             seen.revisions(rule.triggers, at),
-            self._messages(seen, at, said, subjects),
+            self._saying(seen, at, said, subjects),
+            self._measuring(seen, at, said) if self._measuring is not None else repeat(None),
             self._doubts(seen, at, said) if self._world.unconfirmed else repeat(_NO_LIST),
             strict=False,
         )
@@ -147,12 +150,14 @@ class _Teller:
         covered: dict[str, Covered],
         revision: int,
         message: dict[str, str],
+        measured: Measured | None,
         doubts: list[dict[str, str]],
     ) -> Transition:
         rule, event, ids = self._rule, said.event, self._ids
         state, severity = STATES[event.kind], SEVERITIES[event.level]
         subject, as_of = institution.code, instant(event.date)
         started = alert = supersedes = ""
+        level = event.level or event.previous
         if event.alert != NEVER:
             started = instant(event.alert)
             alert = ids.alert(subject, started)
@@ -178,13 +183,13 @@ class _Teller:
             rule.hash,
             rule.status,
             supersedes,
-            self._conditions.get(event.level or event.previous, ""),
+            self._conditions[level],
             readings,
             rule.title,
             message,
-            rule.basis,
-            rule.action,
-            rule.deadline,
+            self._basis[level],
+            self._actions[level] if state != "resolved" else _NO_MAP,
+            rule.deadline if state != "resolved" else "",
             rule.route,
             self._tags,
             labels,
@@ -197,6 +202,8 @@ class _Teller:
             notes(covered) + doubts if covered else doubts,
             [overdue(lapse, self._world) for lapse in said.overdue] if said.overdue else _NO_LIST,
             provisional,
+            measured,
+            self._zone,
         )
 
     def _doubts(self, seen: Seen, at: Indices, said: Sequence[Said]) -> list[list[dict[str, str]]]:
@@ -239,43 +246,6 @@ class _Teller:
                 out[i][name] = Reading(None if found is None else float(found), unit)
         return out
 
-    def _messages(
-        self, seen: Seen, at: Indices, said: Sequence[Said], subjects: Sequence[Institution]
-    ) -> list[dict[str, str]]:
-        out: list[dict[str, str]] = [{} for _ in said]
-        for language, pieces in self._rule.message.items():
-            parts = [self._part(piece, seen, at, said, subjects, language) for piece in pieces]
-            texts = map("".join, zip(*parts, strict=True)) if parts else repeat("")
-            for message, text in zip(out, texts, strict=False):
-                message[language] = text
-        return out
-
-    def _part(
-        self,
-        piece: Piece,
-        seen: Seen,
-        at: Indices,
-        said: Sequence[Said],
-        subjects: Sequence[Institution],
-        language: str,
-    ) -> list[str]:
-        if piece.node is not None:
-            return _format(piece, piece.node, seen.node(self.number, piece.node, at), self._world, language)
-        match piece.name:
-            case "":
-                return [piece.text] * len(at)
-            case "institution.name":
-                return [institution.name.get(language) or institution.title(language) for institution in subjects]
-            case "subject":
-                return [institution.code for institution in subjects]
-            case "level":
-                return [SEVERITIES[one.event.level] for one in said]
-            case "as_of":
-                return [instant(one.event.date) for one in said]
-            case "rule.title":
-                return [self._rule.title.get(language, self._rule.id)] * len(at)
-        raise KeyError(piece.name)
-
 
 _NO_MAP: dict[str, Any] = {}
 _NO_LIST: list[Any] = []
@@ -288,27 +258,7 @@ def format_seen(seconds: int) -> str:
     return text if "T" in text else f"{text}T00:00:00Z"
 
 
-def _unit_of(node: Node, catalogue: Catalogue) -> str:
-    """What readers call the unit of a term: as of indicators, empty for a bare number or a compound unit."""
-    if node.unit == RATIO:
-        return "ratio"
-    ((name, power),) = node.unit if node.unit is not None and len(node.unit) == 1 else (("", 1),)
-    return "" if power != 1 else catalogue.currency or name if name == "currency" else name
-
-
 def unit_name(catalogue: Catalogue, name: str) -> str:
     """Return the unit that readers see: the currency's code for amounts, else the catalogue's unit."""
     indicator = catalogue.indicators[name]
     return indicator.currency if indicator.unit == "currency" and indicator.currency else indicator.unit
-
-
-def _format(piece: Piece, node: Node, values: Sequence[Value], world: World, language: str) -> list[str]:
-    """Return a node's values as a message shows them."""
-    missing = MISSING.get(language, MISSING["en"])
-    if node.kind == "truth":
-        return [missing if value is None else "yes" if value else "no" for value in values]
-    if node.kind == "text":
-        texts = {code: text for text, code in world.codes.items()}
-        return ["" if value is None else texts.get(int(value), "") for value in values]
-    spec = piece.format or ",.6g"
-    return [missing if value is None else format(value, spec) for value in values]

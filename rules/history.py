@@ -10,12 +10,17 @@ WINDOWED = ("lag", "streak")
 
 
 def rule_nodes(rule: Rule) -> list[Node]:
-    """Every node a rule evaluates, its messages' included."""
+    """Every node a rule evaluates, its texts' included."""
     nodes = [
         n for n in (rule.where, rule.clear, rule.unless, *(level.condition for level in rule.levels)) if n is not None
     ]
-    nodes += [p.node for pieces in rule.message.values() for p in pieces if p.node is not None]
-    return nodes
+    return nodes + spoken(rule)
+
+
+def spoken(rule: Rule) -> list[Node]:
+    """Every node that the rule's texts show."""
+    texts = (rule.message, *rule.texts.values())
+    return [p.node for text in texts for pieces in text.values() for p in pieces if p.node is not None]
 
 
 def depth(node: Node, catalogue: Catalogue, memo: dict[int, dict[str, int]]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from rules.transitions import SEVERITIES
 
 Kind = Literal[
     "text", "words", "expression", "clear", "span", "deadline", "id", "choice", "texts", "flag", "number", "date",
-    "mapping", "open", "list", "message", "level", "named", "basis", "heeded",
+    "mapping", "open", "list", "message", "level", "named", "basis", "heeded", "by_level",
 ]  # fmt: skip
 
 SCOPES = ("institution", "system")
@@ -27,7 +27,8 @@ class Key:
             expression · level (an expression, not empty) · clear (expression, then a span) · span · deadline ('5bd') ·
             id · date (ISO) · choice (of `options`) · texts (one or a list) · flag · number · mapping (of `keys`) ·
             open (a mapping with any further keys) · basis (a text, or open) · list (of mappings of `keys`) ·
-            named (a mapping of names to mappings of `keys`) · heeded (rule ids, or mappings of `keys`)
+            named (a mapping of names to mappings of `keys`) · heeded (rule ids, or mappings of `keys`) ·
+            by_level (words, or a mapping of `keys`)
     default may stand under a pack's `defaults`, for all its rules
     """
 
@@ -41,18 +42,44 @@ class Key:
     keys: tuple[Key, ...] = ()
 
 
-BASIS = (
+EVIDENCE = (
+    Key("watch", "text", "Of the lowest level."),
+    Key("warning", "text", "Of the middle level."),
+    Key("critical", "text", "Of the highest level."),
+    Key("scope", "text", "Of whom the rule is for."),
+    Key("note", "text", "What else there is to say."),
+)
+SOURCE = (
     Key("document", "text", "The law, rule or guideline; null where the rule is somebody's own proposal."),
     Key("number", "text", "The document's number."),
-    Key("article", "text", "The article or paragraph.", examples=("37",)),
+    Key("article", "text", "The article or paragraph; several by comma.", examples=("37",)),
     Key("verified_on", "date", "When somebody compared the rule with the official text; null while nobody has."),
-    Key("evidence", "text", "How far the levels can be trusted: known, proposal …"),
 )
+HOW_FAR = "known or seen for the law's own line, proposal or custom for another; a remark may follow."
+BASIS = (
+    *SOURCE,
+    Key("evidence", "by_level", HOW_FAR, examples=("proposal",), keys=EVIDENCE),
+)
+ROW_BASIS = (*SOURCE, Key("evidence", "text", HOW_FAR, examples=("proposal",)))
 LEVELS = (
     Key("watch", "level", "The lowest level: somebody should look.", examples=("lcr < 120%",)),
     Key("warning", "level", "The middle level: somebody must act.", examples=("lcr < 105%",)),
     Key("critical", "level", "The highest level: act now.", examples=("lcr < 100%",)),
 )
+ACTIONS = (
+    Key("watch", "words", "What to do at the lowest level."),
+    Key("warning", "words", "At the middle level."),
+    Key("critical", "words", "At the highest level."),
+)
+TEXTS = (
+    Key("escalated", "message", "A higher level holds now."),
+    Key("eased", "message", "Only a lower level holds now."),
+    Key("resolved", "message", "No level holds any more: what is so instead.",
+        examples=("LCR back at {lcr:.1%}",)),
+    Key("stale", "message", "The data ran out; the alert stays open."),
+    Key("suppressed", "message", "The open alert is silenced."),
+    Key("released", "message", "Nothing silences it any more."),
+)  # fmt: skip
 FROM = Key("from", "date", "The first as-of date.", examples=("2026-01-01",))
 TO = Key("to", "date", "The last as-of date.", examples=("2026-12-31",))
 INHIBITOR = (
@@ -84,7 +111,9 @@ RULE = (
         examples=("lcr > 125% for 2 filings",)),
     Key("message", "message", "What the supervisor reads; {expression:format} inside.",
         examples=("{institution.name}: LCR {lcr:.1%}",)),
-    Key("action", "words", "What to do, by language."),
+    Key("texts", "mapping", "What the supervisor reads in other states than firing; built-in sentences otherwise.",
+        keys=TEXTS),
+    Key("action", "by_level", "What to do, by language; or that for each level.", keys=ACTIONS),
     Key("deadline", "deadline", "By when: business days, days or hours.", default=True, examples=("5bd", "10d", "24h")),
     Key("route", "text", "Who gets the alert.", default=True),
     Key("tags", "texts", "Words to find the rule by.", default=True),
@@ -108,7 +137,7 @@ ROW = (
     Key("peer_group", "text", "For this peer group."),
     Key("dsib_bucket", "number", "For this bucket of systemic importance."),
     Key("institution", "text", "For this institution."),
-    Key("basis", "basis", "On what basis the value was set.", keys=BASIS),
+    Key("basis", "basis", "On what basis the value was set.", keys=ROW_BASIS),
     Key("author", "text", "Who set it.", True),
     FROM,
     TO,

@@ -90,20 +90,20 @@ def _same_kind(first: Node, other: Node) -> bool:
         first.op in _UPWARD
         and other.op == first.op
         and other.args[0] is first.args[0]
-        and _constant(first.args[0]) is None
-        and _constant(other.args[1]) is not None
+        and constant_of(first.args[0]) is None
+        and constant_of(other.args[1]) is not None
     )
 
 
 def _bound(condition: Node) -> float:
-    found = _constant(condition.args[1])
+    found = constant_of(condition.args[1])
     assert found is not None
     return found
 
 
-def _constant(node: Node) -> float | None:
+def constant_of(node: Node) -> float | None:
     """The number that a node is in any context; None where that depends."""
     if node.op == "negate":
-        found = _constant(node.args[0])
+        found = constant_of(node.args[0])
         return None if found is None else -found
     return cast(float, node.params[0]) if node.op == "constant" else None

@@ -10,6 +10,7 @@ from rules.problems import NOWHERE, Place
 from rules.units import Unit
 
 Kind = Literal["number", "truth", "text"]
+Side = Literal["below", "at_most", "above", "at_least", "equal", "unequal"]
 Parameter = str | int | float | bool | tuple[str, ...]
 
 
@@ -95,13 +96,40 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class Gauge:
+    """The first comparison of a level's condition that measures something, of several the first with a name in words.
+
+    `name` is the indicator's id, or the expression; `title` is in words, empty where nobody wrote any. `indicator`
+    says whether the number is an indicator as it stands, which has a value at the last filing and among peers; of a
+    derived one `before` is that value. `fixed` is the limit where it is the same for everybody and always. `median`
+    and `percentile` are those of its peers, None where they are not to be had.
+    """
+
+    number: Node
+    limit: Node
+    side: Side
+    name: str
+    title: dict[str, str]
+    unit: str
+    indicator: bool
+    fixed: float | None = None
+    before: Node | None = None
+    median: Node | None = None
+    percentile: Node | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a message: literal text, or a node with a format, or a built-in name."""
+    """A part of a message: literal text, or a node with a format, or a built-in name.
+
+    A format that is `worded` is one of `rules.spelling`, and not of Python.
+    """
 
     text: str = ""
     node: Node | None = None
     name: str = ""
     format: str = ""
+    worded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +223,8 @@ class Rule:
     reads. `unless`, `inhibited_by` and `waivers` suppress its alert; `heeds` are the rules that these look at.
     `settings` are the parameters it uses. `where` includes `valid`. `terms` are parts of its conditions that no
     single filing shows, such as what looks back: an alert carries their values.
+    `texts` are messages by state, for states other than firing. `actions` and `evidence`, by number of the level, are
+    there where levels differ in them; `action` is that of the highest level then. `gauges` say what levels measure.
     """
 
     id: str
@@ -236,8 +266,18 @@ class Rule:
     replaces: tuple[str, ...] = ()
     plan: tuple[str, ...] = ()
     terms: tuple[Node, ...] = ()
+    texts: dict[str, dict[str, tuple[Piece, ...]]] = field(default_factory=dict)
+    actions: dict[int, dict[str, str]] = field(default_factory=dict)
+    evidence: dict[int, str] = field(default_factory=dict)
+    gauges: dict[int, Gauge] = field(default_factory=dict)
 
     @property
     def first_id(self) -> str:
         """The oldest name: alerts are counted by it, so that renaming a rule keeps them."""
         return self.renamed_from[0] if self.renamed_from else self.id
+
+    def action_at(self, level: int) -> dict[str, str]:
+        """What to do at a level: its own action, or that of the next lower one that has any."""
+        if not self.actions:
+            return self.action
+        return next((self.actions[n] for n in range(level, 0, -1) if n in self.actions), {})

@@ -11,7 +11,7 @@ from rules.context import Context, World
 from rules.judge import ESCALATED, FIRING, RELEASED, Lapse, Said
 from rules.muting import waiver_at
 from rules.peers import FEW_PEERS
-from rules.plan import Rule
+from rules.plan import Node, Rule
 from rules.reading import parse_deadline
 from rules.rendering import render as render_value
 from rules.spans import EVER
@@ -57,6 +57,13 @@ def unconfirmed(form: Form, as_of: str) -> dict[str, str]:
         "en": f"{form.id} as of {as_of} is unconfirmed: its units were in question, and nobody answered in time",
         "zh": f"{form.title.get('zh', form.id)}（{as_of}）未经确认：计量单位存疑，逾期无人答复",
     }
+
+
+def enough_peers(node: Node, context: Context, at: Indices) -> list[int]:
+    """Return, for each place, of how many institutions a value among peers is made; 0 for fewer than ten."""
+    inside = Context(context.world, context.rows[at], context.at[at])
+    counts = [0 if c is None else c.values for c in coverages(node, inside)]
+    return [count if count >= FEW_PEERS else 0 for count in counts]
 
 
 def notes(covered: Mapping[str, Covered]) -> list[dict[str, str]]:

@@ -6,23 +6,24 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rules.aggregates import is_aggregate
 from rules.catalogue import Catalogue
 from rules.compiler import MIN_COVERAGE, Compiler, located
 from rules.expressions import parse
+from rules.gauges import gauge_of
 from rules.history import depth
 from rules.keys import LADDER, RULE, SCOPES, STATUSES, names
 from rules.lineage import read_related, read_retirement, read_validity
-from rules.messages import compile_template
 from rules.parameters import number_of
-from rules.plan import Level, Node, Piece, Rule, Span, Validity, walk
+from rules.plan import Gauge, Level, Node, Rule, Span, Validity, walk
 from rules.problems import Problem, short
 from rules.reserved import taken
 from rules.source import Reader, Value
 from rules.suppression import Wanted, read_inhibitors
 from rules.terms import terms_of
+from rules.texts import read_texts
 from rules.windows import parse_span
 
 MAX_HISTORY = 4_100
@@ -64,7 +65,7 @@ def read_rule(value: Value, source: Source) -> tuple[Rule, list[Wanted]] | None:
     clear, clear_hold = _clear(r, compiler)
     hold = _span(r, "for")
     unless = _condition(r, "unless", compiler)
-    message = {language: _message(r, language, compiler) for language in r.words("message")}
+    written = read_texts(r, compiler)
     scope = r.choice("scope", SCOPES, "institution")
     status = r.choice("status", STATUSES, "live")
     valid, retired = read_validity(r), read_retirement(r, status)
@@ -79,7 +80,7 @@ def read_rule(value: Value, source: Source) -> tuple[Rule, list[Wanted]] | None:
     where = _within(valid, where, compiler)
     judged = [n for n in (clear, *(level.condition for level in levels)) if n is not None]
     nodes = [n for n in (where, unless, *judged) if n is not None]
-    spoken = [p.node for pieces in message.values() for p in pieces if p.node]
+    spoken = written.nodes
     _check_history(r, [*nodes, *spoken], compiler.catalogue)
     leveling = _below([n for n in (where, *judged) if n is not None])
     below = _below(nodes)
@@ -104,7 +105,7 @@ def read_rule(value: Value, source: Source) -> tuple[Rule, list[Wanted]] | None:
         pack_version=source.version,
         hash=_hash(value, [compiler.settings[name] for name in settings]),
         title=r.words("title"),
-        basis={k: None if v.data is None else v.text() for k, v in r.mapping("basis").items()},
+        basis=written.basis,
         scope=scope,
         status=status,
         where=where,
@@ -121,8 +122,8 @@ def read_rule(value: Value, source: Source) -> tuple[Rule, list[Wanted]] | None:
         asks=asks,
         rank=0,
         placement="system" if system else "watch",
-        message=message,
-        action=r.words("action"),
+        message=written.message,
+        action=written.action,
         deadline=r.text("deadline", ""),
         route=r.text("route", ""),
         tags=tuple(r.strings("tags")),
@@ -136,6 +137,10 @@ def read_rule(value: Value, source: Source) -> tuple[Rule, list[Wanted]] | None:
         replaces=replaces,
         plan=tuple(r.strings("plan")),
         terms=terms_of(nodes),
+        texts=written.texts,
+        actions=written.actions,
+        evidence=written.evidence,
+        gauges=_gauges(levels, source, scope == "institution" and system),
     )
     return rule, wanted
 
@@ -241,12 +246,24 @@ def _clear(r: Reader, compiler: Compiler) -> tuple[Node | None, Span]:
     return None, Span()
 
 
-def _message(r: Reader, language: str, compiler: Compiler) -> tuple[Piece, ...]:
-    found = r.data["message"]
-    value = found if isinstance(found.data, str) else found.data[language]  # type: ignore[index]
-    with located(r.problems, value):
-        return compile_template(compiler, value.text())
-    return ()
+def _gauges(levels: Sequence[Level], source: Source, has_peers: bool) -> dict[int, Gauge]:
+    """What each level measures, with its peers where the rule runs among them."""
+    compiler = source.compiler
+    found = {}
+    for level in levels:
+        gauge = gauge_of(level.condition, compiler.catalogue, source.derived)
+        if gauge is None:
+            continue
+        alone = gauge.indicator and not any(is_aggregate(n) for n in walk(gauge.number))
+        if alone and gauge.number.op != "column":
+            gauge = replace(gauge, before=compiler.number(parse(f"lag({gauge.name}, 1)")))
+        if alone and has_peers:
+            median, percentile = (
+                compiler.number(parse(f"peer_{what}({gauge.name})")) for what in ("median", "percentile")
+            )
+            gauge = replace(gauge, median=median, percentile=percentile)
+        found[level.number] = gauge
+    return found
 
 
 def parse_deadline(text: str) -> tuple[int, str] | None:

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from rules.calendar import format_instant
 from rules.expressions import MAGNITUDES
-from rules.pack import Program
 from rules.plan import Node
 from rules.spans import EVER
 from rules.store import NEVER
 from rules.transitions import SEVERITIES
 from rules.windows import DAY
+
+if TYPE_CHECKING:
+    from rules.pack import Program
 
 _SIGNS = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<", "less_equal": "<=", "greater": ">",

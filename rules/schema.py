@@ -56,6 +56,10 @@ def _words(key: Key) -> Schema:
     return {"anyOf": [{"type": ["string", "null"]}, mapping]}
 
 
+def _by_level(key: Key) -> Schema:
+    return {"anyOf": [*_words(key)["anyOf"], _mapping(key.keys)]}
+
+
 def _texts(key: Key) -> Schema:
     return {"anyOf": [{"type": [*_PLAIN, "null"]}, {"type": "array", "items": {"type": _PLAIN}}]}
 
@@ -93,6 +97,7 @@ _KINDS: dict[str, Callable[[Key], Schema]] = {
     "basis": lambda key: {"anyOf": [{"type": [*_PLAIN, "null"]}, _mapping(key.keys, more=True)]},
     "named": lambda key: {"type": "object", "additionalProperties": _mapping(key.keys)},
     "heeded": _heeded,
+    "by_level": _by_level,
     "list": lambda key: {"type": "array", "items": _mapping(key.keys), **({"minItems": 1} if key.required else {})},
 }
 

@@ -70,6 +70,27 @@ class Overdue(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     title: dict[str, str] = {}
 
 
+class Measured(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What the level in force measures: of several numbers the first that it compares with a limit.
+
+    `name` is the indicator's id or an expression, `unit` as of values, or points for a difference of fractions.
+    `side` says where of `limit` the level holds. `before` is the value in the filing before, None where there is none
+    or the number is no indicator. `median` and `percentile` (0 to 1) are those of the `peers` institutions of the peer
+    group that have a value, itself included; left out where they are fewer than ten, or not known where the rule runs.
+    """
+
+    name: str
+    value: float | None
+    unit: str = ""
+    side: Literal["below", "at_most", "above", "at_least", "equal", "unequal"] = "below"
+    limit: float | None = None
+    before: float | None = None
+    title: dict[str, str] = {}
+    median: float | None = None
+    percentile: float | None = None
+    peers: int = 0
+
+
 class Transition(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One change of one rule's state for one subject.
 
@@ -85,6 +106,10 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     An open alert is stale as long as its transitions have `overdue`. When its forms have come and its severity is
     the same as before, it is told as `firing` again, `previous` being that severity. One with `suppressed_by` is
     computed and told, and notifies nobody.
+
+    `message` is the rule's text of this state; empty where the rule has none for a state that is not the firing of a
+    level, because the text of a firing would say what is no longer so. `action`, and what `basis` says of `evidence`
+    and `standing` (law or proposal), are those of the level in force; `resolved` has no action.
 
     `as_of` is the date of the world that the change speaks of, `seen_at` when the filing that showed it
     was submitted. `due` is until when to act; `due_provisional` says that it counts working days which are not
@@ -128,6 +153,8 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     notes: list[dict[str, str]] = []
     overdue: list[Overdue] = []
     due_provisional: bool = False
+    measured: Measured | None = None
+    zone: str = ""
 
 
 class Ids:

@@ -17,6 +17,7 @@ from rich.text import Text
 from guanlan.demo.gauge import Readings
 from guanlan.demo.watch import Seen
 from guanlan.synthetic import Story
+from rules.sentences import sentence
 from rules.transitions import Transition
 
 STYLES = {"critical": "bold white on red", "warning": "bold yellow", "watch": "cyan", "none": "green"}
@@ -228,7 +229,10 @@ def _badge(transition: Transition, words: dict[str, str]) -> Text:
 
 
 def _message(transition: Transition, language: str) -> Text:
-    text = transition.message.get(language) or transition.message.get("en") or transition.rule
+    text = sentence(transition, language) or transition.rule
+    if not transition.message:
+        title = transition.title.get(language) or transition.title.get("en") or transition.rule
+        text = f"{transition.subject} {title}{'：' if language == 'zh' else ': '}{text}"
     return Text(text, style="dim" if transition.state == "resolved" else "")
 
 

@@ -100,7 +100,7 @@ def test_labels_and_annotations_arrive(alertmanager: Start) -> None:
     assert told["message_en"] == "Bank of Jiangnan: LCR 97.3%, minimum 100%"
     assert told["message_zh"] == "江南银行流动性覆盖率97.3%,监管要求100%"
     assert told["basis_en"].startswith("商业银行流动性风险管理办法 (")
-    assert told["basis_zh"].endswith("第37条")
+    assert told["basis_zh"].endswith("第三十七条")
     assert (told["action_en"], told["deadline_en"]) == ("Ask for a funding plan", "5 business days")
     assert (told["action_zh"], told["deadline_zh"]) == ("报送融资计划", "5个工作日")
     assert "lcr             97.30%  (2026-03-31)" in told["evidence"]
@@ -210,7 +210,7 @@ def test_an_alert_whose_data_ran_out_stays_open_under_its_labels() -> None:
     (posting,) = postings(stale, now)
     assert labels(stale.alert) == labels(before.alert)
     assert str(posting["endsAt"]) > str(postings(before, now - 60)[0]["endsAt"])
-    assert annotations(stale.alert)["overdue_en"].endswith("Liquidity (cn.liquidity.d), last filed for 2026-03-31")
+    assert annotations(stale.alert)["overdue_en"].endswith("due by 1 April 2026, last filed for 31 March 2026")
 
 
 def test_labels_that_prometheus_can_not_have_are_left_out() -> None:

@@ -14,8 +14,11 @@ import jsonschema
 import pytest
 import yaml
 
+from alerts.desk import Desk
+from alerts.wording import annotations, evidence, headline, paragraph
 from guanlan.commands import desk_
 from guanlan.settings import Settings
+from tests.alerts.samples import episode, names
 from tests.dashboards.asking import Asked
 
 ROOT = Path(__file__).parents[2]
@@ -94,46 +97,59 @@ def test_alerts_reach_their_receiver(labels: str, receiver: str) -> None:
     assert said.strip() == receiver
 
 
-@pytest.mark.needs("alertmanager")
-def test_the_template_words_an_alert_in_both_languages(tmp_path: Path) -> None:
-    """A mail made from the template says who, what, on which basis and what to do."""
-    annotations = {
-        "title_en": "Liquidity coverage ratio",
-        "title_zh": "流动性覆盖率",
-        "message_en": "LCR 97.3%",
-        "message_zh": "流动性覆盖率97.3%",
-        "basis_zh": "《商业银行流动性风险管理办法》第37条",
-        "action_en": "Ask for a funding plan",
-        "action_zh": "报送融资计划",
-        "deadline_en": "5 business days",
-        "deadline_zh": "5个工作日",
-        "evidence": "lcr  97.30%",
-    }
-    alert = {
-        "status": "firing",
-        "labels": {"subject": "CN001", "severity": "critical"},
-        "annotations": annotations,
-        "startsAt": "2026-04-01T08:00:00Z",
-    }
-    data = tmp_path / "data.json"
-    data.write_text(json.dumps({"status": "firing", "alerts": [alert], "groupLabels": {}}), encoding="utf-8")
-    said = run(
+def rendered(template: str, alerts: list[dict[str, object]], folder: Path) -> str:
+    """Return what Alertmanager makes of the alerts with one of our templates."""
+    data = folder / "data.json"
+    data.write_text(json.dumps({"status": "firing", "alerts": alerts, "groupLabels": {}}), encoding="utf-8")
+    return run(
         "amtool",
         "template",
         "render",
         f"--template.glob={DEPLOY}/alertmanager/*.tmpl",
-        '--template.text={{ template "guanlan.text" . }}',
+        f'--template.text={{{{ template "{template}" . }}}}',
         f"--template.data={data}",
     )
-    assert [line for line in said.splitlines() if line.strip()] == [
-        "[firing critical] CN001 Liquidity coverage ratio 流动性覆盖率",
-        "LCR 97.3%",
-        "流动性覆盖率97.3%",
-        "《商业银行流动性风险管理办法》第37条",
-        "Ask for a funding plan (5 business days)",
-        "报送融资计划 (5个工作日)",
-        "lcr  97.30%",
+
+
+@pytest.mark.needs("alertmanager")
+def test_the_template_words_an_alert_in_both_languages(tmp_path: Path) -> None:
+    """A mail made from the template has what people get by any other way: the headline and all lines, twice."""
+    desk = Desk()
+    (notice, *_) = [desk.fold(event) for event in episode()]
+    assert notice is not None
+    alert: dict[str, object] = {
+        "status": "firing",
+        "labels": {"subject": "CN001", "severity": "watch"},
+        "annotations": annotations(notice, names, "https://desk.example.org"),
+        "startsAt": "2026-04-01T08:00:00Z",
+    }
+    said = [line for line in rendered("guanlan.text", [alert], tmp_path).splitlines() if line.strip()]
+    assert said == [
+        headline(notice, names, "en"),
+        *paragraph(notice, "en", "https://desk.example.org"),
+        headline(notice, names, "zh"),
+        *paragraph(notice, "zh", "https://desk.example.org"),
+        "Evidence / 依据数据",
+        *evidence(notice.alert.last.values),
     ]
+    subject = f"{headline(notice, names, 'en')} {headline(notice, names, 'zh')}"
+    assert rendered("guanlan.subject", [alert], tmp_path).strip() == subject
+    assert rendered("guanlan.subject", [alert, alert], tmp_path).strip() == f"2 alerts: {subject}"
+
+
+@pytest.mark.needs("alertmanager")
+def test_the_template_words_an_alert_of_operations(tmp_path: Path) -> None:
+    """Those of Prometheus have summaries alone."""
+    alert: dict[str, object] = {
+        "status": "firing",
+        "labels": {"alertname": "GuanlanDeskDown", "severity": "critical"},
+        "annotations": {"summary_en": "The desk is down", "summary_zh": "预警通知服务不可用"},
+        "startsAt": "2026-04-01T08:00:00Z",
+    }
+    said = [line for line in rendered("guanlan.text", [alert], tmp_path).splitlines() if line.strip()]
+    assert said == ["[firing critical] GuanlanDeskDown", "The desk is down", "预警通知服务不可用"]
+    subject = rendered("guanlan.subject", [alert], tmp_path).strip()
+    assert subject == "[firing] The desk is down 预警通知服务不可用"
 
 
 def test_compose_meets_the_specification() -> None:

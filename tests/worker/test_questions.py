@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -104,14 +103,14 @@ def test_without_an_answer_time_judges_it_and_a_scrape_shows_it() -> None:
     take(made, filing(10, GOOD), 0)
     take(made, filing(11, THOUSANDS), 1)
     before = Snapshot()
-    asyncio.run(made.show(before))
+    made.show(before)
     assert (dict(before.questions), dict(before.unconfirmed)) == ({("cn.liquidity.d",): 1}, {})
     assert told(made.tick(to_seconds("2026-03-12T15:59:59Z"))) == []
     effects = made.tick(to_seconds("2026-03-12T16:00:00Z"))
     assert [(question.state, value) for question, value in told(effects)] == [("unconfirmed", None)]
     assert effects.accepted == {"cn.liquidity.d": 1}
     after = Snapshot()
-    asyncio.run(made.show(after))
+    made.show(after)
     assert (dict(after.questions), dict(after.unconfirmed)) == ({}, {("cn.liquidity.d",): 1})
 
 

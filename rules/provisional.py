@@ -32,8 +32,7 @@ def open_provisional(forms: Iterable[Form], now: int, country: str) -> Open:
     """Return the deadlines that are provisional and not passed at `now`, of periods that have ended."""
     if now < 0:  # nobody told the time yet
         return {}
-    found = {form.id: list(_open(form, now // DAY, country)) for form in forms}
-    return {form: open_ for form, open_ in found.items() if open_}
+    return {name: list(open_) for name, open_ in _all_open(tuple(forms), now // DAY, country)}
 
 
 def moved(before: Mapping[str, Iterable[tuple[int, int]]], forms: Mapping[str, Form], country: str) -> list[Moved]:
@@ -46,7 +45,13 @@ def moved(before: Mapping[str, Iterable[tuple[int, int]]], forms: Mapping[str, F
     return found
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=100)
+def _all_open(forms: tuple[Form, ...], today: int, country: str) -> tuple[tuple[str, tuple[tuple[int, int], ...]], ...]:
+    # once a day, not for each block of each checkpoint
+    found = ((form.id, _open(form, today, country)) for form in forms)
+    return tuple((name, open_) for name, open_ in found if open_)
+
+
 def _open(form: Form, today: int, country: str) -> tuple[tuple[int, int], ...]:
     if not has_deadline(form) or "bd" not in form.deadline:
         return ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +14,8 @@ from alerts.delivery import Delivery
 from alerts.desk import Notice
 from alerts.events import encode
 from alerts.metrics import DeskMetrics
-from alerts.sinks import SinkDown
+from alerts.notes import Digest
+from alerts.sinks import DeadLetter, SinkDown
 from tests.alerts.log import LogConsumer, Topic
 from tests.alerts.samples import episode, transition
 
@@ -51,8 +52,24 @@ class Target:
         if self.down:
             raise SinkDown("target is down")
         self.taken.extend(self.held)
+        taken = len(self.held)
         self.held.clear()
-        return 0
+        return taken
+
+    def waiting(self) -> list[Notice]:
+        return list(self.held)
+
+    def dead(self) -> list[DeadLetter]:
+        return []
+
+    def digests(self, partition: int) -> list[Digest]:
+        return []
+
+    def restore(self, partition: int, digests: Sequence[Digest]) -> None:
+        return
+
+    def assigned(self, partitions: Iterable[int]) -> None:
+        return
 
     def on_paused(self) -> None:
         self.held.clear()

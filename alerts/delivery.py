@@ -149,8 +149,8 @@ class Delivery:
         """Drive `sink` by what `consumer` reads of `topic`.
 
         `clock` spaces tries and commits, `now` is the time of day in seconds since the epoch, `draw` shortens waits.
-        `again` is the policy of telling again; `bury` keeps dead letters, and raises a KafkaError where it can't; `recount`
-        counts provisional due dates again.
+        `again` is the policy of telling again; `bury` keeps dead letters, and raises a KafkaError where it can't;
+        `recount` counts provisional due dates again.
         """
         self.sink = sink
         self._now = now

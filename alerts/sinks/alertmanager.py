@@ -104,10 +104,12 @@ class AlertmanagerSink:
         settle: float = SETTLE_SECONDS,
         gather: float = GATHER_SECONDS,
         desk: str = "guanlan",
+        look: float = LOOK_SECONDS,
     ) -> None:
         """Post to the Alertmanager at `url`.
 
-        `desk` names whose alerts these are: those of another in the same Alertmanager are left alone.
+        `desk` names whose alerts these are: those of another in the same Alertmanager are left alone. `look` is how
+        often it is asked whether it was restarted, in seconds.
         `settle` is at least `group_wait` and `group_interval` of its slowest route, in seconds; `gather` is for how
         long notices wait for others that belong to them.
         """
@@ -120,6 +122,7 @@ class AlertmanagerSink:
         self._settle = settle
         self._gather = gather
         self._desk = desk
+        self._look_after = look
         self._storm = Storm(digesting or Digesting())
         self._dead: list[DeadLetter] = []
         self._since = ""
@@ -339,7 +342,7 @@ class AlertmanagerSink:
         if now < self._look_at:
             return
         since = str(self._get("/api/v2/status").get("uptime", ""))
-        self._look_at = now + LOOK_SECONDS
+        self._look_at = now + self._look_after
         if since != self._since:
             if self._since:
                 log.info("%s was restarted: everything open is sent again, and %d ends", self.name, len(self._ends))

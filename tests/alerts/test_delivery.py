@@ -13,6 +13,7 @@ from kafka.errors import KafkaConnectionError
 from alerts.delivery import Delivery
 from alerts.desk import Notice
 from alerts.events import encode
+from alerts.lag import LagWatch
 from alerts.metrics import DeskMetrics
 from alerts.notes import Digest
 from alerts.sinks import DeadLetter, SinkDown
@@ -208,6 +209,8 @@ def test_a_dead_target_bounds_what_is_read() -> None:
     target.down = True
     one, _ = delivery(topic, target, clock, metrics)
     settle(one, 50)
+    lag = LagWatch(lambda: topic.consumer("ends"), [one], metrics)
+    lag.look()
     assert len(target.held) == target.batch
     assert metrics.registry.get_sample_value("guanlan_desk_failures_total", {"sink": "target"}) == 1
     assert metrics.registry.get_sample_value("guanlan_desk_sink_up", {"sink": "target"}) == 0
@@ -219,6 +222,7 @@ def test_a_dead_target_bounds_what_is_read() -> None:
     clock.now += 60.0
     settle(one)
     assert len(target.taken) == 12
+    lag.look()
     assert metrics.registry.get_sample_value("guanlan_desk_lag_records", {"sink": "target"}) == 0
 
 

@@ -39,7 +39,7 @@ class Again:
 
     worsened: float = 2.0
     past_due: bool = True
-    unanswered: tuple[tuple[str, float], ...] = (("critical", DAY), ("warning", 7 * DAY))
+    unanswered: tuple[tuple[str, float], ...] = (("warning", 7 * DAY), ("critical", DAY))
     openings: int = 3
     window: float = 7 * DAY
     quiet: float = 2 * DAY

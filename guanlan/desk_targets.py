@@ -62,7 +62,8 @@ class RegistryNames:
 
 def load_policy(settings: Settings) -> Policy:
     """Read the policy of the settings, or `guanlan-desk.yaml` where it is. Raises ConfigError or PolicyError."""
-    path = settings.desk_policy or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    named = Path(settings.desk_policy) if settings.desk_policy else None
+    path = named or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
     if path is None:
         return Policy()
     try:

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     clock: Literal["wall", "data"] = "wall"
     alertmanager_url: str = ""
     notify: Annotated[list[str], NoDecode] = []
-    desk_policy: Path | None = None
+    desk_policy: str = ""
     desk_url: str = ""
     language: str = "en"
 

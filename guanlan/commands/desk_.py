@@ -63,7 +63,7 @@ def command(
     for chatty in ("httpx", "apprise"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     settings = load_settings(
-        bootstrap=bootstrap, alertmanager_url=alertmanager, notify=notify or None, desk_policy=policy
+        bootstrap=bootstrap, alertmanager_url=alertmanager, notify=notify or None, desk_policy=str(policy) if policy else None
     )
     how = load_policy(settings)
     found = sinks(settings, how, _names(settings))
@@ -139,7 +139,7 @@ def _letters(bootstrap: str | None, policy: Path | None = None) -> tuple[Setting
     from streams.topics import DEAD_LETTERS
 
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    settings = load_settings(bootstrap=bootstrap, desk_policy=policy)
+    settings = load_settings(bootstrap=bootstrap, desk_policy=str(policy) if policy else None)
     return settings, read_dead_letters(settings.bootstrap, settings.topic_prefix + DEAD_LETTERS)
 
 

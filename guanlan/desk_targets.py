@@ -75,9 +75,7 @@ def load_policy(settings: Settings) -> Policy:
 
 def targets(settings: Settings, policy: Policy) -> list[Target]:
     """Return whom to write to: the policy's targets, then the URLs of `GUANLAN_NOTIFY`."""
-    plain = [
-        Target(name_of(url), url, language=settings.language, digest=policy.digest) for url in settings.notify
-    ]
+    plain = [Target(name_of(url), url, language=settings.language, digest=policy.digest) for url in settings.notify]
     return [*policy.targets, *plain]
 
 

@@ -63,7 +63,10 @@ def command(
     for chatty in ("httpx", "apprise"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     settings = load_settings(
-        bootstrap=bootstrap, alertmanager_url=alertmanager, notify=notify or None, desk_policy=str(policy) if policy else None
+        bootstrap=bootstrap,
+        alertmanager_url=alertmanager,
+        notify=notify or None,
+        desk_policy=str(policy) if policy else None,
     )
     how = load_policy(settings)
     found = sinks(settings, how, _names(settings))

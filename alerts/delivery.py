@@ -1,12 +1,13 @@
 """Delivery: reads the topic `alerts` for one sink, in the sink's own consumer group.
 
-    partitions assigned ─► read from the beginning up to the group's offset, telling nobody
-                        ─► then read on: fold, add, flush, commit the offset
-    sink down           ─► reading pauses, the batch waits, tries again with back-off; other sinks go on
+    partitions assigned ─► read from the beginning up to where the group was, telling only what still waited
+                        ─► then read on: fold, add, flush, commit the offset with the notes beside it
+    sink down           ─► reading pauses, what was added waits, tries again with back-off; other sinks go on
     partitions taken    ─► everything is forgotten and built again from the topic
 
-Guarantee: at least once. An offset is committed only after the sink took everything before it. What may come
-twice is what a crash or a rebalance left between a flush and its commit: one batch at most, same ids.
+Guarantee: at least once. An offset is committed only after the sink took everything before it; what it holds back by
+its policy is noted beside the offset (`alerts.notes`), as is the moment up to which the clock was looked at. What may
+come twice is what a crash or a rebalance left between a flush and its commit: one batch at most, same ids.
 
 A group without an offset is new: it is told once of each alert that is open, and not of the history.
 """
@@ -17,52 +18,63 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CommitFailedError, KafkaError, RetriableError
 
+from alerts import notes
 from alerts.backoff import wait_seconds
-from alerts.desk import Alert, Desk, Notice
+from alerts.desk import Alert, Notice
 from alerts.due_dates import Recount, as_told
 from alerts.events import NotATransition, decode
 from alerts.metrics import DeskMetrics
-from alerts.sinks import Sink, SinkDown
+from alerts.notes import Notes
+from alerts.sinks import DeadLetter, Sink, SinkDown
+from alerts.telling import Again, Telling
 
 log = logging.getLogger("guanlan.desk")
 
 POLL_SECONDS = 0.5
 COMMIT_SECONDS = 5.0
+LONGEST_MARK_SECONDS = 60.0
+"""After so long the moment up to which the clock was looked at is committed, though nothing was told."""
 LONGEST_FLUSH_SECONDS = 900
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Partition:
     """One partition as this sink has seen it.
 
     `next` is the offset after the last event folded, `end` where the partition ended when it was taken over,
-    `committed` the group's offset in Kafka, -1 for none.
+    `committed` the group's offset in Kafka, -1 for none, and `was` the notes beside it. `mark` is the moment up to
+    which the clock was looked at.
     """
 
     next: int
     end: int
     committed: int
-    desk: Desk = field(default_factory=Desk)
+    telling: Telling
+    was: Notes | None = None
+    mark: float = 0.0
+    noted: Notes | None = None
     begun: bool = False
     caught_up: bool = False
 
     @property
     def new(self) -> bool:
         """Whether the group has never told anything of it; asked only until it has caught up."""
-        return self.committed < 0 or self.committed > self.end
+        return self.committed < 0 or max(self.committed, self.was.next if self.was else 0) > self.end
 
     @property
     def told_until(self) -> int:
-        """Events before this offset were told before, or are history to a new group."""
-        return self.end if self.new else self.committed
+        """Events before this offset were told before but for those that waited, or are history to a new group."""
+        if self.new:
+            return self.end
+        return self.was.next if self.was else self.committed
 
 
 class Rebalances(ConsumerRebalanceListener):
@@ -94,8 +106,10 @@ class Rebalances(ConsumerRebalanceListener):
             found = True
 
 
-def open_consumer(bootstrap: str, group: str, instance: str = "", connect_seconds: float = 10.0) -> KafkaConsumer:
-    """Return a connected consumer for one sink. Raises KafkaTimeoutError when no broker answers."""
+def open_consumer(
+    bootstrap: str, group: str | None, instance: str = "", connect_seconds: float = 10.0
+) -> KafkaConsumer:
+    """Return a connected consumer, in no group for None. Raises KafkaTimeoutError when no broker answers."""
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap.split(","),
         bootstrap_timeout_ms=int(connect_seconds * 1000),
@@ -127,13 +141,26 @@ class Delivery:
         metrics: DeskMetrics | None = None,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
+        now: Callable[[], float] = time.time,
+        again: Again | None = None,
+        bury: Callable[[Sequence[DeadLetter]], None] | None = None,
         recount: Recount = as_told,
     ) -> None:
+        """Drive `sink` by what `consumer` reads of `topic`.
+
+        `clock` spaces tries and commits, `now` is the time of day in seconds since the epoch, `draw` shortens waits.
+        `again` is the policy of telling again; `bury` keeps dead letters, and raises a KafkaError where it can't;
+        `recount` counts provisional due dates again.
+        """
         self.sink = sink
+        self._now = now
+        self._again = again or Again()
+        self._bury = bury
+        self._recount = recount
+        self._dead: list[DeadLetter] = []
         self._consumer = consumer
         self._clock = clock
         self._draw = draw
-        self._recount = recount
         self._metrics = metrics or DeskMetrics()
         self._parts: dict[TopicPartition, Partition] = {}
         self._rebalances = Rebalances()
@@ -146,6 +173,11 @@ class Delivery:
         consumer.subscribe([topic], listener=self._rebalances)
 
     @property
+    def name(self) -> str:
+        """The sink's name."""
+        return self.sink.name
+
+    @property
     def caught_up(self) -> bool:
         """Whether partitions are assigned and the past of each has been read."""
         return bool(self._parts) and all(part.caught_up for part in self._parts.values())
@@ -153,8 +185,13 @@ class Delivery:
     @property
     def open(self) -> list[Alert]:
         """Open alerts of the partitions at hand, oldest first."""
-        found = [alert for part in self._parts.values() for alert in part.desk.open.values()]
+        found = [alert for part in self._parts.values() for alert in part.telling.desk.open.values()]
         return sorted(found, key=lambda alert: (alert.opened, alert.last.alert_id))
+
+    @property
+    def told(self) -> Mapping[TopicPartition, int]:
+        """By partition, the offset before which everything was told; safe to read from another thread."""
+        return {tp: max(part.committed, 0) for tp, part in list(self._parts.items())}
 
     def run(self, stop: threading.Event) -> None:
         """Repeat `step` until `stop` is set, then leave the group. Errors of Kafka that pass are waited out."""
@@ -189,12 +226,12 @@ class Delivery:
             if not part.caught_up:
                 told += self._catch_up(part) if part.next >= part.told_until else 0
         if not self._waiting:
-            told += self._repeat()
-        if told or self._waiting:
-            self._flush()
-        if not self._waiting and (told or self._clock() >= self._commit_at):
+            told += self._tick(polled) + self._repeat()
+        if told or self._waiting or any(True for _ in self.sink.waiting()):
+            self._flush(told)
+        if told or self._clock() >= self._commit_at:
             self._commit()
-        self._observe()
+        self._metrics.open_alerts.labels(self.sink.name).set(len(self.open))
 
     def _take_over(self) -> None:
         """Start again with the partitions that are assigned now; stays stale when Kafka does not answer."""
@@ -206,13 +243,21 @@ class Delivery:
         if tps:
             first, last = self._consumer.beginning_offsets(tps), self._consumer.end_offsets(tps)
             for tp in tps:
-                committed = self._consumer.committed(tp)
-                self._parts[tp] = Partition(first[tp], last[tp], -1 if committed is None else committed)
+                self._parts[tp] = self._partition(tp, first[tp], last[tp])
                 self._consumer.seek(tp, first[tp])
             self._consumer.resume(*tps)
         self._stale = False
         self._repeat_at = 0.0
         log.info("%s: %d partitions of alerts", self.sink.name, len(tps))
+
+    def _partition(self, tp: TopicPartition, first: int, last: int) -> Partition:
+        found = self._consumer.committed(tp, metadata=True)
+        committed = -1 if found is None or found.offset < 0 else found.offset
+        was = notes.decode(committed, found.metadata) if committed >= 0 else None
+        telling = Telling(self._again, partition=tp.partition)
+        if was is not None:
+            self.sink.restore(tp.partition, was.digests)
+        return Partition(first, last, committed, telling, was, was.mark if was else self._now())
 
     def _read(self, part: Partition, records: Iterable[ConsumerRecord]) -> int:
         told = 0
@@ -220,41 +265,59 @@ class Delivery:
             if not part.caught_up and record.offset >= part.told_until:
                 told += self._catch_up(part)
             part.next = record.offset + 1
+            at = record.timestamp / 1000.0 if record.timestamp and record.timestamp > 0 else self._now()
+            if not part.caught_up:
+                part.telling.tick(min(at, part.mark))
             try:
-                notice = part.desk.fold(self._recount(decode(record.value or b"")))
+                found = part.telling.fold(self._recount(decode(record.value or b"")), at, record.offset)
             except NotATransition as err:
                 self._metrics.unreadable.labels(self.sink.name).inc()
                 log.warning("alerts %d:%d passed over: %s", record.partition, record.offset, err)
                 continue
-            if notice is not None and part.caught_up:
-                told += self._tell(notice)
+            waited = part.was is not None and not part.new and record.offset in part.was.waiting
+            if part.caught_up or waited:
+                told += sum(self._tell(notice) for notice in found)
         return told
 
     def _catch_up(self, part: Partition) -> int:
         part.caught_up = True
+        part.telling.tick(part.mark)
         if not part.new:
             return 0
-        alerts = sorted(part.desk.open.values(), key=lambda alert: (alert.opened, alert.last.alert_id))
-        return sum(self._tell(Notice("firing", alert)) for alert in alerts)
+        standing = part.telling.standing()
+        return sum(self._tell(replace(notice, kind="firing", before=None, first=True)) for notice in standing)
+
+    def _tick(self, polled: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> int:
+        """Tell what the clock has to say of partitions that were read to their end."""
+        told, now = 0, self._now()
+        for tp, part in self._parts.items():
+            if part.caught_up and (not polled.get(tp) or part.next >= (self._consumer.highwater(tp) or 0)):
+                told += sum(self._tell(notice) for notice in part.telling.tick(now))
+                part.mark = max(part.mark, now)
+        return told
 
     def _repeat(self) -> int:
         """Add every open alert again, where the sink wants that and it is time."""
         if not self.sink.repeat_seconds or not self.caught_up or self._clock() < self._repeat_at:
             return 0
         self._repeat_at = self._clock() + self.sink.repeat_seconds
-        return sum(self._tell(Notice("repeated", alert, alert)) for alert in self.open)
+        standing = [notice for part in self._parts.values() for notice in part.telling.standing()]
+        told = sum(self._tell(notice) for notice in standing)
+        self.sink.assigned(tp.partition for tp in self._parts)
+        return told
 
     def _tell(self, notice: Notice) -> int:
         self.sink.add(notice)
         self._metrics.notices.labels(self.sink.name, notice.kind).inc()
         return 1
 
-    def _flush(self) -> None:
+    def _flush(self, told: int) -> None:
         if self._waiting and self._clock() < self._retry_at:
             return
         try:
-            refused = self.sink.flush()
-        except SinkDown as err:
+            accepted = self.sink.flush()
+            self._keep_dead()
+        except (SinkDown, KafkaError) as err:
             self._failures += 1
             pause = wait_seconds(self._failures, self._draw)
             self._retry_at = self._clock() + pause
@@ -270,17 +333,40 @@ class Delivery:
         if self._waiting:
             self._waiting = False
             self._consumer.resume(*self._parts)
-        self._metrics.refused.labels(self.sink.name).inc(refused)
-        self._metrics.up.labels(self.sink.name).set(1)
-        self._metrics.delivered.labels(self.sink.name).set(time.time())
+        if accepted or told:
+            self._metrics.up.labels(self.sink.name).set(1)
+            self._metrics.delivered.labels(self.sink.name).set(self._now())
+
+    def _keep_dead(self) -> None:
+        """Put what was refused for good on its topic, before the offset passes it."""
+        dead = self.sink.dead()
+        self._dead += dead
+        self._metrics.refused.labels(self.sink.name).inc(len(dead))
+        for letter in dead:
+            log.error("%s refused for good: %s (%s)", self.sink.name, letter.title, letter.reason)
+        if self._dead and self._bury is not None:
+            self._bury(self._dead)
+        self._dead.clear()
 
     def _commit(self) -> None:
-        ahead = {tp: p for tp, p in self._parts.items() if p.caught_up and p.next != p.committed}
         self._commit_at = self._clock() + COMMIT_SECONDS
+        waiting = [notice for notice in self.sink.waiting() if notice.kind != "repeated"]
+        ahead: dict[Partition, tuple[TopicPartition, Notes]] = {}
+        for tp, part in self._parts.items():
+            if not part.caught_up:
+                continue
+            held = [notice for notice in waiting if notice.partition == tp.partition]
+            offsets = frozenset(notice.offset for notice in held if notice.offset >= 0)
+            clocked = [notice.at for notice in held if notice.offset < 0]
+            mark = min(clocked) - 0.001 if clocked else part.mark
+            noted = Notes(part.next, mark, offsets, tuple(self.sink.digests(tp.partition)))
+            if part.noted is None or noted.differs(part.noted, LONGEST_MARK_SECONDS):
+                ahead[part] = (tp, noted)
         if not ahead:
             return
         try:
-            self._consumer.commit({tp: OffsetAndMetadata(p.next, "", -1) for tp, p in ahead.items()})
+            offsets_to_commit = {tp: OffsetAndMetadata(n.offset, n.encode(), -1) for tp, n in ahead.values()}
+            self._consumer.commit(offsets_to_commit)
         except CommitFailedError as err:
             log.info("%s: the partitions went to another desk: %s", self.sink.name, err)
             self._stale = True
@@ -288,12 +374,5 @@ class Delivery:
         except KafkaError as err:
             log.warning("%s: offsets not committed, the next commit will do: %s", self.sink.name, err)
             return
-        for part in ahead.values():
-            part.committed = part.next
-
-    def _observe(self) -> None:
-        name = self.sink.name
-        self._metrics.open_alerts.labels(name).set(len(self.open))
-        ends = {tp: self._consumer.highwater(tp) for tp in self._parts if tp in self._consumer.assignment()}
-        behind = sum(max(0, end - max(self._parts[tp].committed, 0)) for tp, end in ends.items() if end is not None)
-        self._metrics.lag.labels(name).set(behind)
+        for part, (_, noted) in ahead.items():
+            part.committed, part.noted = noted.offset, noted

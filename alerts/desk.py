@@ -8,7 +8,7 @@ partitions is of no account.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
@@ -20,7 +20,21 @@ from rules.transitions import SEVERITIES, Transition
 QUIET_STATUSES = frozenset({"shadow", "trial"})
 """Statuses of rules that are evaluated and notify nobody."""
 
-Kind = Literal["firing", "escalated", "eased", "resolved", "suppressed", "stale", "moved", "repeated"]
+Kind = Literal[
+    "firing",
+    "escalated",
+    "eased",
+    "resolved",
+    "suppressed",
+    "released",
+    "stale",
+    "moved",
+    "repeated",
+    "worsened",
+    "past_due",
+    "unanswered",
+    "flapping",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +52,51 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One telling of an alert at one severity: to a target that knows alerts by their labels, an alert of its own.
+
+    `offset` is that of the event that was told.
+    """
+
+    id: str
+    severity: str
+    offset: int = -1
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """What a sink is told about one alert.
 
-    firing     nobody was told of it yet, or it had been resolved or suppressed
+    firing     nobody was told of it yet, or it had been resolved
     escalated  its severity rose
     eased      its severity fell
     resolved   it is over, or its rule notifies nobody any more
     suppressed it is still open and silenced: people hear nothing, targets that repeat it stop
     stale      its data ran out: it stays open, and nobody knows better until the forms named have come
+    released   nothing silences it any more
     moved      same severity, other dates or words: a page would be one too many
     repeated   nothing changed; for targets that forget what is not said again
 
-    `before` is the alert as it was told before, None where it was not.
+    The policy of telling again (`alerts.telling`) adds:
+
+    worsened   same severity, and much worse than when it was told
+    past_due   the last day to act has passed, and it is open
+    unanswered it was told long ago, and nothing has happened
+    flapping   it opens and closes: what follows is held back until it is quiet
+
+    `before` is the alert as it was told before, None where it was not. `steps` are the tellings that stand, at most
+    one a severity, the newest last. `partition` and `offset` say which event it comes from (offset -1: the clock),
+    `at` when that was, in seconds since the epoch; `first` that the target is new and hears of what was open before.
     """
 
     kind: Kind
     alert: Alert
     before: Alert | None = None
+    steps: tuple[Step, ...] = field(default=(), compare=False)
+    partition: int = field(default=-1, compare=False)
+    offset: int = field(default=-1, compare=False)
+    at: float = field(default=0.0, compare=False)
+    first: bool = field(default=False, compare=False)
 
 
 class Desk:
@@ -63,7 +104,7 @@ class Desk:
 
     def __init__(self) -> None:
         self._open: dict[str, Alert] = {}
-        self._silent: dict[str, str] = {}
+        self._silent: dict[str, tuple[str, Alert | None]] = {}
         self._cases: dict[str, str] = {}
         self._seen = Seen()
 
@@ -78,19 +119,23 @@ class Desk:
             return None
         replaced = self._open.pop(event.supersedes, None)
         before = self._open.pop(event.alert_id, None) or replaced
-        silent = [self._silent.pop(alert, "") for alert in (event.alert_id, event.supersedes)]
-        opened = next((seen for seen in (before.opened if before else "", *silent) if seen), event.seen_at)
+        muted = [self._silent.pop(alert, ("", None)) for alert in (event.alert_id, event.supersedes)]
+        told = before or next((alert for _, alert in muted if alert), None)
+        since = [before.opened if before else "", *(seen for seen, _ in muted), event.seen_at]
+        opened = next(seen for seen in since if seen)
         if before and event.deadline and not event.due and event.state != "resolved":
             event = replace_fields(event, due=before.last.due, due_provisional=before.last.due_provisional)
         alert = Alert(self._case(event), opened, event)
         over = event.state == "resolved" or event.status in QUIET_STATUSES
         if event.suppressed_by and not over:
-            self._silent[event.alert_id] = opened
+            self._silent[event.alert_id] = (opened, told)
             return Notice("suppressed", alert, before) if before else None
-        if not over:
-            self._open[event.alert_id] = alert
-            return Notice(_kind(before, alert), alert, before)
-        return Notice("resolved", alert, before) if before else None
+        if over:
+            return Notice("resolved", alert, told) if told else None
+        self._open[event.alert_id] = alert
+        if before is None and event.state == "released":
+            return Notice("released", alert, told)
+        return Notice(_kind(before, alert), alert, before)
 
     def _case(self, event: Transition) -> str:
         if event.supersedes:

@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     clock: Literal["wall", "data"] = "wall"
     alertmanager_url: str = ""
     notify: Annotated[list[str], NoDecode] = []
+    desk_policy: str = ""
+    desk_url: str = ""
     language: str = "en"
 
     @field_validator("catalogue", "packs", "notify", mode="before")

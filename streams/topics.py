@@ -21,6 +21,7 @@ INSTITUTIONS = "institutions"
 RULES = "rules"
 CROSS_SECTION = "cross-section"
 ALERTS = "alerts"
+DEAD_LETTERS = "alerts.dead"
 MEASURES = "measures"
 QUOTES = "market.quotes"
 
@@ -81,6 +82,7 @@ def topic_table(prefix: str = "", partitions: int = 8, replication: int = 1) -> 
         (RULES, 1, release, "releases of rules, the newest in force"),
         (CROSS_SECTION, 1, _MONTH, "columns of all partitions for the system agent"),
         (ALERTS, partitions, _FOR_EVER, "transitions of alerts, CloudEvents, keyed by subject"),
+        (DEAD_LETTERS, 1, _FOR_EVER, "messages that a target refused for good, to be sent again by hand"),
         (MEASURES, 1, _FOR_EVER, "systemic and transformation measures"),
     )
     durable = {"min.insync.replicas": "2"} if replication >= 3 else {}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kafka import TopicPartition
+from kafka import OffsetAndMetadata, TopicPartition
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class Record:
     partition: int
     offset: int
     value: bytes | None
+    timestamp: int = 0
 
 
 @dataclass
@@ -24,6 +25,9 @@ class Topic:
 
     partitions: list[list[bytes | None]] = field(default_factory=lambda: [[]])
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
+    notes: dict[tuple[str, int], str] = field(default_factory=dict)
+    stamps: dict[tuple[int, int], int] = field(default_factory=dict)
+    """When a record was put there, in milliseconds since the epoch, by partition and offset."""
 
     def consumer(self, group: str = "desk") -> LogConsumer:
         """Return a consumer of every partition."""
@@ -66,10 +70,13 @@ class LogConsumer:
             first = self._next[tp]
             values = [] if tp in self._paused else self._topic.partitions[tp.partition][first : first + left]
             if values:
-                found[tp] = [Record(tp.partition, first + i, value) for i, value in enumerate(values)]
+                found[tp] = [self._record(tp.partition, first + i, value) for i, value in enumerate(values)]
                 self._next[tp] += len(values)
                 left -= len(values)
         return found
+
+    def _record(self, partition: int, offset: int, value: bytes | None) -> Record:
+        return Record(partition, offset, value, self._topic.stamps.get((partition, offset), 0))
 
     def pause(self, *tps: TopicPartition) -> None:
         self._paused.update(tps)
@@ -86,8 +93,12 @@ class LogConsumer:
     def highwater(self, tp: TopicPartition) -> int:
         return len(self._topic.partitions[tp.partition])
 
-    def committed(self, tp: TopicPartition) -> int | None:
-        return self._topic.offsets.get((self._group, tp.partition))
+    def committed(self, tp: TopicPartition, metadata: bool = False) -> Any:
+        key = (self._group, tp.partition)
+        offset = self._topic.offsets.get(key)
+        if offset is None or not metadata:
+            return offset
+        return OffsetAndMetadata(offset, self._topic.notes.get(key, ""), -1)
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
         self._next[tp] = offset
@@ -98,6 +109,7 @@ class LogConsumer:
     def commit(self, offsets: dict[TopicPartition, Any]) -> None:
         for tp, meta in offsets.items():
             self._topic.offsets[self._group, tp.partition] = meta.offset
+            self._topic.notes[self._group, tp.partition] = meta.metadata
 
     def close(self) -> None:
         self.closed = True

@@ -13,6 +13,8 @@ LEVEL_OF = {
     "resolved": "none",
     "pending": "watch",
     "stale": "watch",
+    "suppressed": "watch",
+    "released": "watch",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +13,10 @@ from kafka.errors import KafkaConnectionError
 from alerts.delivery import Delivery
 from alerts.desk import Notice
 from alerts.events import encode
+from alerts.lag import LagWatch
 from alerts.metrics import DeskMetrics
-from alerts.sinks import SinkDown
+from alerts.notes import Digest
+from alerts.sinks import DeadLetter, SinkDown
 from tests.alerts.log import LogConsumer, Topic
 from tests.alerts.samples import episode, transition
 
@@ -51,8 +53,24 @@ class Target:
         if self.down:
             raise SinkDown("target is down")
         self.taken.extend(self.held)
+        taken = len(self.held)
         self.held.clear()
-        return 0
+        return taken
+
+    def waiting(self) -> list[Notice]:
+        return list(self.held)
+
+    def dead(self) -> list[DeadLetter]:
+        return []
+
+    def digests(self, partition: int) -> list[Digest]:
+        return []
+
+    def restore(self, partition: int, digests: Sequence[Digest]) -> None:
+        return
+
+    def assigned(self, partitions: Iterable[int]) -> None:
+        return
 
     def on_paused(self) -> None:
         self.held.clear()
@@ -191,6 +209,8 @@ def test_a_dead_target_bounds_what_is_read() -> None:
     target.down = True
     one, _ = delivery(topic, target, clock, metrics)
     settle(one, 50)
+    lag = LagWatch(lambda: topic.consumer("ends"), [one], metrics)
+    lag.look()
     assert len(target.held) == target.batch
     assert metrics.registry.get_sample_value("guanlan_desk_failures_total", {"sink": "target"}) == 1
     assert metrics.registry.get_sample_value("guanlan_desk_sink_up", {"sink": "target"}) == 0
@@ -202,6 +222,7 @@ def test_a_dead_target_bounds_what_is_read() -> None:
     clock.now += 60.0
     settle(one)
     assert len(target.taken) == 12
+    lag.look()
     assert metrics.registry.get_sample_value("guanlan_desk_lag_records", {"sink": "target"}) == 0
 
 

@@ -14,6 +14,8 @@ class Inbox:
 
     def __init__(self) -> None:
         self.status = 200
+        self.refuse = ""
+        """A message that contains this is answered with 400."""
         self.posts: list[Any] = []
         self.tries = 0
         self._arrived = threading.Condition()
@@ -21,8 +23,9 @@ class Inbox:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                status = inbox.status
+                text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                body = json.loads(text)
+                status = 400 if inbox.refuse and inbox.refuse in text else inbox.status
                 self.send_response(status)
                 self.end_headers()
                 with inbox._arrived:

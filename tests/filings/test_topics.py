@@ -26,6 +26,7 @@ def test_the_table_has_the_documented_topics() -> None:
         "x.rules": 1,
         "x.cross-section": 1,
         "x.alerts": 8,
+        "x.alerts.dead": 1,
         "x.measures": 1,
     }
     compacted = {name for name, topic in table.items() if topic.settings["cleanup.policy"] == "compact"}

@@ -220,7 +220,7 @@ def test_a_backtest_tells_of_waivers_that_end_on_the_way() -> None:
 AT = np.array([99, 103], np.int64) * DAY
 
 
-def test_nobody_is_told_of_what_is_silenced_and_a_released_alert_is_told_as_new() -> None:
+def test_nobody_is_told_of_what_is_silenced_until_it_is_released() -> None:
     engine, desk = Engine(program(CAUSE + EFFECT), institutions(1)), Desk()
 
     def hears(transitions: list[Transition]) -> list[tuple[str, str]]:
@@ -230,11 +230,11 @@ def test_nobody_is_told_of_what_is_silenced_and_a_released_alert_is_told_as_new(
     d(engine, 89, 2.5)
     assert hears(q(engine, 90, 1.5)) == []
     assert hears(q(engine, 90, 0.5, revision=1)) == [], "its escalation neither"
-    assert hears(d(engine, 91, 1.5)) == [("firing", "critical")]
+    assert hears(d(engine, 91, 1.5)) == [("released", "critical")]
     assert [a.opened for a in desk.open.values()] == ["1970-04-21T00:00:00Z"], "open since it was first seen"
     assert hears(d(engine, 92, 2.5)) == [("suppressed", "critical")]
     assert not desk.open
-    assert hears(q(engine, 181, 5.0)) == [], "resolved while nobody listened"
+    assert hears(q(engine, 181, 5.0)) == [("resolved", "none")], "who was told of it hears that it is over"
 
 
 def test_a_silenced_alert_has_a_state_of_its_own_in_the_metrics() -> None:

@@ -48,6 +48,7 @@ class _Core(msgspec.Struct, frozen=True):
     judged: dict[str, _Array]
     due: dict[str, int]
     clock: int = int(NEVER)
+    now: int = 0
     stale: list[tuple[int, int, int]] = []
     signatures: bytes = b""
     inhibitors: dict[str, list[str]] = {}
@@ -116,6 +117,7 @@ def export_core(engine: Engine, rows: Sequence[int]) -> bytes:
         {rule.id: _pack(group.judged[index]) for group in engine.groups for rule in group.rules[:1]},
         dict(engine._due),
         engine.world.clock,
+        engine.world.now,
         [(rule, int(place[row]), moment) for rule, row, moment in engine.staleness.told(index)],
         engine.edition.signatures,
         engine.edition.inhibitors,
@@ -186,6 +188,7 @@ def restore_pieces(engine: Engine, core: bytes, dated: Iterable[bytes]) -> list[
     for form_id, due in state.due.items():
         engine._due[form_id] = max(due, engine._due.get(form_id, due))
     engine.world.clock = max(engine.world.clock, state.clock)
+    engine.world.now = max(engine.world.now, state.now)
     # the next tick looks at all waivers and open alerts again: this state may be older than the clock
     engine.ended.clear()
     engine.staleness.restore(

@@ -12,7 +12,7 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,10 @@ from streams.columnar import (
     waiting,
     yield_to_loop,
 )
+from streams.durable import Durable
 from streams.exporter import Exporter, Snapshot, check_budget
 from streams.measured import Measured
-from streams.outbox import Outbox, Undelivered, sender
+from streams.outbox import Outbox, sender
 from streams.pace import Pace
 from streams.place import Place
 from streams.programs import compile_texts
@@ -62,7 +63,6 @@ from streams.topics import (
     REJECTED,
     RULES,
 )
-from streams.turns import Turns
 from streams.watch import Watch
 from streams.work import Job
 
@@ -75,11 +75,7 @@ MERGED_BYTES = 16 << 20  # about 50 ms of decoding: the event loop must not wait
 BATCH_BYTES = 8 << 20
 SENT_AT_ONCE = 4_000
 COMMIT_SECONDS = 1.0
-WRITE_SECONDS = 0.005
-WRITE_BYTES = 1 << 20
-WRITE_TURNS = 10  # about: rows of blocks are few megabytes
 FULL_SECONDS = 0.1
-IDLE_SECONDS = 0.1
 TICK_SECONDS = 1.0
 MEASURE_SECONDS = 0.5
 PULSE_SECONDS = 0.05
@@ -144,6 +140,7 @@ class Worker:
             settings.market_seconds,
         )
         self.sides: tuple[Side[Any], ...] = (self.watch, self.system)
+        self.durable = Durable(self.sides, self.quiet, self.outbox, self.pace, self.metrics, lambda: self.consumer)
         for side in self.sides:
             self._join(side)
 
@@ -228,7 +225,8 @@ class Worker:
             await self.releases.stop()
 
     async def _work(self, stop: asyncio.Event, institutions: int) -> int:
-        self.app.checkpoint, self.app.revoked = self._checkpoint, self._close
+        self.app.checkpoint, self.app.revoked = self.durable.checkpoint, self._close
+        self.app.asks, self.app.committed = self.durable.waits, self.durable.tell
         self.app.due = self.pace.due
         self.app.fetching = partial(self.stages.stage, "fetch")
         self.app.finalize()
@@ -281,6 +279,7 @@ class Worker:
             if self.consumer.epoch != epoch:
                 return
             resume = await side.open(partitions)
+            await self.durable.hand_over(side, side.untold)
             if side.engine.edited:
                 await self._emit(await side.rejudge(int(time.time())))
             for partition, offsets in resume.items():
@@ -336,6 +335,8 @@ class Worker:
                 await yield_to_loop()
             with self.stages.besides("produce"):
                 await self.outbox.send(effects.posts[start : start + SENT_AT_ONCE])
+        if effects.later:
+            self.system.hold(effects.later)
         for (state, severity), count in effects.transitions.items():
             self.metrics.transitions.labels(state, severity).inc(count)
         for reason, count in effects.rejected.items():
@@ -357,57 +358,6 @@ class Worker:
         if effects.accepted:
             arrived = np.fromiter((r.timestamp for r in records), np.float64, len(records)) / 1000
             m.latency.observe(np.maximum(0.0, time.time() - arrived))
-
-    async def _checkpoint(self, cut: Mapping[TP, int]) -> bool:
-        """Make everything up to `cut` durable; False when the broker did not take it."""
-        began = time.perf_counter()
-        epoch = self.consumer.epoch
-        sides = [side for side in self.sides if side.partitions is not None]
-        async with self.quiet:
-            copies = [(side, side.keeper.begin(cut), len(side.journal)) for side in sides]
-            unsaved = self.pace.begin()
-        copying = 0.0
-        for side, copy, _ in copies:
-            while True:
-                async with self.quiet:
-                    if self.consumer.epoch != epoch:
-                        return False
-                    start = time.perf_counter()
-                    done = side.keeper.go_on(copy, side.stands_still)
-                    copying += time.perf_counter() - start
-                await side.keeper.table.ready()
-                if done:
-                    break
-                await asyncio.sleep(self._rest(len(copy.waiting) + WRITE_TURNS))
-        async with self.quiet:
-            parcels = self.outbox.take()
-        self.pace.pause(copying, sum(copy.size for _, copy, _ in copies))
-        try:
-            await self.outbox.confirm(parcels)
-            if self.consumer.epoch != epoch:
-                return False
-            turns = Turns(WRITE_SECONDS, partial(self._rest, WRITE_TURNS), WRITE_BYTES)
-            written = [await side.keeper.write(copy, turns) for side, copy, _ in copies]
-        except Undelivered as err:
-            log.warning("the checkpoint is put off: %s", err)
-            self.metrics.put_off.inc()
-            for side, copy, _ in copies:
-                side.keeper.undo(copy)
-            return False
-        if self.consumer.epoch != epoch:
-            return False
-        for side, _, entries in copies:
-            del side.journal[:entries]
-        self.pace.unsaved -= unsaved
-        if any(copy.records for _, copy, _ in copies):
-            self.metrics.checkpoints.observe(time.perf_counter() - began)
-            self.metrics.checkpoint_bytes.inc(sum(written))
-        return True
-
-    def _rest(self, turns: int) -> float:
-        """Return for how long a checkpoint lets others go on between its turns: not at all when nothing comes in."""
-        flows = self.consumer.flow_active and self.consumer.idle_seconds() < IDLE_SECONDS
-        return self.pace.rest(turns) if flows else 0.0
 
     async def _switch(self, program: Program) -> None:
         """Go on with other rules, between two batches; raises where they can't be taken."""

@@ -92,7 +92,7 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
 
 Checkpoint = Callable[[Mapping[TP, int]], Awaitable[bool]]
 Recovered = Callable[[frozenset[int]], Awaitable[None]]
-Revoked = Callable[[], Awaitable[None]]
+Told = Callable[[], Awaitable[None]]
 
 
 @dataclass(eq=False, slots=True)
@@ -355,10 +355,13 @@ class ColumnarConsumer(driver.Consumer):
         if not await self.app.checkpoint(cut):
             return False
         offsets = {tp: offset for tp, offset in cut.items() if offset > self.committed.get(tp, 0)}
-        if not offsets or not await self._commit_offsets(offsets, start_new_transaction):
+        if not offsets and self.app.asks():
+            offsets = {tp: offset for tp, offset in cut.items() if offset}
+        if offsets and not await self._commit_offsets(offsets, start_new_transaction):
             return False
         self.committed.update(offsets)
-        return True
+        await self.app.committed()
+        return bool(offsets)
 
     async def ends(self) -> dict[TP, int]:
         """Ask the broker for the end of every columnar partition that is ours."""
@@ -377,8 +380,9 @@ class ColumnarApp(faust.App):
 
     `columnar_topics` names the topics; all topics that agents read must be among them. `batch_bytes` and
     `batch_records` bound a batch. `due()` says whether a checkpoint may begin while records come in; `checkpoint(cut)`
-    is awaited before offsets are committed and says whether they may be; `revoked()` when all partitions were taken
-    away and what could be committed was. Records are taken inside `fetching()`.
+    is awaited before offsets are committed and says whether they may be, `committed()` after that; `revoked()` when all
+    partitions were taken away and what could be committed was. Where no offset has moved nothing is committed, unless
+    the app `asks()` for it, to know that its partitions are still its own. Records are taken inside `fetching()`.
     """
 
     def __init__(
@@ -390,7 +394,9 @@ class ColumnarApp(faust.App):
         self.batch_records = batch_records
         self.due: Callable[[], bool] = _always
         self.checkpoint: Checkpoint = _nothing_to_save
-        self.revoked: Revoked = _nobody_to_tell
+        self.asks: Callable[[], bool] = _never
+        self.committed: Told = _nobody_to_tell
+        self.revoked: Told = _nobody_to_tell
         self.fetching: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
@@ -423,6 +429,10 @@ class ColumnarApp(faust.App):
 
 def _always() -> bool:
     return True
+
+
+def _never() -> bool:
+    return False
 
 
 async def _nothing_to_save(cut: Mapping[TP, int]) -> bool:

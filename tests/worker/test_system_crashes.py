@@ -23,10 +23,11 @@ from prometheus_client import CollectorRegistry
 
 from alerts.events import decode
 from rules.catalogue import SYSTEM, parse_catalogues
-from rules.engine import FormBatch
+from rules.engine import Engine, FormBatch, Outcome
 from rules.pack import PackText, Program, compile_packs
 from rules.registry import Institution
 from streams.checkpoint import Keeper, block_of
+from streams.columnar import RecordBatch
 from streams.cross_section import Slice
 from streams.durable import Durable
 from streams.exporter import Pipeline
@@ -35,7 +36,7 @@ from streams.outbox import Outbox
 from streams.pace import Pace
 from streams.roster import Roster
 from streams.side import Effects, Names
-from streams.system import SystemSide
+from streams.system import WHOLE, SystemSide
 from streams.wire import DAY, to_seconds
 from tests.examples import at_most
 from tests.worker.senders import Sender, Table
@@ -115,6 +116,13 @@ class Mortal(Table):
     def __init__(self, outside: Outside) -> None:
         super().__init__()
         self.written, self._outside = outside.table.written, outside
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def ready(self) -> None:
+        """Let happen what is to happen while a checkpoint is under way."""
+        if self.meanwhile is not None:
+            happens, self.meanwhile = self.meanwhile, None
+            await happens()
 
     def put(self, partition: int, key: bytes, value: bytes) -> Awaitable[None]:
         self._outside.effect()
@@ -184,9 +192,9 @@ class Life:
 
     def __init__(self, outside: Outside) -> None:
         institutions = [Institution(code, type="bank", peer_group="g") for code in CODES]
-        self._outside, self._quiet = outside, asyncio.Lock()
+        self._outside, self._quiet, self.table = outside, asyncio.Lock(), Mortal(outside)
         self.side = SystemSide(
-            program(), Roster("", "", institutions), Mortal(outside), "exposures", "cross-section", "market.quotes",
+            program(), Roster("", "", institutions), self.table, "exposures", "cross-section", "market.quotes",
             NAMES, 1_000_000,
         )  # fmt: skip
         self._outbox = Outbox(Telling(outside))
@@ -201,12 +209,18 @@ class Life:
 
     async def apply(self, read: Sequence[Record]) -> None:
         """Apply records as one batch."""
-        await self._emit(self.side.apply(self.side.read(read)))
+        await self._emit(await self.side.apply_safely(read, self.side.read(read)))
+        self.side.journal.append(RecordBatch(TOPIC, read, applied=True))
         self.at = read[-1].offset + 1
 
     async def tick(self, day: int) -> None:
         """Let the clock say that it is this day."""
         await self._emit(self.side.tick(FIRST + day * DAY))
+
+    async def fail(self) -> None:
+        """Fail in a way that has the state made again."""
+        async with self._quiet:
+            await self._emit(await self.side.recompute())
 
     async def _emit(self, effects: Effects) -> None:
         await self._outbox.send(effects.posts)
@@ -338,11 +352,85 @@ def test_a_death_at_any_effect_leaves_no_alert_open_that_has_ended(seed: int) ->
         found = known
 
 
+@pytest.mark.parametrize("failing", range(0, 30, 3))
+def test_an_engine_that_fails_takes_nothing_back_that_was_told(failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """State is made again from the last checkpoint, from batches cut otherwise; readers never see the difference."""
+    outside, all_ = Outside(), records(1)
+    apply, failed = Engine.apply, []
+
+    def fail_once(engine: Engine, batches: Sequence[FormBatch]) -> Outcome:
+        if not failed and life.at <= failing < life.at + 3:
+            failed.append(failing)
+            raise RuntimeError("the engine failed")
+        return apply(engine, batches)
+
+    monkeypatch.setattr(Engine, "apply", fail_once)
+    life = Life(outside)
+
+    async def run() -> None:
+        await life.begin()
+        await in_batches(all_, 3, 4, {})(life)
+        await to_the_end(life)
+
+    asyncio.run(run())
+    assert failed
+    assert open_alerts(life) == severities(believed(outside.told)) == undisturbed(1)
+
+
+def test_a_checkpoint_of_a_state_that_was_given_up_tells_nothing() -> None:
+    """The engine fails while a checkpoint is written: what goes on is another state, and its transitions are told."""
+    outside, all_ = Outside(), records(1)
+
+    async def work(life: Life) -> None:
+        for start in range(0, 24, 4):
+            for record in all_[start : start + 4]:
+                await life.apply([record])
+            told, life.table.meanwhile = len(outside.told), life.fail
+            await life.save()
+            assert len(outside.told) == told
+            assert outside.committed < life.at
+            await life.save()
+            assert outside.committed == life.at
+
+    life = live(outside, work)
+    assert life.at == 24
+    ends_alike(1, outside, 2)
+
+
+def test_state_of_many_blocks_as_it_was_kept_before_is_taken_up() -> None:
+    """It becomes one block at the next checkpoint, and its rows go."""
+    all_, before = records(1), Outside()
+    life = live(before, in_batches(all_[:20], 4, 1, {}))
+
+    class Former:
+        def export(self, partition: int, block: str) -> bytes:
+            return life.side.export_part(partition, WHOLE, block)
+
+        def parts(self, partition: int, block: str) -> tuple[str, ...]:
+            return ()
+
+    outside = Outside(committed=20, told=before.told)
+    keeper = Keeper(outside.table, frozenset({TOPIC.topic}), Former())  # type: ignore[arg-type]
+    blocks = sorted(life.side.parts(0, WHOLE))
+    for block in blocks:
+        keeper.mark(0, block)
+
+    async def write() -> None:
+        copy = keeper.begin({TOPIC: 20})
+        assert keeper.go_on(copy)
+        await keeper.write(copy)
+
+    asyncio.run(write())
+    assert {key.decode() for key in outside.table.written[0]} == {f"0/{block}" for block in (*blocks, "applied")}
+    ends_alike(1, outside, 3)
+    assert {key for key in outside.table.written[0] if b"~" not in key} == {b"0/whole", b"0/applied"}
+
+
 LIVES = st.lists(st.tuples(st.integers(0, 250), st.integers(1, 9), st.integers(1, 4)), max_size=3)
 
 
 @given(st.integers(0, 3), LIVES, st.integers(1, 40))
-@at_most(30)
+@at_most(15)
 def test_lives_of_any_length_end_where_one_without_deaths_ends(
     seed: int, lives: list[tuple[int, int, int]], size: int
 ) -> None:

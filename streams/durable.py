@@ -75,8 +75,8 @@ class Durable:
         reader = self._reader()
         epoch = reader.epoch
         self._waiting = []
-        sides = [side for side in self._sides if side.partitions is not None]
         async with self._quiet:
+            sides = [side for side in self._sides if side.partitions is not None]
             copies = [(side, side.keeper.begin(cut), len(side.journal)) for side in sides]
             unsaved, remade = self.pace.begin(), [side.remade for side in sides]
         copying = 0.0
@@ -107,15 +107,18 @@ class Durable:
         except Undelivered as err:
             log.warning("the checkpoint is put off: %s", err)
             self._metrics.put_off.inc()
-            for side, copy, _ in copies:
-                side.keeper.undo(copy)
+            async with self._quiet:
+                if reader.epoch == epoch:
+                    for side, copy, _ in copies:
+                        side.keeper.undo(copy)
             return False
-        if reader.epoch != epoch or [side.remade for side in sides] != remade:
-            return False
-        self._waiting, self._epoch = [(side, posts) for side, posts in waiting if posts], epoch
-        for side, _, entries in copies:
-            del side.journal[:entries]
-        self.pace.unsaved -= unsaved
+        async with self._quiet:  # state may be being made again, from the journal
+            if reader.epoch != epoch or [side.remade for side in sides] != remade:
+                return False
+            self._waiting, self._epoch = [(side, posts) for side, posts in waiting if posts], epoch
+            for side, _, entries in copies:
+                del side.journal[:entries]
+            self.pace.unsaved -= unsaved
         if any(copy.records for _, copy, _ in copies):
             self._metrics.checkpoints.observe(time.perf_counter() - began)
             self._metrics.checkpoint_bytes.inc(sum(written))

@@ -222,8 +222,6 @@ class Side(ABC, Generic[Read]):
         resume: dict[int, Offsets] = {}
         for partition in sorted(partitions):
             resume[partition] = await self._load(partition)
-        # what one partition's former owner had ticked, that of another may not have: the next tick looks at all
-        self.engine._due.clear()
         self.partitions = partitions
         return resume
 

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from faust.types import TP
 
+from streams.checkpoint import Copy
 from streams.exporter import Pipeline
 from streams.outbox import Outbox, Post, Undelivered
 from streams.pace import Pace
@@ -107,22 +108,31 @@ class Durable:
         except Undelivered as err:
             log.warning("the checkpoint is put off: %s", err)
             self._metrics.put_off.inc()
-            async with self._quiet:
-                if reader.epoch == epoch:
-                    for side, copy, _ in copies:
-                        side.keeper.undo(copy)
+            await self._undo(copies, epoch)
             return False
         async with self._quiet:  # state may be being made again, from the journal
-            if reader.epoch != epoch or [side.remade for side in sides] != remade:
+            if reader.epoch != epoch:
                 return False
-            self._waiting, self._epoch = [(side, posts) for side, posts in waiting if posts], epoch
-            for side, _, entries in copies:
-                del side.journal[:entries]
-            self.pace.unsaved -= unsaved
+            given_up = [side.remade for side in sides] != remade
+            if not given_up:
+                self._waiting, self._epoch = [(side, posts) for side, posts in waiting if posts], epoch
+                for side, _, entries in copies:
+                    del side.journal[:entries]
+                self.pace.unsaved -= unsaved
+        if given_up:  # what goes on is another state than what was written
+            await self._undo(copies, epoch)
+            return False
         if any(copy.records for _, copy, _ in copies):
             self._metrics.checkpoints.observe(time.perf_counter() - began)
             self._metrics.checkpoint_bytes.inc(sum(written))
         return True
+
+    async def _undo(self, copies: Sequence[tuple[Side[Any], Copy, int]], epoch: int) -> None:
+        """Have what was copied count as changed again."""
+        async with self._quiet:
+            if self._reader().epoch == epoch:
+                for side, copy, _ in copies:
+                    side.keeper.undo(copy)
 
     def _rest(self, turns: int) -> float:
         """Return for how long a checkpoint lets others go on between its turns: not at all when nothing comes in."""

@@ -14,6 +14,7 @@ from typing import Literal
 
 from msgspec.structs import replace as replace_fields
 
+from alerts.seen import Seen
 from rules.transitions import SEVERITIES, Transition
 
 QUIET_STATUSES = frozenset({"shadow", "trial"})
@@ -64,7 +65,7 @@ class Desk:
         self._open: dict[str, Alert] = {}
         self._silent: dict[str, str] = {}
         self._cases: dict[str, str] = {}
-        self._seen: set[str] = set()
+        self._seen = Seen()
 
     @property
     def open(self) -> Mapping[str, Alert]:
@@ -73,9 +74,8 @@ class Desk:
 
     def fold(self, event: Transition) -> Notice | None:
         """Take one event; return what to tell, None where there is nothing."""
-        if not event.alert_id or event.id in self._seen:
+        if not event.alert_id or not self._seen.add(event):
             return None
-        self._seen.add(event.id)
         replaced = self._open.pop(event.supersedes, None)
         before = self._open.pop(event.alert_id, None) or replaced
         silent = [self._silent.pop(alert, "") for alert in (event.alert_id, event.supersedes)]

@@ -132,7 +132,7 @@ async def main() -> None:
             async with bursts.during("copying a part at a checkpoint"):
                 side.export_part(0, block, part)
     async with bursts.during("a scrape"):
-        await side.show(Snapshot())
+        side.show(Snapshot())
     beating.cancel()
     for kind, seconds in bursts.longest.items():
         sys.stdout.write(f"{1000 * seconds:8.0f} ms  {kind}\n")

@@ -48,12 +48,13 @@ class _Core(msgspec.Struct, frozen=True):
     judged: dict[str, _Array]
     due: dict[str, int]
     clock: int = int(NEVER)
-    now: int = 0
     stale: list[tuple[int, int, int]] = []
     signatures: bytes = b""
     inhibitors: dict[str, list[str]] = {}
     lineage: dict[str, tuple[str, str]] = {}
     """Oldest name and status of the rules that have others than their id and live."""
+    now: int = 0
+    """The latest time that filings or ticks had told; 0 in states of versions that did not keep it."""
 
 
 class _Dated(msgspec.Struct, frozen=True):
@@ -117,11 +118,11 @@ def export_core(engine: Engine, rows: Sequence[int]) -> bytes:
         {rule.id: _pack(group.judged[index]) for group in engine.groups for rule in group.rules[:1]},
         dict(engine._due),
         engine.world.clock,
-        engine.world.now,
         [(rule, int(place[row]), moment) for rule, row, moment in engine.staleness.told(index)],
         engine.edition.signatures,
         engine.edition.inhibitors,
         {r.id: (r.first_id, r.status) for r in engine.rules if r.renamed_from or r.status != "live"},
+        engine.world.now,
     )
     return msgspec.msgpack.encode(core)
 
@@ -188,7 +189,7 @@ def restore_pieces(engine: Engine, core: bytes, dated: Iterable[bytes]) -> list[
     for form_id, due in state.due.items():
         engine._due[form_id] = max(due, engine._due.get(form_id, due))
     engine.world.clock = max(engine.world.clock, state.clock)
-    engine.world.now = max(engine.world.now, state.now)
+    engine.world.now = max(engine.world.now, state.now, state.clock)
     # the next tick looks at all waivers and open alerts again: this state may be older than the clock
     engine.ended.clear()
     engine.staleness.restore(

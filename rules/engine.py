@@ -31,13 +31,12 @@ from rules.judge import (
 )
 from rules.laps import Clock, Laps, no_clock
 from rules.muting import WAIVED, reasons
-from rules.operations import number
 from rules.pack import Program
 from rules.plan import Waiver, walk
 from rules.registry import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES, Institution
 from rules.settings import Table
 from rules.staleness import Staleness
-from rules.store import ACCEPTED, BACKWARDS, BEYOND, DUPLICATE, NEVER, Bools, Floats, FormStore, Ints, Longs, Picker
+from rules.store import ACCEPTED, BACKWARDS, BEYOND, DUPLICATE, NEVER, Bools, Floats, FormStore, Ints, Longs
 from rules.transitions import SEVERITIES, Cause, Transition
 
 FILED, LATE, REVISED, EDITED = range(4)
@@ -126,7 +125,6 @@ class Engine:
         self.program = program
         self.laps = Laps(clock)
         self.rules = tuple(r for r in program.rules if r.status != "retired")
-        self._number = {rule.id: number for number, rule in enumerate(self.rules)}
         self._capacity = rows = max(FIRST_ROWS, len(institutions))
         self._rows: dict[str, int] = {}
         self._free: list[int] = []
@@ -139,6 +137,9 @@ class Engine:
         groupings = {str(node.params[0]) for node in nodes if is_aggregate(node)} - {""}
         self._texts = (*TEXT_ATTRIBUTES, *sorted(groupings.difference(TEXT_ATTRIBUTES)))
         self.groups = group_rules(self.rules, rows)
+        order = np.concatenate([np.zeros(0, np.int32), *(group.index for group in self.groups)])
+        self.fold = Fold(self.rules, rows, np.argsort(order).astype(np.int32))
+        # the world asks the fold for levels, not the engine: an engine that points at itself outlives its last user
         self.world = World(
             catalogue,
             {form: self._store(form, rows) for form in catalogue.forms},
@@ -147,14 +148,12 @@ class Engine:
             {"": 0},
             catalogue.country,
             program.derived,
+            self.fold.level_of,
+            settings={name: Table(setting) for name, setting in program.settings.items()},
+            opened=np.zeros(rows, np.int32),
         )
-        self.world.opened = np.zeros(rows, np.int32)
-        self.world.settings = {name: Table(setting) for name, setting in program.settings.items()}
         for group in self.groups:
             group.bind(self.world.stores)
-        order = np.concatenate([np.zeros(0, np.int32), *(group.index for group in self.groups)])
-        self.fold = Fold(self.rules, rows, np.argsort(order).astype(np.int32))
-        self.world.level_at = self._level_at
         self.staleness = Staleness(self.rules, self.world, self.fold, rows)
         self._shared = np.array([bool(rule.across) for rule in self.rules], np.bool_)
         self.judge = Judge(self.world, self.fold, self.laps)
@@ -182,10 +181,6 @@ class Engine:
         last = tuple(i for i in reported if i not in kept and catalogue.indicators[i].series)
         depth = self.program.history.get(form, 1) + catalogue.forms[form].horizon
         return FormStore(form, reported, kept, last, depth, rows)
-
-    def _level_at(self, rule: str, rows: Ints, at: Longs) -> NDArray[np.int8]:
-        index = self._number.get(rule)
-        return np.zeros(len(rows), np.int8) if index is None else self.fold.level_at(index, rows, at)
 
     def put_institution(self, institution: Institution) -> int:
         """Add an institution or bring its attributes up to date; return its row."""
@@ -714,26 +709,6 @@ class Engine:
                 boundary[np.ix_(group.index, rows)] = self._boundary(group, rows)
         self.fold.compact(boundary)
         self._compact_at = max(COMPACT_EVERY, 2 * self.fold.size)
-
-    def latest(self, indicator: str) -> tuple[Ints, Floats, Longs]:
-        """Return rows, values and as-of seconds of the newest known values of an indicator."""
-        rows = np.flatnonzero(self._active).astype(np.int32)
-        node = self.program.derived.get(indicator)
-        if node is not None:
-            forms = sorted({str(n.params[0]) for n in walk(node) if n.op == "column"})
-            at = np.max([self.world.stores[f].newest(rows) for f in forms], axis=0)
-            values = number(node, Context(self.world, rows, at))
-        else:
-            store = self.world.stores[self.program.catalogue.indicators[indicator].form]
-            at = store.newest(rows)
-            if indicator in store.column:
-                values = store.read(store.filed(Picker(rows)), store.column[indicator])
-            elif indicator in store.last_column:
-                values = store.latest[store.last_column[indicator], rows]
-            else:
-                values = np.full(len(rows), np.nan)
-        known = ~np.isnan(values) & (at != NEVER)
-        return rows[known], values[known], at[known]
 
     @property
     def now(self) -> int:

@@ -99,6 +99,7 @@ class Fold:
         self.guarded = np.array([r.clear is not None for r in rules], np.bool_)
         self.clear_filings = np.array([r.clear_hold.filings for r in rules], np.int32)
         self.clear_seconds = np.array([r.clear_hold.seconds for r in rules], np.int64)
+        self._number = {rule.id: number for number, rule in enumerate(rules)}
         self.latest: Ints = np.full((len(rules), rows), -1, np.int32)
         self.awake: Bools = np.zeros((len(rules), rows), np.bool_)
         self._records = Records.empty(FIRST_RECORDS)
@@ -133,6 +134,11 @@ class Fold:
         while (later := (index >= 0) & (self._records.date[index] > date)).any():
             index = np.where(later, self._records.previous[index], index)
         return np.where(index >= 0, self._records.level[np.maximum(index, 0)], 0).astype(np.int8)
+
+    def level_of(self, ident: str, row: Ints, date: Longs) -> Bytes:
+        """Return what `level_at` does of the rule with this id; nothing holds of one that is not here."""
+        number = self._number.get(ident)
+        return np.zeros(len(row), np.int8) if number is None else self.level_at(number, row, date)
 
     def step(
         self,

@@ -36,10 +36,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class PackText:
-    """A pack as it was read: its text, and the file name that messages show."""
+    """A pack as it was read: its text, and the file name that messages show.
+
+    `generated` packs are made from the catalogue, by the system itself: only their rules may have its names.
+    """
 
     text: str
     file: str
+    generated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,30 +101,31 @@ def load_packs(names: Iterable[str | Path]) -> list[PackText]:
 def compile_packs(packs: Sequence[PackText], catalogue: Catalogue) -> Program:
     """Compile packs against a catalogue; raise PackError with every problem found."""
     problems: list[Problem] = []
-    roots: list[Value] = []
+    roots: list[tuple[Value, bool]] = []
     for pack in packs:
         if len(pack.text) > MAX_PACK:
             summary = f"the pack has over {MAX_PACK:,} characters"
             problems.append(Problem(Place(pack.file), "too-large", summary, "split it"))
             continue
         try:
-            roots.append(parse_yaml(pack.text, pack.file, MAX_VALUES))
+            roots.append((parse_yaml(pack.text, pack.file, MAX_VALUES), pack.generated))
         except SourceProblem as err:
             problems.append(err.problem)
-    compiler = Compiler(catalogue, [ident for root in roots for ident in _ids(root)])
+    # what is generated is nobody's to name: no rule asks for it or silences it, and no waiver is of it
+    compiler = Compiler(catalogue, [ident for root, generated in roots if not generated for ident in _ids(root)])
     gathered = _Gathered(problems, _derived(compiler))
-    for root in roots:
-        _pack(root, compiler, gathered)
-    rules = gathered.rules
+    for root, generated in roots:
+        _pack(root, compiler, gathered, generated)
+    rules, silent = gathered.rules, gathered.generated
     if not problems:
-        check_ids(rules, gathered.places, problems)
+        check_ids([*rules, *silent], gathered.places, problems)
         rules = waived(inhibited(rules, gathered.wanted, problems), gathered.waivers, problems)
     if not problems:
         rules = composed(rules, gathered.places, problems)
     if problems:
         # what is wrong in the defaults was found once for every rule
         raise PackError(sorted(dict.fromkeys(problems), key=lambda p: p.place))
-    return _program(catalogue, rules, gathered.derived, gathered.settings)
+    return _program(catalogue, [*rules, *silent], gathered.derived, gathered.settings)
 
 
 @dataclass(slots=True)
@@ -130,6 +135,7 @@ class _Gathered:
     problems: list[Problem]
     derived: Mapping[str, Node]
     rules: list[Rule] = field(default_factory=list)
+    generated: list[Rule] = field(default_factory=list)
     places: dict[str, Place] = field(default_factory=dict)
     settings: dict[str, Setting] = field(default_factory=dict)
     wanted: list[Wanted] = field(default_factory=list)
@@ -158,7 +164,7 @@ def _derived(compiler: Compiler) -> dict[str, Node]:
     return nodes
 
 
-def _pack(root: Value, compiler: Compiler, gathered: _Gathered) -> None:
+def _pack(root: Value, compiler: Compiler, gathered: _Gathered, generated: bool) -> None:
     problems = gathered.problems
     top = Reader(root, problems, "a pack")
     if not isinstance(root.data, dict):
@@ -182,7 +188,7 @@ def _pack(root: Value, compiler: Compiler, gathered: _Gathered) -> None:
     compiler.settings = read_settings(top, compiler.catalogue)
     join_settings(compiler.settings, gathered.settings, problems)
     gathered.waivers += read_waivers(top)
-    source = Source(name, version, compiler, gathered.derived, problems)
+    source = Source(name, version, compiler, gathered.derived, problems, generated)
     for value in top.items("rules"):
         if isinstance(value.data, dict):
             value = replace(value, data={**defaults, **value.data})
@@ -194,7 +200,7 @@ def _pack(root: Value, compiler: Compiler, gathered: _Gathered) -> None:
                 summary = f"the rule {rule.id!r} stands at {gathered.places[rule.id]} already"
                 problems.append(Problem(value.place, "twice", summary))
             gathered.places[rule.id] = value.place
-            gathered.rules.append(rule)
+            (gathered.generated if generated else gathered.rules).append(rule)
 
 
 def _program(

@@ -19,6 +19,7 @@ from rules.messages import compile_template
 from rules.parameters import number_of
 from rules.plan import Level, Node, Piece, Rule, Span, Validity, walk
 from rules.problems import Problem, short
+from rules.reserved import taken
 from rules.source import Reader, Value
 from rules.suppression import Wanted, read_inhibitors
 from rules.terms import terms_of
@@ -32,13 +33,17 @@ _HOLD = re.compile(r"\sfor\s+((?:(?!\sfor\s).)*)\Z", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The pack that a rule stands in, and what its expressions are compiled with."""
+    """The pack that a rule stands in, and what its expressions are compiled with.
+
+    `generated` says that the system made it, whose rules alone may have reserved names.
+    """
 
     pack: str
     version: str
     compiler: Compiler
     derived: Mapping[str, Node]
     problems: list[Problem]
+    generated: bool = False
 
 
 def read_rule(value: Value, source: Source) -> tuple[Rule, list[Wanted]] | None:
@@ -52,7 +57,7 @@ def read_rule(value: Value, source: Source) -> tuple[Rule, list[Wanted]] | None:
     ident = r.text("id")
     r.what = f"the rule {short(ident)}"
     if "id" in r.data:
-        _check_id(r, "id", ident)
+        _check_id(r, "id", ident, source)
     compiler.min_coverage = _min_coverage(r)
     where = _condition(r, "where", compiler)
     levels = _levels(r, compiler)
@@ -65,7 +70,7 @@ def read_rule(value: Value, source: Source) -> tuple[Rule, list[Wanted]] | None:
     valid, retired = read_validity(r), read_retirement(r, status)
     renamed_from, replaces = read_related(r)
     for old in renamed_from:
-        _check_id(r, "related", old)
+        _check_id(r, "related", old, source)
     wanted = read_inhibitors(r, ident)
     if r.text("deadline", "") and parse_deadline(r.text("deadline", "")) is None:
         r.problem(r.place("deadline"), "shape", "'deadline' must be like 5bd, 10d or 24h")
@@ -156,10 +161,13 @@ def _hash(value: Value, settings: Sequence[object]) -> str:
     return hashlib.blake2b(plain.encode(), digest_size=8).hexdigest()
 
 
-def _check_id(r: Reader, key: str, ident: str) -> None:
+def _check_id(r: Reader, key: str, ident: str, source: Source) -> None:
     if not _ID.fullmatch(ident):
         fix = "up to 100 letters, digits, '.', '-' and '_', a letter first"
         r.problem(r.place(key), key, f"{short(ident)} is no id for a rule", fix)
+    elif not source.generated and (word := taken(ident)):
+        summary = f"{short(ident)} can't be a rule's id: the system names its own rules '{word}.…'"
+        r.problem(r.place(key), "reserved", summary, "begin with another word")
 
 
 def _within(valid: Validity | None, where: Node | None, compiler: Compiler) -> Node | None:

@@ -8,11 +8,10 @@ sees both or neither. What is guaranteed is written in `docs/guarantees.md`.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,19 +37,21 @@ from streams.columnar import (
     waiting,
     yield_to_loop,
 )
+from streams.computing import Computing
 from streams.durable import Durable
 from streams.exporter import Exporter, Snapshot, check_budget
-from streams.measured import Measured
+from streams.heap import collect_seldom, settle
 from streams.outbox import Outbox, sender
 from streams.pace import Pace
 from streams.place import Place
 from streams.programs import compile_texts
+from streams.quiet import Quiet
 from streams.releases import Compile, InForce
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
 from streams.skimming import COMPILED
 from streams.stages import Stages
-from streams.switching import Releases, switch
+from streams.switching import Releases, Unsent, switch
 from streams.system import SystemSide
 from streams.topics import (
     ALERTS,
@@ -64,7 +65,6 @@ from streams.topics import (
     RULES,
 )
 from streams.watch import Watch
-from streams.work import Job
 
 log = logging.getLogger("guanlan.worker")
 
@@ -77,13 +77,12 @@ SENT_AT_ONCE = 4_000
 COMMIT_SECONDS = 1.0
 FULL_SECONDS = 0.1
 TICK_SECONDS = 1.0
-MEASURE_SECONDS = 0.5
 PULSE_SECONDS = 0.05
+SHOW_SECONDS = 4.0  # half of what a scrape waits for an answer
 COMPILED_SECONDS = 20.0
 SESSION_SECONDS = 10.0
 STOP_SECONDS = 30.0
 CRASH_SECONDS = 5.0
-COLLECT_AFTER = (10_000, 100, 50)  # batches make many objects and few cycles: collecting by default costs a quarter
 DIED = 1
 
 
@@ -103,7 +102,8 @@ class Worker:
         self.settings = settings
         self.program = program
         self.place = place
-        self.quiet = asyncio.Lock()
+        self.quiet = Quiet(self._seal)
+        self.saving = Quiet(self._seal)  # a checkpoint that is given up half way would leave changes unmarked
         self.roster = Roster(place.bootstrap, place.topic(INSTITUTIONS), institutions)
         self.app = self._app(folder)
         self.outbox = Outbox(sender(place.bootstrap))
@@ -141,6 +141,7 @@ class Worker:
         )
         self.sides: tuple[Side[Any], ...] = (self.watch, self.system)
         self.durable = Durable(self.sides, self.quiet, self.outbox, self.pace, self.metrics, lambda: self.consumer)
+        self.computing = Computing(self.system, self.quiet, self._emit, lambda: self.consumer.epoch, self.metrics)
         for side in self.sides:
             self._join(side)
 
@@ -202,10 +203,14 @@ class Worker:
         """The app's consumer."""
         return self.app.batches
 
+    def _seal(self) -> None:
+        """Commit nothing more."""
+        self.consumer.sealed = True
+
     async def run(self, stop: asyncio.Event) -> int:
         """Work until `stop` is set; return the exit code, 0 when everything was saved and 1 after a crash."""
         settings = self.settings
-        gc.set_threshold(*COLLECT_AFTER)
+        collect_seldom()
         try:
             try:
                 await self.roster.start()
@@ -225,8 +230,8 @@ class Worker:
             await self.releases.stop()
 
     async def _work(self, stop: asyncio.Event, institutions: int) -> int:
-        self.app.checkpoint, self.app.revoked = self.durable.checkpoint, self._close
-        self.app.asks, self.app.committed = self.durable.waits, self.durable.tell
+        self.app.checkpoint, self.app.revoked = self._checkpoint, self._close
+        self.app.asks, self.app.committed = self.durable.waits, self._committed
         self.app.due = self.pace.due
         self.app.fetching = partial(self.stages.stage, "fetch")
         self.app.finalize()
@@ -235,7 +240,7 @@ class Worker:
         log.info("%d institutions, %d rules; joining group %r", institutions, len(self.program.rules), self.place.group)
         starting = asyncio.create_task(self.app.start())
         follows = self.roster.follow(), self.releases.follow()
-        beside = [asyncio.create_task(work) for work in (*follows, self._tick(), self._measure(), self._pulse())]
+        beside = [asyncio.create_task(work) for work in (*follows, self._tick(), self.computing.run(), self._pulse())]
         stopped = asyncio.create_task(stop.wait())
         crashed = asyncio.create_task(self.app.until_crashed())
         await asyncio.wait({stopped, crashed, *beside}, return_when=asyncio.FIRST_COMPLETED)
@@ -275,24 +280,28 @@ class Worker:
     async def _open(self, side: Side[Any], partitions: frozenset[int]) -> None:
         epoch = self.consumer.epoch
         await self.releases.catch_up()  # who had these partitions may have switched already
-        async with self.quiet:
-            if self.consumer.epoch != epoch:
-                return
-            resume = await side.open(partitions)
-            await self.durable.hand_over(side, side.untold)
-            if side.engine.edited:
-                await self._emit(await side.rejudge(int(time.time())))
-            for partition, offsets in resume.items():
-                for topic, offset in offsets.items():
-                    self.consumer.recovered[TP(topic, partition)] = offset
-            for code in side.gone():
-                await self._emit(side.retire(code, int(time.time())))
-        gc.freeze()
+        if not await self.quiet.run(partial(self._load, side, partitions, epoch)):
+            return
+        settle()
         if side is self.watch:
             self.metrics.partitions.set(len(partitions))
             log.info("watching partitions %s", ", ".join(map(str, sorted(partitions))) or "(none)")
         elif partitions:
             log.info("holding the cross-section")
+
+    async def _load(self, side: Side[Any], partitions: frozenset[int], epoch: int) -> bool:
+        if self.consumer.epoch != epoch:
+            return False
+        resume = await side.open(partitions)
+        await self.durable.hand_over(side, side.untold)
+        if side.engine.edited:
+            await self._emit(await side.rejudge(int(time.time())))
+        for partition, offsets in resume.items():
+            for topic, offset in offsets.items():
+                self.consumer.recovered[TP(topic, partition)] = offset
+        for code in side.gone():
+            await self._emit(side.retire(code, int(time.time())))
+        return True
 
     async def _close(self) -> None:
         async with self.quiet:
@@ -308,26 +317,29 @@ class Worker:
         await yield_to_loop()
         if side.strangers(read):
             await self.roster.catch_up()
-        async with self.quiet:
-            if side.partitions is None or any(b.epoch != self.consumer.epoch for b in batches):
-                batches = [b for b in batches if b.epoch == self.consumer.epoch]
-                if side.partitions is None or not batches:
-                    return
-                records = [record for batch in batches for record in batch.records]
-                read = side.read(records)
-            elif side.adopted != adopted:
-                read = side.read(records)
-            effects = await side.apply_safely(records, read)
-            await self._emit(effects)
-            for batch in batches:
-                batch.applied = True
-            side.journal += batches
-        self.pace.unsaved += sum(b.size for b in batches)
-        self._observe(effects, records)
+        await self.quiet.run(partial(self._apply, side, batches, read, adopted))
         while self.pace.full() and self.consumer.flow_active:
             await self.consumer.commit()
             if self.pace.full():
                 await asyncio.sleep(FULL_SECONDS)
+
+    async def _apply(self, side: Side[Any], batches: list[RecordBatch], read: Any, adopted: int) -> None:
+        records = [record for batch in batches for record in batch.records]
+        if side.partitions is None or any(b.epoch != self.consumer.epoch for b in batches):
+            batches = [b for b in batches if b.epoch == self.consumer.epoch]
+            if side.partitions is None or not batches:
+                return
+            records = [record for batch in batches for record in batch.records]
+            read = side.read(records)
+        elif side.adopted != adopted:
+            read = side.read(records)
+        effects = await side.apply_safely(records, read)
+        await self._emit(effects)
+        for batch in batches:
+            batch.applied = True
+        side.journal += batches
+        self.pace.unsaved += sum(b.size for b in batches)
+        self._observe(effects, records)
 
     async def _emit(self, effects: Effects) -> None:
         for start in range(0, len(effects.posts), SENT_AT_ONCE):
@@ -359,13 +371,28 @@ class Worker:
             arrived = np.fromiter((r.timestamp for r in records), np.float64, len(records)) / 1000
             m.latency.observe(np.maximum(0.0, time.time() - arrived))
 
+    async def _checkpoint(self, cut: Mapping[TP, int]) -> bool:
+        """Make everything up to `cut` durable; False when the broker did not take it."""
+        return await self.saving.run(partial(self.durable.checkpoint, cut))
+
+    async def _committed(self) -> None:
+        """Tell what had to wait for it."""
+        await self.saving.run(self.durable.tell)
+
     async def _switch(self, program: Program) -> None:
         """Go on with other rules, between two batches; raises where they can't be taken."""
         check_budget(program.catalogue, list(self.roster.institutions.values()), self.settings.series_budget)
-        async with self.quiet:
-            await self._emit(await switch(self.watch, self.system, program, int(time.time())))
-            self.program = program
+        await self.quiet.run(partial(self._take_over, program))
         self.pace.hurry()
+        settle()
+
+    async def _take_over(self, program: Program) -> None:
+        effects = await switch(self.watch, self.system, program, int(time.time()))
+        self.program = program
+        try:
+            await self._emit(effects)
+        except Exception as err:
+            raise Unsent("what a release changes of open alerts can't be handed over") from err
 
     async def _put_institution(self, institution: Institution) -> None:
         async with self.quiet:
@@ -373,10 +400,12 @@ class Worker:
                 side.put_institution(institution)
 
     async def _retire(self, code: str) -> None:
-        async with self.quiet:
-            for side in self.sides:
-                if side.partitions is not None:
-                    await self._emit(side.retire(code, int(time.time())))
+        await self.quiet.run(partial(self._take_out, code))
+
+    async def _take_out(self, code: str) -> None:
+        for side in self.sides:
+            if side.partitions is not None:
+                await self._emit(side.retire(code, int(time.time())))
 
     async def _tick(self) -> None:
         """Once a second: see how far behind we are, and judge what is overdue as of a time we have caught up with."""
@@ -391,10 +420,11 @@ class Worker:
             except (KafkaError, TimeoutError) as err:
                 log.warning("the broker did not say how far behind we are: %s", err)
                 continue
-            if self.consumer.epoch == epoch:
-                await self._tick_at(now, ends)
+            await self.quiet.run(partial(self._tick_at, now, ends, epoch))
 
-    async def _tick_at(self, now: int, ends: dict[TP, int]) -> None:
+    async def _tick_at(self, now: int, ends: dict[TP, int], epoch: int) -> None:
+        if self.consumer.epoch != epoch:
+            return
         applied = self.consumer.progress.applied()
         self.lag = {tp: max(0, end - applied.get(tp, 0)) for tp, end in ends.items()}
         if not any(self.lag.values()):
@@ -412,9 +442,7 @@ class Worker:
             then, until = self._targets.setdefault(side.name, (told, target))
             if all(applied.get(tp, 0) >= end for tp, end in until.items()):
                 del self._targets[side.name]
-                async with self.quiet:
-                    if side.partitions is not None:
-                        await self._emit(side.tick(then))
+                await self._emit(side.tick(then))
 
     async def _pulse(self) -> None:
         """Note how long the event loop lets this wait beyond what it asked for: the longest bursts between awaits."""
@@ -423,40 +451,18 @@ class Worker:
             await asyncio.sleep(PULSE_SECONDS)
             self.metrics.waits.observe(max(0.0, time.monotonic() - began - PULSE_SECONDS))
 
-    async def _measure(self) -> None:
-        """Compute, in a thread, the measures of dates that what arrived has changed; then file them."""
-        while True:
-            await asyncio.sleep(MEASURE_SECONDS)
-            job, made = self.system.due(), (self.consumer.epoch, self.system.adopted)
-            if job is None:
-                continue
-            began = time.perf_counter()
-            try:
-                measured = await asyncio.to_thread(job.compute)
-            except Exception:
-                log.exception("%s measures can't be computed", job.kind)
-                self.system.planner.give_up(job)
-                continue
-            self.metrics.stages.labels(f"measure_{job.kind}").observe(time.perf_counter() - began)
-            async with self.quiet:
-                if self.system.partitions and (self.consumer.epoch, self.system.adopted) == made:
-                    await self._file(job, measured)
-
-    async def _file(self, job: Job, measured: Sequence[Measured]) -> None:
-        try:
-            effects = await self.system.file(job, measured)
-        except Exception:
-            log.exception("%s measures can't be filed", job.kind)
-            effects = await self.system.recompute()
-            self.system.planner.give_up(job)
-        await self._emit(effects)
-
     async def snapshot(self) -> Snapshot:
-        """Return what a scrape shows."""
+        """Return what a scrape shows, of one moment: while state is being made for long, of the pipeline alone."""
         shown = Snapshot(lag={(tp.topic, tp.partition): n for tp, n in self.lag.items()})
-        for side in self.sides:
-            if side.partitions is not None:
-                await side.show(shown)
+        try:
+            async with asyncio.timeout(SHOW_SECONDS), self.quiet:
+                for side in self.sides:
+                    if side.partitions is not None:
+                        side.show(shown)
+        except TimeoutError:
+            log.warning(
+                "a scrape shows nothing of institutions: their state is being made for over %.0f s", SHOW_SECONDS
+            )
         return shown
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from streams.measured import CASCADE_FORM, CASCADE_SYSTEM_FORM, MIN_COVERAGE, Measured
+from streams.measured import CASCADE_FORM, CASCADE_SYSTEM_FORM, MIN_COVERAGE, OTHERS, Measured
 from streams.measuring import (
     RANGE,
     STRESS,
@@ -30,7 +30,6 @@ from systemic.network.clearing import clear
 BATCH = 256
 RECOVERY = 0.6
 PLAYERS = 7
-OTHERS = "others"
 
 CASCADES = ("threshold_impact", "furfine_defaults", "debtrank_2012_impact")
 LARGEST = tuple(f"{name}_largest" for name in CASCADES)

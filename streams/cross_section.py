@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rules.engine import FormBatch
 from rules.pack import Program, rule_nodes
 from rules.plan import walk
+from rules.problems import InputError
 
 BYTES = 500_000
 
@@ -78,12 +79,18 @@ class Slice(msgspec.Struct, frozen=True, array_like=True):
         )
 
 
-def decode_slice(value: bytes | None) -> Slice | None:
-    """Return the slice in a record's value, or None for anything else."""
+def decode_slice(value: bytes | None) -> Slice:
+    """Return the slice in a record's value; raise InputError with what is wrong with anything else."""
     try:
-        return _DECODER.decode(value or b"")
-    except msgspec.MsgspecError:
-        return None
+        found = _DECODER.decode(value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as err:
+        raise InputError(f"the record holds no columns of filings: {err}") from None
+    n, k = len(found.codes), len(found.indicators)
+    for name, size in (("as_of", 8 * n), ("submitted_at", 8 * n), ("revision", 4 * n), ("values", 8 * n * k)):
+        held = len(getattr(found, name))
+        if held != size:
+            raise InputError(f"{name!r} has {held} bytes; {n} filings of {k} indicators have {size}")
+    return found
 
 
 def forwarded(system: Program, measured: Sequence[str]) -> dict[str, tuple[str, ...]]:

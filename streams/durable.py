@@ -13,6 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, Protocol
 
@@ -55,7 +56,7 @@ class Durable:
     def __init__(
         self,
         sides: Sequence[Side[Any]],
-        quiet: asyncio.Lock,
+        quiet: AbstractAsyncContextManager[None],
         outbox: Outbox,
         pace: Pace,
         metrics: Pipeline,
@@ -79,7 +80,7 @@ class Durable:
         async with self._quiet:
             sides = [side for side in self._sides if side.partitions is not None]
             copies = [(side, side.keeper.begin(cut), len(side.journal)) for side in sides]
-            unsaved, remade = self.pace.begin(), [side.remade for side in sides]
+            unsaved, loaded = self.pace.begin(), [side.loaded for side in sides]
         copying = 0.0
         waiting: list[tuple[Side[Any], Sequence[Post]]] = []
         for side, copy, _ in copies:
@@ -113,7 +114,7 @@ class Durable:
         async with self._quiet:  # state may be being made again, from the journal
             if reader.epoch != epoch:
                 return False
-            given_up = [side.remade for side in sides] != remade
+            given_up = [side.loaded for side in sides] != loaded
             if not given_up:
                 self._waiting, self._epoch = [(side, posts) for side, posts in waiting if posts], epoch
                 for side, _, entries in copies:

@@ -1,8 +1,8 @@
 """`/metrics`: indicators, measures and alerts as series, and how the pipeline is doing.
 
 Names and labels are documented in `docs/metrics.md`. The registry is our own, so nothing of the process at
-large appears. A scrape runs in a thread; what it needs of an engine is copied on the event loop, between two
-batches, and turned into text in the thread.
+large appears. A scrape runs in a thread; what it needs of the engines is copied at one moment between two batches,
+and turned into text in the thread.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One indicator's newest values: labels by subject, values and as-of seconds, all of one length.
+    """One indicator's newest values: labels by subject, values (NaN for none) and as-of seconds, all of one length.
 
     `subjects` holds the label values of each row; an empty tuple marks the system as a whole.
     """
@@ -136,6 +136,9 @@ class Pipeline:
         self.releases_rejected = Counter(
             "guanlan_rules_rejected", "Releases of rules that did not replace the one in force", registry=r
         )
+        self.failed = Counter(
+            "guanlan_measures_failed", "Measures that could not be told, computed or filed", ["kind"], registry=r
+        )
         self.latency = Spread(LATENCY_BUCKETS)
 
 
@@ -158,9 +161,9 @@ class Exporter(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield what the engines show now."""
-        asked = asyncio.run_coroutine_threadsafe(_awaited(self._snapshot), self._loop)
+        asked = asyncio.run_coroutine_threadsafe(self._copied(), self._loop)
         try:
-            shown = asked.result(SNAPSHOT_SECONDS)
+            shown, latency = asked.result(SNAPSHOT_SECONDS)
         except concurrent.futures.TimeoutError:
             asked.cancel()
             raise TimeoutError("the worker's event loop did not answer the scrape") from None
@@ -192,12 +195,16 @@ class Exporter(Collector):
         yield _family(
             "guanlan_lag_records", "Records in the topic that are not applied yet", ("topic", "partition"), lag
         )
-        latency = HistogramMetricFamily(
+        spread = HistogramMetricFamily(
             "guanlan_submit_to_alert_seconds", "Time from a filing's arrival in Kafka to its verdicts being sent"
         )
-        spread = self.pipeline.latency
-        latency.add_metric([], spread.buckets(), spread.total)
-        yield latency
+        spread.add_metric([], *latency)
+        yield spread
+
+    async def _copied(self) -> tuple[Snapshot, tuple[list[tuple[str, float]], float]]:
+        """Return what the engines show, and the spread of latencies, which the event loop alone may look at."""
+        shown = await self._snapshot()
+        return shown, (self.pipeline.latency.buckets(), self.pipeline.latency.total)
 
     def serve(self, host: str, port: int) -> int:
         """Start answering; return the port (a free one when `port` is 0)."""
@@ -219,17 +226,13 @@ class Exporter(Collector):
             thread.join(5)
 
 
-async def _awaited(snapshot: Callable[[], Awaitable[Snapshot]]) -> Snapshot:
-    return await snapshot()
-
-
 def indicator_families(columns: Iterable[Column]) -> Iterator[Metric]:
     """Yield for each indicator its values and, beside them, the as-of dates they speak of; no series where missing."""
     for column in columns:
         name = column.indicator.series_name
         title = column.indicator.title.get("en") or column.indicator.id
-        known = np.flatnonzero(~np.isnan(column.values))
         system = not any(column.subjects)
+        known = np.flatnonzero(~np.isnan(column.values))
         labels = () if system else SUBJECT_LABELS
         value = GaugeMetricFamily(name, title, labels=labels)
         as_of = GaugeMetricFamily(name + AS_OF, f"As-of date of: {title}", labels=labels)

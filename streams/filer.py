@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from rules.calendar import format_instant
-from rules.catalogue import SYSTEM
+from rules.catalogue import SYSTEM, Catalogue
 from rules.engine import Engine, FormBatch
 from rules.pack import Program, rule_nodes
 from rules.plan import walk
@@ -17,20 +17,25 @@ from streams.measured import SYSTEM_FORMS, Lack, Measured
 from streams.outbox import Post
 
 BOUNDS = ("_low", "_high")
+DATES = 32
+"""Dates of a form of which it is known what was filed: more than are ever due (`streams.entries`, `streams.tape`)."""
 
 
 class Filer:
     """Knows what was filed, so that only what changed is filed again, as a new revision."""
 
-    def __init__(self, program: Program, topic: str) -> None:
+    def __init__(self, catalogue: Catalogue, spread: Collection[str], topic: str) -> None:
         self._topic = topic
-        self._filed: dict[tuple[str, int, str], bytes] = {}
-        self.use(program)
+        self._filed: dict[str, dict[int, dict[str, bytes]]] = {}
+        self.use(catalogue, spread)
 
-    def use(self, program: Program) -> None:
-        """Go by other rules; what was filed counts as before."""
-        self._catalogue = program.catalogue
-        self._spread = read_as_own(program)
+    def use(self, catalogue: Catalogue, spread: Collection[str]) -> None:
+        """Go by another catalogue, and file these forms of the system for each institution too.
+
+        What was filed counts as before.
+        """
+        self._catalogue = catalogue
+        self._spread = spread
 
     def forget(self) -> None:
         """Begin anew: everything counts as changed."""
@@ -71,10 +76,15 @@ class Filer:
                 sequence += n
 
     def _changed(self, form: str, as_of: int, code: str, values: NDArray[np.float64]) -> bool:
-        key, new = (form, as_of, code), values.tobytes()
-        if self._filed.get(key) == new:
+        dates = self._filed.setdefault(form, {})
+        if as_of not in dates:
+            dates[as_of] = {}
+            if len(dates) > DATES:
+                del dates[min(dates.keys() - {as_of})]
+        filed, new = dates[as_of], values.tobytes()
+        if filed.get(code) == new:
             return False
-        self._filed[key] = new
+        filed[code] = new
         return True
 
     def posts(self, measured: Measured, batch: FormBatch, codes: Sequence[str]) -> Iterator[Post]:

@@ -22,6 +22,9 @@ MARKET_SYSTEM_FORM, CASCADE_SYSTEM_FORM, VALUES_FORM = (
 )
 SYSTEM_FORMS = (SYSTEM_FORM, MARKET_SYSTEM_FORM, STRESS_FORM, CASCADE_SYSTEM_FORM, VALUES_FORM)
 LISTED = 200
+OTHERS = "others"
+"""Whom a measure is the sum of beside those it names."""
+
 MIN_COVERAGE = 0.8
 
 Floats = NDArray[np.float64]

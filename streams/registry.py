@@ -9,14 +9,19 @@ from typing import Any
 
 import msgspec
 
+from rules.catalogue import SYSTEM
 from rules.problems import InputError, Problem, nearest
 from rules.registry import Institution
 from rules.source import Reader, SourceProblem, Value, parse_yaml
 from streams.cells import is_missing, read_number, read_text
 from streams.clients import answering, open_producer, read_to_end
 from streams.mapping import InstitutionMapping, Mapping, TextField, load_mapping
+from streams.measured import OTHERS
 from streams.readers import kind_of, read_table, read_whole_text
+from streams.tape import OWN_SERIES
 
+RESERVED = frozenset({SYSTEM, OTHERS, *OWN_SERIES})
+"""Codes that would be taken for the system as a whole, for the others together, or for a series of the market."""
 KEYS = ("code", "name", "type", "region", "peer_group", "lei", "dsib_bucket", "opened", "attributes")
 
 
@@ -91,6 +96,8 @@ def read_seed(paths: Iterable[Path], mapping: Mapping | str | Path | None = None
     for path in paths:
         yaml = kind_of(path) in (".yaml", ".yml")
         for place, institution in _yaml_seed(path, problems) if yaml else _table_seed(path, mapping, problems):
+            if institution.code in RESERVED:
+                problems.append(f"{place}: no institution can have the code {institution.code!r}: the system uses it")
             if institution.code in found:
                 problems.append(f"{place}: the code {institution.code!r} stands twice")
             found[institution.code] = institution

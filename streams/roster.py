@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from aiokafka import ConsumerRecord
 
-from rules.catalogue import SYSTEM
 from rules.registry import Institution
 from streams.follower import Follower
-from streams.registry import decode_institution
+from streams.registry import RESERVED, decode_institution
 
 log = logging.getLogger("guanlan.worker")
 
@@ -37,7 +36,7 @@ class Roster(Follower):
     async def _put(self, record: ConsumerRecord) -> None:
         code = (record.key or b"").decode("utf-8", "replace")
         institution = decode_institution(record.value)
-        if institution is not None and institution.code == code != SYSTEM:
+        if institution is not None and institution.code == code and code not in RESERVED:
             if self.institutions.get(code) != institution:
                 self.institutions[code] = institution
                 await self.changed(institution)

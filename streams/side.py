@@ -11,7 +11,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
@@ -96,9 +96,9 @@ class Effects:
 class Side(ABC, Generic[Read]):
     """State that records are applied to. `Read` is what records are decoded into.
 
-    `engine` judges; `adopted` counts how often other rules took over. `partitions` are those that are ours; None
-    before recovery, when nothing may be applied. `journal` holds the batches applied since the last checkpoint, so
-    that the state can be made again if applying fails; `remade` counts how often it was. A copy of the state
+    `engine` judges; `adopted` counts how often other rules took over, `loaded` how often state was made anew.
+    `partitions` are those that are ours; None while their state is not there. `journal` holds the batches
+    applied since the last checkpoint, so that the state can be made again if applying fails. A copy of the state
     `stands_still` for at most so many seconds at a time, then records may be applied; for good, where what is copied
     must be of one moment. `tells_later` says that transitions wait until state that contains them is durable; `untold`
     are those that wait.
@@ -117,7 +117,7 @@ class Side(ABC, Generic[Read]):
         self.partitions: frozenset[int] | None = None
         self.journal: list[RecordBatch] = []
         self.adopted = 0
-        self.remade = 0
+        self.loaded = 0
         self.untold: list[Post] = []
 
     def contained(self) -> Sequence[Post]:
@@ -130,8 +130,11 @@ class Side(ABC, Generic[Read]):
         self.untold = [post for post in self.untold if post.value not in done]
 
     @abstractmethod
-    def use(self, program: Program) -> None:
-        """Go by other rules from now on, in everything but the engine, which keeps its own."""
+    def prepare(self, program: Program) -> Callable[[], None]:
+        """Return what has the side go by these rules, the whole program, in everything but the engine.
+
+        What can fail, fails here; nothing is changed until what is returned is called.
+        """
 
     @abstractmethod
     def blocks(self) -> Iterable[tuple[int, str, list[int]]]:
@@ -142,14 +145,30 @@ class Side(ABC, Generic[Read]):
 
         Nothing may be applied meanwhile, but where institutions are judged one by one the event loop has its turns.
         """
-        effects = Effects()
-        for partition, block, rows in list(self.blocks()):
-            if self.placement == "watch":
-                self._tell(self.engine.rejudge(now, rows), effects)
-                await yield_to_loop()
-            self.keeper.mark_whole(partition, block)
-        self._tell(self.engine.rejudge(now), effects)
+        effects = await self.judge_edits(self.engine, now)
+        self._mark_all()
         return effects
+
+    async def judge_edits(self, engine: Engine, now: int) -> Effects:
+        """Return what an edit of rules changes of open alerts, by an engine that has this side's state."""
+        effects = Effects()
+        if self.placement == "watch":
+            for _, _, rows in list(self.blocks()):
+                self._tell(engine.rejudge(now, rows), effects)
+                await yield_to_loop()
+        self._tell(engine.rejudge(now), effects)
+        return effects
+
+    def adopt(self, heir: Engine) -> None:
+        """Go on with an engine of other rules that has this side's state; all of it counts as changed."""
+        self.engine = heir
+        self.adopted += 1
+        if self.partitions is not None:
+            self._mark_all()
+
+    def _mark_all(self) -> None:
+        for partition, block, _ in self.blocks():
+            self.keeper.mark_whole(partition, block)
 
     def _tell(self, outcome: Outcome, effects: Effects) -> None:
         effects.tell(self.names.alerts, outcome.transitions, self.tells_later)
@@ -208,8 +227,8 @@ class Side(ABC, Generic[Read]):
         """An institution left the registry."""
 
     @abstractmethod
-    async def show(self, snapshot: Snapshot) -> None:
-        """Add what this side has to a scrape, giving the event loop a turn now and then."""
+    def show(self, snapshot: Snapshot) -> None:
+        """Add copies of what this side shows to a scrape; nothing may be applied meanwhile, so it has to be quick."""
 
     @abstractmethod
     def gone(self) -> list[str]:
@@ -217,12 +236,18 @@ class Side(ABC, Generic[Read]):
 
     async def open(self, partitions: frozenset[int]) -> dict[int, Offsets]:
         """Load the state of these partitions; return by partition the offsets to resume from at the latest."""
+        resume = await self._read_back(partitions)
+        self.partitions = partitions
+        return resume
+
+    async def _read_back(self, partitions: frozenset[int]) -> dict[int, Offsets]:
+        self.partitions = None  # until all of it is there
+        self.loaded += 1
         self.reset(partitions)
         self.keeper.forget()
         resume: dict[int, Offsets] = {}
         for partition in sorted(partitions):
             resume[partition] = await self._load(partition)
-        self.partitions = partitions
         return resume
 
     async def _load(self, partition: int) -> Offsets:
@@ -277,15 +302,15 @@ class Side(ABC, Generic[Read]):
         What the journal's records caused to be sent was sent already; what was to be told later belongs to the state
         that is given up, and comes from the records anew.
         """
-        self.remade += 1
         partitions = self.partitions or frozenset()
         dirty = [(partition, *marked) for partition, blocks in self.keeper.dirty.items() for marked in blocks.items()]
         applied = dict(self.keeper.applied)
-        await self.open(partitions)
+        await self._read_back(partitions)
         self.keeper.applied.update(applied)
         again = Effects()
         for batch in self.journal:
             await self._apply_in_parts(batch.records, again)
+        self.partitions = partitions
         for partition, block, parts in dirty:
             self.keeper.mark(partition, block, *parts)
         effects = Effects(later=again.later)

@@ -45,7 +45,7 @@ def stress_packs(catalogue: Catalogue) -> list[PackText]:
     text = rules_of(catalogue.stress) if catalogue.stress else ""
     if not text:
         return []
-    pack = [PackText(text, "stress")]
+    pack = [PackText(text, PACK, True)]
     try:
         rules = compile_packs(pack, replace(catalogue, stress=None)).rules
     except PackError as err:

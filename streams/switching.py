@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiokafka import ConsumerRecord
 
@@ -25,12 +26,16 @@ log = logging.getLogger("guanlan.worker")
 Take = Callable[[Program], Awaitable[None]]
 
 
+class Unsent(Exception):
+    """A release was taken and what it tells could not be handed over: who holds the state must end unsaved."""
+
+
 class Releases(Follower):
     """The release that the worker runs, kept up to date.
 
     `switch` is awaited with what a later release compiles to. One that does not compile, or that `switch` refuses by
-    raising, is counted and passed over: what runs stays. `at` is what the worker began with, None where that are the
-    packs of its settings.
+    raising, is counted and passed over: what runs stays. Only Unsent is raised on. `at` is what the worker began with,
+    None where that are the packs of its settings.
     """
 
     def __init__(self, bootstrap: str, topic: str, compile_: Compile, at: InForce | None, metrics: Pipeline) -> None:
@@ -54,6 +59,8 @@ class Releases(Follower):
             release = decode_release(record.value)
             program = await asyncio.to_thread(self._compile, release.texts)
             await self.switch(program)
+        except Unsent:
+            raise
         except Exception as err:
             self._metrics.releases_rejected.inc()
             why = "; ".join(str(err).splitlines()) if isinstance(err, GuanlanError) else repr(err)
@@ -72,21 +79,23 @@ async def _ignore(_: Program) -> None:
 async def switch(watch: Watch, system: SystemSide, program: Program, now: int) -> Effects:
     """Have both sides go on with other rules; return what that tells. Nothing may be applied meanwhile.
 
-    Until both successors have the state nothing is changed, so that raising leaves everything as it was.
+    All or nothing: everything that can fail is done with both successors before either takes over, so that raising
+    leaves both sides as they were, and nothing of what was found is told.
     """
-    heirs = [await _heir(side, program.at(side.placement)) for side in (watch, system)]
-    for side, heir in zip((watch, system), heirs, strict=True):
-        side.use(program)
-        side.engine = heir
-        side.adopted += 1
+    sides: tuple[Side[Any], ...] = (watch, system)
+    uses = [side.prepare(program) for side in sides]
+    heirs = [await _heir(side, program.at(side.placement)) for side in sides]
     effects = Effects()
-    for side in (watch, system):
+    for side, heir in zip(sides, heirs, strict=True):
         if side.partitions is not None:
-            effects.add(await side.rejudge(now))
+            effects.add(await side.judge_edits(heir, now))
+    for side, heir, use in zip(sides, heirs, uses, strict=True):
+        use()
+        side.adopt(heir)
     return effects
 
 
-async def _heir(side: Side[object], program: Program) -> Engine:
+async def _heir(side: Side[Any], program: Program) -> Engine:
     heir = successor(side.engine, program)
     for _, _, rows in side.blocks():
         hand_over(side.engine, heir, rows)

@@ -7,21 +7,24 @@ them like any indicator. What is computed when is `streams.work`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 import msgspec
 import numpy as np
 
 from rules.aggregates import is_aggregate
 from rules.calendar import is_business_day
-from rules.catalogue import MEASURES, SYSTEM
+from rules.catalogue import MEASURES, SYSTEM, Indicator
 from rules.engine import Engine, FormBatch
 from rules.pack import Program, rule_nodes
 from rules.plan import walk
-from rules.problems import nearest
+from rules.problems import InputError, nearest
 from rules.registry import Institution
+from rules.showing import newest
 from streams.book import Book, Ledger, Shelf, Wanted
 from streams.checkpoint import Offsets, block_of
 from streams.columnar import StateTable, yield_to_loop
@@ -31,7 +34,7 @@ from streams.entries import Level, Margin, Margins, Report, Sheet, joined
 from streams.exporter import Column, Snapshot, exported, subject_labels
 from streams.exposures import decode_exposures
 from streams.fetching import Record
-from streams.filer import Filer
+from streams.filer import Filer, read_as_own
 from streams.measured import SYSTEM_FORM, SYSTEM_FORMS, Lack, Measured
 from streams.needs import MEASURED, purposes
 from streams.outbox import Post
@@ -42,11 +45,10 @@ from streams.side import Effects, Names, Side
 from streams.stages import busy
 from streams.stress import StressBook, StressState, pieces
 from streams.tape import DAY, OWN_SERIES, Due, Line, Tape
-from streams.turns import Turns
 from streams.values import ValueBook, ValueState
 from streams.watch import show_alerts
 from streams.wire import ExposureReport, Quote, Reason, Rejection, Service, to_seconds
-from streams.work import Job, Planner, Sources
+from streams.work import Compute, Job, Planner, Sources
 
 BOOK, MARGINS, STRESS, TAPE, UNTOLD, VALUES = "book", "margins", "stress", "tape", "untold", "values"
 LINE, SHELF = "tape/", "book/"
@@ -54,6 +56,10 @@ WHOLE = "whole"
 """The one block of the system side: its parts are of one moment. It comes after the names of all blocks before it."""
 PARTITION = 0
 TOLD_AT_ONCE = 2_000
+STRANGE = 5
+"""How many unknown institutions a rejection names."""
+
+log = logging.getLogger("guanlan.worker")
 
 Waiting = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 """Key, value and headers of a transition that is not told yet."""
@@ -61,14 +67,55 @@ Waiting = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Records of all topics, decoded: slices in order, exposure reports and quotes with their positions."""
+    """Records of all topics, decoded: slices, exposure reports and quotes with their positions."""
 
     records: Sequence[Record]
-    slices: list[Slice]
+    slices: list[tuple[int, Slice]]
     reports: list[tuple[int, ExposureReport]]
     quotes: list[tuple[int, Quote]]
     rejected: list[Refused]
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """What rules and their catalogue want of the system side beside the engine.
+
+    shown: measures that are series. series: those of the market. types: of institutions that are measured. purposes:
+    further figures by purpose, `figures` all of them. entangled: some rule sees peers. spread: forms of the system that
+    are filed for each institution too. stress, values: books of the rules, without state.
+    """
+
+    program: Program
+    shown: Sequence[Indicator]
+    series: frozenset[str]
+    types: frozenset[str]
+    purposes: Mapping[str, frozenset[str]]
+    figures: frozenset[str]
+    entangled: bool
+    spread: frozenset[str]
+    stress: StressBook
+    values: ValueBook
+
+    @classmethod
+    def of(cls, program: Program) -> Wants:
+        """Return what the system part of a program wants."""
+        catalogue = program.catalogue
+        form = catalogue.indicators[MEASURED[0]].form if MEASURED[0] in catalogue.indicators else ""
+        wanted = purposes(catalogue)
+        tops = [top for rule in program.rules if rule.scope != "system" for top in rule_nodes(rule)]
+        return cls(
+            program,
+            [i for i in exported(catalogue) if i.form.startswith(f"{MEASURES}.")],
+            frozenset(OWN_SERIES) | (catalogue.stress.series if catalogue.stress else set()),
+            frozenset(catalogue.forms[form].types) if form else frozenset(),
+            wanted,
+            frozenset[str]().union(*wanted.values()),
+            any(is_aggregate(node) for top in tops for node in walk(top)),
+            read_as_own(program),
+            StressBook(catalogue, program.rules),
+            ValueBook(program.rules),
+        )
 
 
 class SystemSide(Side[Crossing]):
@@ -101,35 +148,37 @@ class SystemSide(Side[Crossing]):
         self._quotes = quotes
         self._max_bytes = max_bytes
         self._market_seconds = market_seconds
-        self.filer = Filer(program, names.measures)
-        self._use(program)
+        self.planner = Planner(market_seconds)
+        self._ours = frozenset[int]()
+        wants = Wants.of(program.at(self.placement))
+        self.filer = Filer(wants.program.catalogue, wants.spread, names.measures)
+        self._use(wants)
         is_business_day(date(2026, 1, 1), program.catalogue.country)  # reads the calendar, which takes a while once
         super().__init__(table, frozenset({exposures, cross_section, quotes}), names)
         self.reset(frozenset())
 
-    def _use(self, whole: Program) -> None:
-        self._program = program = whole.at(self.placement)
-        self._shown = [i for i in exported(program.catalogue) if i.form.startswith(f"{MEASURES}.")]
-        self._series = frozenset(OWN_SERIES) | (program.catalogue.stress.series if program.catalogue.stress else set())
-        form = program.catalogue.indicators[MEASURED[0]].form if MEASURED[0] in program.catalogue.indicators else ""
-        self._types = frozenset(program.catalogue.forms[form].types) if form else frozenset()
-        self._purposes = purposes(program.catalogue)
-        self._figures = frozenset[str]().union(*self._purposes.values())
-        tops = [top for rule in program.rules if rule.scope != "system" for top in rule_nodes(rule)]
-        self._entangled = any(is_aggregate(node) for top in tops for node in walk(top))
-        self.filer.use(program)
+    def prepare(self, program: Program) -> Callable[[], None]:
+        """Return what has the side measure, file and show what this program, the whole of it, wants."""
+        return partial(self._go_by, Wants.of(program.at(self.placement)))
 
-    def use(self, program: Program) -> None:
-        """Measure, file and show what this program, the whole of it, wants; what was measured stays."""
-        self._use(program)
-        stress, values = self.stress.state, self.values.state
-        self.stress = StressBook(self._program.catalogue, self._program.rules)
-        self.values = ValueBook(self._program.rules)
-        self.stress.state, self.values.state = stress, values
+    def _go_by(self, wants: Wants) -> None:
+        """Go by other rules; what was measured stays."""
+        self._use(wants)
+        wants.stress.state, wants.values.state = self.stress.state, self.values.state
+        self.stress, self.values = wants.stress, wants.values
+        self.planner.try_again()
+
+    def _use(self, wants: Wants) -> None:
+        self._program, self._shown, self._series = wants.program, wants.shown, wants.series
+        self._types, self._purposes, self._figures = wants.types, wants.purposes, wants.figures
+        self._entangled = wants.entangled
+        self.filer.use(wants.program.catalogue, wants.spread)
 
     def blocks(self) -> Iterator[tuple[int, str, list[int]]]:
-        """Yield the one block."""
-        yield PARTITION, WHOLE, [row for _, row in self._rows()]
+        """Yield the one block, some institutions at a time."""
+        for codes in self._members.values():
+            rows = (self.engine.row(code) for code in codes)
+            yield PARTITION, WHOLE, [row for row in rows if row >= 0]
 
     def reset(self, partitions: frozenset[int]) -> None:
         """Begin with a new engine and an empty book."""
@@ -139,7 +188,8 @@ class SystemSide(Side[Crossing]):
         self.tape = Tape()
         self.stress = StressBook(self._program.catalogue, self._program.rules)
         self.values = ValueBook(self._program.rules)
-        self.planner = Planner(self._market_seconds)
+        if partitions != self._ours:  # else state is only made again: what was given up fails again
+            self.planner = Planner(self._market_seconds)
         self._values_turn = False
         self._parts: dict[str, Measured] = {}
         self._lacking: dict[str, Measured] = {}
@@ -229,10 +279,9 @@ class SystemSide(Side[Crossing]):
         for name, part in parts.items():
             self._take_in_part(name, part)
 
-    async def open(self, partitions: frozenset[int]) -> dict[int, Offsets]:
-        """Load the state; what former versions wrote is deleted when it is written anew."""
-        resume = await super().open(partitions)
-        for block in self._former:
+    async def _read_back(self, partitions: frozenset[int]) -> dict[int, Offsets]:
+        resume = await super()._read_back(partitions)
+        for block in self._former:  # they are deleted when what they hold is written anew
             self.keeper.discard(PARTITION, block)
         return resume
 
@@ -264,7 +313,8 @@ class SystemSide(Side[Crossing]):
     def read(self, records: Sequence[Record]) -> Crossing:
         """Decode slices, exposure reports and quotes."""
         began = busy()
-        slices: list[Slice] = []
+        slices: list[tuple[int, Slice]] = []
+        refused: list[Refused] = []
         positions: list[int] = []
         quoted: list[int] = []
         for position, record in enumerate(records):
@@ -272,11 +322,14 @@ class SystemSide(Side[Crossing]):
                 positions.append(position)
             elif record.topic == self._quotes:
                 quoted.append(position)
-            elif (found := decode_slice(record.value)) is not None:
-                slices.append(found)
+            else:
+                try:
+                    slices.append((position, decode_slice(record.value)))
+                except InputError as err:
+                    refused.append(Refused(position, Reason.WRONG_SHAPE, str(err)))
         reports, rejected = decode_exposures([records[p].value for p in positions], self._max_bytes)
         quotes, bad = decode_quotes([records[p].value for p in quoted], self._max_bytes)
-        refused = [Refused(positions[r.position], r.reason, r.detail) for r in rejected]
+        refused += [Refused(positions[r.position], r.reason, r.detail) for r in rejected]
         return Crossing(
             records,
             slices,
@@ -292,17 +345,21 @@ class SystemSide(Side[Crossing]):
             return True
         if any(report.institution not in self._roster for _, report in read.reports):
             return True
-        return any(code not in self._roster for part in read.slices for code in part.codes)
+        return any(code not in self._roster for _, part in read.slices for code in part.codes)
 
     def apply(self, read: Crossing) -> Effects:
         """Take columns into the cross-section, reports into the book, quotes to the tape; dates touched become due."""
         began = busy()
         effects = Effects()
         for refused in read.rejected:
+            if (record := read.records[refused.position]).topic not in (self._exposures, self._quotes):
+                log.error("record %d of %s goes aside: %s", record.offset, record.topic, refused.detail)
             rejection = Rejection(refused.reason, refused.detail)
             effects.reject(self.names.rejected, read.records[refused.position], rejection)
         version = self.book.state.version
-        self._take_slices(read.slices, effects)
+        self._take_slices(
+            [part for place, part in read.slices if self._has_place(read.records[place], part, effects)], effects
+        )
         for position, report in read.reports:
             self._take_report(read.records[position], report, effects)
         for position, quote in read.quotes:
@@ -312,12 +369,22 @@ class SystemSide(Side[Crossing]):
         effects.seconds.update({"system_decode": read.seconds, "system_judge": busy() - began})
         return effects
 
+    def _has_place(self, record: Record, part: Slice, effects: Effects) -> bool:
+        """Say whether columns can be taken; put the record aside where all or some of them can't."""
+        if part.form not in self._program.catalogue.forms:
+            detail = f"there is no form {part.form!r} in the catalogue"
+            effects.reject(self.names.rejected, record, Rejection(Reason.UNKNOWN_FORM, detail))
+            return False
+        if strange := sorted({code for code in part.codes if self.engine.row(code) < 0}):
+            detail = f"not in the registry, so passed over: {', '.join(strange[:STRANGE])}"
+            detail += f" and {len(strange) - STRANGE} more" if len(strange) > STRANGE else ""
+            effects.reject(self.names.rejected, record, Rejection(Reason.UNKNOWN_INSTITUTION, detail))
+        return True
+
     def _take_slices(self, slices: Sequence[Slice], effects: Effects) -> None:
         sequence = 0
         batches: list[FormBatch] = []
         for part in slices:
-            if part.form not in self._program.catalogue.forms:
-                continue
             batch = part.batch(self._program.catalogue.reported(part.form), self.engine.rows(part.codes), sequence)
             sequence += len(part.codes)
             self._take_balances(part, batch)
@@ -451,12 +518,25 @@ class SystemSide(Side[Crossing]):
         if not self.partitions:
             return None
         self._values_turn = not self._values_turn
-        if self.values.state.due and self._values_turn:
-            read = self.values.read(self.engine)
-            return Job("values", {one.as_of: one.version for one in read}, self.values.state.seen, lambda: read)
+        first, second = (self._values, self._planned) if self._values_turn else (self._planned, self._values)
+        return first() or second()
+
+    def _values(self) -> Job | None:
+        """Return the values that are due: they are read here, from the engine, so nothing is left to compute."""
+        dates = self.planner.open("values", self.values.state.due)
+        if not dates:
+            return None
+
+        def gather() -> Compute:
+            read = self.values.read(self.engine, dates)
+            return lambda: read
+
+        return self.planner.offer("values", dates, self.values.state.seen, gather)
+
+    def _planned(self) -> Job | None:
         institutions = self._roster.institutions.values()
         catalogue = self._program.catalogue
-        job = self.planner.next(
+        return self.planner.next(
             Sources(
                 self.book,
                 self.margins,
@@ -469,7 +549,6 @@ class SystemSide(Side[Crossing]):
                 self._series.difference(OWN_SERIES),
             )
         )
-        return self.due() if job is None and self.values.state.due else job
 
     def _wanted(self, names: frozenset[str], institutions: Iterable[Institution]) -> Wanted:
         """Return who should file these indicators, with which forms, and for how long what they filed holds."""
@@ -534,22 +613,22 @@ class SystemSide(Side[Crossing]):
         before = self._lacking.get(form)
         return before.lacking if before is not None and before.as_of == measured.as_of else {}
 
-    async def show(self, snapshot: Snapshot) -> None:
+    def show(self, snapshot: Snapshot) -> None:
         """Add measures, why others have no value, and the alerts and unknowns of system rules."""
         engine = self.engine
-        labels = [() if i.code == SYSTEM else subject_labels(i) for i in engine.institutions]
-        turns = Turns()
+        rows, found = newest(engine, [indicator.id for indicator in self._shown])
+        whole, each = np.flatnonzero(rows == engine.row(SYSTEM)), np.flatnonzero(rows != engine.row(SYSTEM))
+        subjects = [subject_labels(engine.institutions[row]) for row in rows[each].tolist()]
         for indicator in self._shown:
-            rows, values, as_of = engine.latest(indicator.id)
+            one, these, called = found[indicator.id], each, subjects
             if indicator.form in SYSTEM_FORMS:
-                own = rows == engine.row(SYSTEM)
-                rows, values, as_of = rows[own], values[own], as_of[own]
-            snapshot.columns.append(Column(indicator, [labels[row] for row in rows.tolist()], values, as_of))
-            await turns.take()
-        newest = [one.lacking for one in self._lacking.values()]
+                these = whole[~np.isnan(one.values[whole])]
+                called = [()] * len(these)
+            snapshot.columns.append(Column(indicator, called, one.values[these], one.as_of[these]))
+        told = [one.lacking for one in self._lacking.values()]
         if self.book.state.lacking and SYSTEM_FORM not in self._lacking:
-            newest.append(self.book.state.lacking[max(self.book.state.lacking)])
-        snapshot.unavailable = {(name, lack.reason): 1 for lacking in newest for name, lack in lacking.items()}
+            told.append(self.book.state.lacking[max(self.book.state.lacking)])
+        snapshot.unavailable = {(name, lack.reason): 1 for lacking in told for name, lack in lacking.items()}
         for one in self._parts.values():
             for name, parts in one.parts.items():
                 snapshot.parts |= {(name, part): value for part, value in parts.items()}

@@ -35,13 +35,13 @@ def value_packs(catalogue: Catalogue) -> list[PackText]:
     problems: list[Problem] = []
     for value in catalogue.values:
         try:
-            compile_packs([PackText(silent_rules(PACK, title, [(value.id, value.value)]), PACK)], catalogue)
+            compile_packs([PackText(silent_rules(PACK, title, [(value.id, value.value)]), PACK, True)], catalogue)
         except PackError as err:
             problems += [replace(problem, place=value.place) for problem in err.problems]
     if problems:
         raise CatalogueError(list(dict.fromkeys(problems)))
     text = silent_rules(PACK, title, ((v.id, v.value) for v in catalogue.values))
-    return [PackText(text, PACK)] if text else []
+    return [PackText(text, PACK, True)] if text else []
 
 
 class ValueState(msgspec.Struct):
@@ -72,10 +72,13 @@ class ValueBook:
             del self.state.due[date]
         return True
 
-    def read(self, engine: Engine) -> list[Measured]:
-        """Read every value at the dates that are due; each carries the coverage of the groups that it is made of."""
+    def read(self, engine: Engine, dates: Mapping[int, int]) -> list[Measured]:
+        """Read every value at these dates, each with the version it is due in.
+
+        A value carries the coverage of the groups that it is made of.
+        """
         found: list[Measured] = []
-        for date, version in sorted(self.state.due.items()):
+        for date, version in sorted(dates.items()):
             at = engine.system_at([date])
             one = Measured(date, version, 0.0, forms=("", VALUES_FORM))
             for name, node in self._nodes.items():

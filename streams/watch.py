@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.catalogue import Catalogue
+from rules.catalogue import Catalogue, Indicator
 from rules.checkpoint import dates, export_core, export_dated, restore_pieces
 from rules.engine import Engine, FormBatch
 from rules.laps import Laps
 from rules.pack import Program
 from rules.problems import nearest
 from rules.registry import Institution
+from rules.showing import alerts, newest
 from streams.checkpoint import block_of
 from streams.columnar import StateTable
 from streams.columns import Decoded
@@ -30,7 +32,6 @@ from streams.place import STATE_OF_FILINGS
 from streams.roster import Roster
 from streams.side import Effects, Names, Side
 from streams.stages import busy
-from streams.turns import Turns
 from streams.wire import Reason, Rejection
 
 GUESSES = 5
@@ -43,6 +44,26 @@ class Filings:
     records: Sequence[Record]
     decoded: Decoded
     seconds: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """What rules want of the watch side beside the engine: what is decoded, passed on by form, and shown."""
+
+    program: Program
+    decoder: Decoder
+    forwarded: Mapping[str, tuple[str, ...]]
+    shown: Sequence[Indicator]
+
+    @classmethod
+    def of(cls, program: Program, max_bytes: int) -> Wants:
+        """Return what this program, the whole of it, wants."""
+        return cls(
+            program.at("watch"),
+            Decoder(fileable(program.catalogue), max_bytes),
+            forwarded(program.at("system"), needed(program.catalogue)),
+            [i for i in exported(program.catalogue) if not i.form.startswith("measures.")],
+        )
 
 
 class Watch(Side[Filings]):
@@ -65,16 +86,17 @@ class Watch(Side[Filings]):
         self._roster = roster
         self._count = partitions
         self._max_bytes = max_bytes
-        self.use(program)
+        self.prepare(program)()
         super().__init__(table, frozenset({topic}), names)
         self.reset(frozenset())
 
-    def use(self, program: Program) -> None:
-        """Decode, pass on and show what this program, the whole of it, wants."""
-        self._program = program.at("watch")
-        self._decoder = Decoder(fileable(program.catalogue), self._max_bytes)
-        self._forwarded = forwarded(program.at("system"), needed(program.catalogue))
-        self._shown = [i for i in exported(program.catalogue) if not i.form.startswith("measures.")]
+    def prepare(self, program: Program) -> Callable[[], None]:
+        """Return what has the side decode, pass on and show what this program, the whole of it, wants."""
+        return partial(self._use, Wants.of(program, self._max_bytes))
+
+    def _use(self, wants: Wants) -> None:
+        self._program, self._decoder = wants.program, wants.decoder
+        self._forwarded, self._shown = wants.forwarded, wants.shown
 
     def blocks(self) -> Iterator[tuple[int, str, list[int]]]:
         """Yield the blocks that have institutions."""
@@ -271,16 +293,15 @@ class Watch(Side[Filings]):
             self.keeper.mark(home(code, self._count), block_of(code))
         return effects
 
-    async def show(self, snapshot: Snapshot) -> None:
+    def show(self, snapshot: Snapshot) -> None:
         """Add newest values, alerts and unknowns of our institutions."""
-        engine, labels = self.engine, self._labels
-        turns = Turns()
+        rows, found = newest(self.engine, [indicator.id for indicator in self._shown])
+        subjects = [self._labels[row] for row in rows.tolist()]
         for indicator in self._shown:
-            rows, values, as_of = engine.latest(indicator.id)
-            snapshot.columns.append(Column(indicator, [labels[row] for row in rows.tolist()], values, as_of))
-            await turns.take()
-        snapshot.institutions += [i for i in engine.institutions if engine.row(i.code) >= 0]
-        show_alerts(engine, snapshot)
+            one = found[indicator.id]
+            snapshot.columns.append(Column(indicator, subjects, one.values, one.as_of))
+        snapshot.institutions += [self.engine.institutions[row] for row in rows.tolist()]
+        show_alerts(self.engine, snapshot)
 
 
 def _part(form: str, as_of: int) -> str:
@@ -294,14 +315,8 @@ def fileable(catalogue: Catalogue) -> Catalogue:
 
 
 def show_alerts(engine: Engine, snapshot: Snapshot) -> None:
-    """Add an engine's alerts (those of shadow rules left out) and unknown outcomes to a scrape.
-
-    An alert that something silences has the state `suppressed`, waived ones too; one whose data ran out `stale`.
-    """
-    for active in engine.active():
-        if active.status != "shadow":
-            state = "suppressed" if active.suppressed_by else "stale" if active.overdue else active.state
-            snapshot.alerts[active.rule, active.severity, state] += 1
+    """Add an engine's alerts (those of shadow rules left out) and unknown outcomes to a scrape."""
+    snapshot.alerts += alerts(engine)
     for rule, reasons in engine.unknown_counts().items():
         for reason, count in reasons.items():
             snapshot.unknown[rule, reason] = snapshot.unknown.get((rule, reason), 0) + count

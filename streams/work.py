@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ from streams.tape import KEPT, Tape
 
 Kind = Literal["network", "market", "stress", "cascade", "simulated", "values"]
 
+Compute = Callable[[], Sequence[Measured]]
+
+log = logging.getLogger("guanlan.worker")
+
 PAUSES = 9.0  # what is slow takes a tenth of the time at most
 
 
@@ -35,7 +40,7 @@ class Job:
     kind: Kind
     dates: Mapping[int, int]
     seen: int
-    compute: Callable[[], Sequence[Measured]]
+    compute: Compute
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,43 +75,88 @@ class Planner:
         self._slow_after = float("-inf")
         self._last_slow: Kind = "simulated"
         self._stress_turn = False
-        self._failed: dict[tuple[str, int], int] = {}
+        self._failed: dict[tuple[Kind, int], int] = {}
         self.running = Running()
 
     def next(self, of: Sources) -> Job | None:
         """Return the next job; None where there is nothing to do yet."""
-        if dates := self._open("network", of.book.waiting()):
-            network = _network(of, min(dates))
-            return Job(
-                "network", {network.as_of: network.version}, of.book.state.seen, partial(_quick, network, self.running)
-            )
         self._stress_turn = not self._stress_turn
-        if self._open("stress", of.stress.state.due) and self._stress_turn:
-            due = max(of.stress.state.due)
-            watched = of.stress.watched({s: line.latest(KEPT, due) for s, line in of.tape.lines.items()})
-            return Job("stress", watched.dates, of.stress.state.seen, partial(measure_stress, watched))
-        if self._clock() >= self._slow_after and (job := self._slow(of)) is not None:
-            return job
-        dates = self._open("market", of.tape.waiting())
-        if dates and self._clock() >= self._market_after:
-            self._market_after = self._clock() + self._market_seconds
-            quoted = _quoted(of, min(dates), dates[min(dates)])
-            return Job("market", {quoted.as_of: quoted.version}, of.tape.state.seen, partial(_market, quoted))
-        return self.next(of) if self._open("stress", of.stress.state.due) and not self._stress_turn else None
+        rest = (self._slow, self._market)
+        rest = (self._stress, *rest) if self._stress_turn else (*rest, self._stress)
+        for choose in (self._network, *rest):
+            if (job := choose(of)) is not None:
+                return job
+        return None
+
+    def offer(self, kind: Kind, dates: Mapping[int, int], seen: int, gather: Callable[[], Compute]) -> Job | None:
+        """Return the job that `gather` makes of what is known; where it fails, the job is given up."""
+        try:
+            return Job(kind, dates, seen, gather())
+        except Exception:
+            log.exception("what %s measures are made of can't be gathered", kind)
+            self._note(kind, dates)
+            return None
+
+    def open(self, kind: Kind, due: Mapping[int, int]) -> dict[int, int]:
+        """Return the dates that are due, each with its version, without those that were given up in that version."""
+        return {date: version for date, version in due.items() if self._failed.get((kind, date)) != version}
+
+    def _network(self, of: Sources) -> Job | None:
+        if not (dates := self.open("network", of.book.waiting())):
+            return None
+        date = min(dates)
+
+        def gather() -> Compute:
+            return partial(_quick, _network(of, date), self.running)
+
+        return self.offer("network", {date: dates[date]}, of.book.state.seen, gather)
+
+    def _stress(self, of: Sources) -> Job | None:
+        if not self.open("stress", of.stress.state.due):
+            return None
+        dates = dict(of.stress.state.due)
+
+        def gather() -> Compute:
+            return partial(
+                measure_stress,
+                of.stress.watched({s: line.latest(KEPT, max(dates)) for s, line in of.tape.lines.items()}),
+            )
+
+        return self.offer("stress", dates, of.stress.state.seen, gather)
+
+    def _market(self, of: Sources) -> Job | None:
+        dates = self.open("market", of.tape.waiting())
+        if not dates or self._clock() < self._market_after:
+            return None
+        self._market_after = self._clock() + self._market_seconds
+        day = min(dates)
+        return self.offer(
+            "market", {day: dates[day]}, of.tape.state.seen, lambda: partial(_market, _quoted(of, day, dates[day]))
+        )
 
     def _slow(self, of: Sources) -> Job | None:
         """Return what is slow, of the newest date: cascades and simulations by turns."""
-        book, tape = self._open("cascade", of.book.waiting(slow=True)), self._open("simulated", of.tape.slow())
+        if self._clock() < self._slow_after:
+            return None
+        book, tape = self.open("cascade", of.book.waiting(slow=True)), self.open("simulated", of.tape.slow())
         if book and not (tape and self._last_slow == "cascade"):
             self._last_slow = "cascade"
-            network = _network(of, max(book))
-            compute = partial(self._timed, partial(_cascades, network))
-            return Job("cascade", {network.as_of: network.version}, of.book.state.seen, compute)
+            date = max(book)
+            return self.offer(
+                "cascade",
+                {date: book[date]},
+                of.book.state.seen,
+                lambda: partial(self._timed, partial(_cascades, _network(of, date))),
+            )
         if tape:
             self._last_slow = "simulated"
-            quoted = _quoted(of, max(tape), tape[max(tape)])
-            compute = partial(self._timed, partial(_simulated, quoted))
-            return Job("simulated", {quoted.as_of: quoted.version}, of.tape.state.seen, compute)
+            day = max(tape)
+            return self.offer(
+                "simulated",
+                {day: tape[day]},
+                of.tape.state.seen,
+                lambda: partial(self._timed, partial(_simulated, _quoted(of, day, tape[day]))),
+            )
         return None
 
     def _timed(self, compute: Callable[[], Sequence[Measured]]) -> Sequence[Measured]:
@@ -117,12 +167,18 @@ class Planner:
             now = self._clock()
             self._slow_after = now + PAUSES * (now - began)
 
-    def _open(self, kind: str, due: Mapping[int, int]) -> dict[int, int]:
-        return {date: version for date, version in due.items() if self._failed.get((kind, date)) != version}
-
     def give_up(self, job: Job) -> None:
         """The job can't be done from what is known now: wait until that changes."""
-        self._failed.update({(job.kind, date): version for date, version in job.dates.items()})
+        self._note(job.kind, job.dates)
+        if job.kind == "network":
+            self.running = Running()  # it may have stopped half way
+
+    def _note(self, kind: Kind, dates: Mapping[int, int]) -> None:
+        self._failed.update({(kind, date): version for date, version in dates.items()})
+
+    def try_again(self) -> None:
+        """Other rules, or another catalogue: what was given up may be done now."""
+        self._failed.clear()
 
 
 def _network(of: Sources, date: int) -> Network:

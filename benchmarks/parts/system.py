@@ -48,7 +48,6 @@ def cost(size: int, runs: int) -> tuple[list[float], list[float]]:
             reported = program.catalogue.reported("wide.d")
             batches, sequence = [], 0
             for part in parts:
-                assert part is not None
                 batches.append(part.batch(reported, engine.rows(part.codes), sequence))
                 sequence += len(part.codes)
         with taken() as judged:

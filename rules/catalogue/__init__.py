@@ -263,6 +263,9 @@ def _read(root: Value, problems: list[Problem]) -> Catalogue:
     forms: dict[str, Form] = {}
     for value in top.items("forms"):
         form = replace(_form(value, problems), zone=zone)
+        if form.id.partition(".")[0] == MEASURES != name:
+            summary = f"the form {short(form.id)} can't be filed: the system files '{MEASURES}.…' itself"
+            top.problem(value.place, "reserved", summary, "begin with another word")
         if form.id in forms:
             top.problem(value.place, "twice", f"the form {form.id!r} stands twice")
         forms[form.id] = form

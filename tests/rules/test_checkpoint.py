@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,3 +111,43 @@ def test_forgetting_what_no_filing_can_reach_changes_nothing(
     everyone = np.arange(len(INSTITUTIONS), dtype=np.int32)
     assert len(tidied.fold.chain(everyone)) <= len(plain.fold.chain(everyone))
     assert standing(tidied) == standing(plain)
+
+
+@at_most(30)
+@given(worlds(), filings(), BLOCKS)
+def test_a_restored_engine_judges_as_of_the_same_clock(
+    world: World, arriving: list[Filing], blocks: list[list[str]]
+) -> None:
+    """What has passed a deadline, and what ids say was known, depends on it; old states begin at the last tick."""
+    first = world.engine()
+    one_by_one(first, arriving)
+    first.tick(first.now + 1)
+    late = first.now + 1_000_000
+    first.tick(late)
+    second = Engine(world.program, INSTITUTIONS[::-1])
+    for blob in exported(first, blocks):
+        second.restore(blob)
+    assert second.now == first.now == late
+    third = Engine(world.program, INSTITUTIONS)
+    for blob in exported(first, blocks):
+        third.restore(_without_now(blob))
+    assert third.now == late
+
+
+@at_most(20)
+@given(worlds(), filings())
+def test_filings_move_the_clock_of_a_restored_engine_too(world: World, arriving: list[Filing]) -> None:
+    """No tick came; the latest submission is the time."""
+    first = world.engine()
+    one_by_one(first, arriving)
+    second = Engine(world.program, INSTITUTIONS)
+    second.restore(exported(first, [CODES])[0])
+    assert second.now == first.now
+
+
+def _without_now(blob: bytes) -> bytes:
+    """State as the version before wrote it."""
+    whole = msgspec.msgpack.decode(blob)
+    core = msgspec.msgpack.decode(whole["core"])
+    del core["now"]
+    return msgspec.msgpack.encode(whole | {"core": msgspec.msgpack.encode(core)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,8 @@ from rules.pack import Program
 from rules.problems import GuanlanError
 from rules.transitions import Transition
 from streams.app import Worker
+from streams.outbox import Outbox, Post
+from streams.place import claim_folder, find_place
 from tests.rules.reader import Reader, truth
 from tests.worker.field import PACK, Field, Sent, direct, load, program_of, until
 
@@ -164,6 +167,41 @@ def test_published_rules_are_in_force_within_seconds_and_tell_only_what_changes(
 
     asyncio.run(run())
     assert "field.both" in {t.rule for t in told(field) if t.cause == "rule-changed"}
+
+
+def test_a_release_that_can_t_be_told_is_taken_anew_by_the_next_worker(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Engines are others already when sending fails: the worker ends and saves nothing, so nothing is lost."""
+    wide, records = load(institutions=8, filings=120)
+    old = program_of(wide, OLD)
+    field.prepare(wide.institutions)
+    desk = Desk(field, wide)
+    options: dict[str, object] = {"clock": "data", "catalogue": [str(desk.catalogue)]}
+    send = Outbox.send
+
+    async def fails(outbox: Outbox, posts: Sequence[Post]) -> None:
+        if any(b"rule-changed" in (post.value or b"") for post in posts):
+            raise RuntimeError("a bug in sending")
+        await send(outbox, posts)
+
+    async def run() -> None:
+        settings = field.settings(**options)
+        with claim_folder(settings.data_dir, settings.instance) as folder, monkeypatch.context() as patched:
+            patched.setattr(Outbox, "send", fails)
+            worker = Worker(settings, old, await asyncio.to_thread(find_place, settings), folder)
+            running = asyncio.create_task(worker.run(asyncio.Event()))
+            await until(lambda: worker.watch.partitions is not None or running.done())
+            field.send(records)
+            await until(lambda: believed(field) == field_of(records, OLD, wide), 30)
+            published = await desk.publish(NEW, *TWO, "--yes")
+            assert published.exit_code == 0, published.output
+            assert await asyncio.wait_for(running, 60) == 1
+        assert {t.cause for t in told(field)}.isdisjoint({"rule-changed"})
+        async with field.worker(old, **options):
+            await until(lambda: believed(field) == field_of(records, NEW, wide), 60)
+
+    asyncio.run(run())
 
 
 def test_what_must_not_be_in_force_is_not_published(field: Field) -> None:

@@ -128,8 +128,10 @@ class SystemSide(Side[Crossing]):
         self.stress.state, self.values.state = stress, values
 
     def blocks(self) -> Iterator[tuple[int, str, list[int]]]:
-        """Yield the one block."""
-        yield PARTITION, WHOLE, [row for _, row in self._rows()]
+        """Yield the one block, some institutions at a time."""
+        for codes in self._members.values():
+            rows = (self.engine.row(code) for code in codes)
+            yield PARTITION, WHOLE, [row for row in rows if row >= 0]
 
     def reset(self, partitions: frozenset[int]) -> None:
         """Begin with a new engine and an empty book."""

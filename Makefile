@@ -9,6 +9,9 @@ PYTHONS ?= 3.11 3.12 3.13 3.14
 ARGS ?=
 EXAMPLES ?=
 SEED ?=
+KILLS ?=
+FILINGS ?=
+WORKERS ?=
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 # a start takes half as long when modules are compiled once; what that makes stays out of the tree
@@ -16,7 +19,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pythons latest lint fuzz bench parts venv lock licences sbom clean
+.PHONY: help demo test pythons latest lint fuzz chaos bench parts venv lock licences sbom clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +43,10 @@ lint: $(VENV)/.ready ## check style (ruff) and types (mypy)
 fuzz: $(VENV)/.ready ## run the property tests with 10,000 examples each (ARGS=tests/rules; a share: EXAMPLES=500 SEED=7)
 	@FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -m hypothesis --hypothesis-profile=fuzz --hypothesis-show-statistics \
 		$(if $(SEED),--hypothesis-seed=$(SEED)) $(ARGS)
+
+chaos: $(VENV)/.ready ## kill workers and Kafka at random and compare topics (SEED=11 KILLS=24 FILINGS=15000 WORKERS=2)
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS)) \
+		$(if $(FILINGS),--filings $(FILINGS)) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 bench: $(VENV)/.ready $(YARDSTICKS)/.ready ## measure what the README claims (ARGS="engine worker --quick")
 	@$(BIN)/python -m benchmarks $(ARGS)

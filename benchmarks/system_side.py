@@ -127,9 +127,10 @@ async def main() -> None:
         await apply(side, [record("exposures", codes[-1], msgspec.json.encode(body), SIZE + revision)], bursts)
         sys.stdout.write("one institution revises its report\n")
         await measure(side, bursts)
-    for block in sorted(side.keeper.dirty[0]):
-        async with bursts.during("copying a block at a checkpoint"):
-            side.export(0, block)
+    for block in side.keeper.dirty[0]:
+        for part in side.parts(0, block):
+            async with bursts.during("copying a part at a checkpoint"):
+                side.export_part(0, block, part)
     async with bursts.during("a scrape"):
         side.show(Snapshot())
     beating.cancel()

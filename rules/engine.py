@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.aggregates import is_aggregate
-from rules.calendar import answer_by, deadlines, expected, has_deadline
+from rules.calendar import answer_by, deadlines, due_at, expected, has_deadline
 from rules.catalogue import SYSTEM
 from rules.context import Context, World
 from rules.edits import Edition, Leftover, endings, part
@@ -771,9 +771,9 @@ class Engine:
         passed: dict[str, set[int]] = {}
         for form in self._with_deadlines():
             wanted = expected(self.program.catalogue.forms[form], now, self.world.country)
-            if wanted is not None and wanted[0] > self._due.get(form, int(NEVER)):
+            if wanted is not None and wanted[0] > (known := self._due.get(form, int(NEVER))):
                 self._due[form] = wanted[0]
-                passed[form] = {wanted[1]}
+                passed[form] = {wanted[1], *self._passed(form, known, now)}
         self._ticked = max(self._ticked, now)
         closing = self.world.tenure.closed[rows]
         if self._closing or ((closing > self.world.clock) & (closing <= now)).any():
@@ -793,6 +793,12 @@ class Engine:
         self.laps.lap("transitions")
         outcome.seconds = self.laps.take()
         return outcome
+
+    def _passed(self, form: str, known: int, now: int) -> set[int]:
+        """As-of seconds that somebody filed for and whose deadline passed since `known`: many after a standstill."""
+        catalogue, country = self.program.catalogue.forms[form], self.world.country
+        filed = np.unique(self.world.stores[form].as_of).tolist()
+        return {at for at in filed if at != NEVER and known < due_at(catalogue, at, country) <= now}
 
     def _pass_deadlines(self, groups: Sequence[Group], rows: Ints, until: Longs, first: bool = False) -> list[Said]:
         """Judge the rows at every deadline since their last judgement, `until` [n] included.

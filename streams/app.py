@@ -40,10 +40,11 @@ from streams.columnar import (
     yield_to_loop,
 )
 from streams.computing import Computing
+from streams.durable import Durable
 from streams.exporter import Exporter, Snapshot, check_budget
 from streams.heap import collect_seldom, settle
 from streams.logs import Logs, TopicChanged, require_same
-from streams.outbox import Outbox, Undelivered, sender
+from streams.outbox import Outbox, sender
 from streams.pace import Pace
 from streams.place import Place
 from streams.programs import compile_texts
@@ -67,7 +68,6 @@ from streams.topics import (
     REJECTED,
     RULES,
 )
-from streams.turns import Turns
 from streams.watch import Watch
 
 log = logging.getLogger("guanlan.worker")
@@ -79,11 +79,7 @@ MERGED_BYTES = 16 << 20  # about 50 ms of decoding: the event loop must not wait
 BATCH_BYTES = 8 << 20
 SENT_AT_ONCE = 4_000
 COMMIT_SECONDS = 1.0
-WRITE_SECONDS = 0.005
-WRITE_BYTES = 1 << 20
-WRITE_TURNS = 10  # about: rows of blocks are few megabytes
 FULL_SECONDS = 0.1
-IDLE_SECONDS = 0.1
 TICK_SECONDS = 1.0
 LOOK_SECONDS = 5.0
 PULSE_SECONDS = 0.05
@@ -154,6 +150,7 @@ class Worker:
             settings.market_seconds,
         )
         self.sides: tuple[Side[Any], ...] = (self.watch, self.system)
+        self.durable = Durable(self.sides, self.quiet, self.outbox, self.pace, self.metrics, lambda: self.consumer)
         self.computing = Computing(self.system, self.quiet, self._emit, lambda: self.consumer.epoch, self.metrics)
         for side in self.sides:
             self._join(side)
@@ -244,6 +241,7 @@ class Worker:
 
     async def _work(self, stop: asyncio.Event, institutions: int) -> int:
         self.app.checkpoint, self.app.revoked = self._checkpoint, self._close
+        self.app.asks, self.app.committed = self.durable.waits, self._committed
         self.app.due = self.pace.due
         self.app.failed = self._end
         self.app.fetching = partial(self.stages.stage, "fetch")
@@ -358,6 +356,7 @@ class Worker:
             side.close()
             self._end(err)
             return False
+        await self.durable.hand_over(side, side.untold)
         if side.engine.edited:
             await self._emit(await side.rejudge(int(time.time())))
         for partition, offsets in resume.items():
@@ -411,6 +410,8 @@ class Worker:
                 await yield_to_loop()
             with self.stages.besides("produce"):
                 await self.outbox.send(effects.posts[start : start + SENT_AT_ONCE])
+        if effects.later:
+            self.system.hold(effects.later)
         for (state, severity), count in effects.transitions.items():
             self.metrics.transitions.labels(state, severity).inc(count)
         for reason, count in effects.rejected.items():
@@ -437,62 +438,11 @@ class Worker:
 
     async def _checkpoint(self, cut: Mapping[TP, int]) -> bool:
         """Make everything up to `cut` durable; False when the broker did not take it."""
-        return await self.saving.run(partial(self._save, cut))
+        return await self.saving.run(partial(self.durable.checkpoint, cut))
 
-    async def _save(self, cut: Mapping[TP, int]) -> bool:
-        began = time.perf_counter()
-        epoch = self.consumer.epoch
-        async with self.quiet:
-            sides = [side for side in self.sides if side.partitions is not None]
-            copies = [(side, side.keeper.begin(cut), len(side.journal)) for side in sides]
-            unsaved = self.pace.begin()
-        copying = 0.0
-        for side, copy, _ in copies:
-            while True:
-                async with self.quiet:
-                    if self.consumer.epoch != epoch or self.consumer.sealed:
-                        return False
-                    start = time.perf_counter()
-                    done = side.keeper.go_on(copy, side.stands_still)
-                    copying += time.perf_counter() - start
-                await side.keeper.table.ready()
-                if done:
-                    break
-                await asyncio.sleep(self._rest(len(copy.waiting) + WRITE_TURNS))
-        async with self.quiet:
-            if self.consumer.sealed:
-                return False
-            parcels = self.outbox.take()
-        self.pace.pause(copying, sum(copy.size for _, copy, _ in copies))
-        try:
-            await self.outbox.confirm(parcels)
-            if self.consumer.epoch != epoch:
-                return False
-            turns = Turns(WRITE_SECONDS, partial(self._rest, WRITE_TURNS), WRITE_BYTES)
-            written = [await side.keeper.write(copy, turns) for side, copy, _ in copies]
-        except Undelivered as err:
-            log.warning("the checkpoint is put off: %s", err)
-            self.metrics.put_off.inc()
-            async with self.quiet:
-                if self.consumer.epoch == epoch:
-                    for side, copy, _ in copies:
-                        side.keeper.undo(copy)
-            return False
-        async with self.quiet:  # state may be being made again, from the journal
-            if self.consumer.epoch != epoch:
-                return False
-            for side, _, entries in copies:
-                del side.journal[:entries]
-            self.pace.unsaved -= unsaved
-        if any(copy.records for _, copy, _ in copies):
-            self.metrics.checkpoints.observe(time.perf_counter() - began)
-            self.metrics.checkpoint_bytes.inc(sum(written))
-        return True
-
-    def _rest(self, turns: int) -> float:
-        """Return for how long a checkpoint lets others go on between its turns: not at all when nothing comes in."""
-        flows = self.consumer.flow_active and self.consumer.idle_seconds() < IDLE_SECONDS
-        return self.pace.rest(turns) if flows else 0.0
+    async def _committed(self) -> None:
+        """Tell what had to wait for it."""
+        await self.saving.run(self.durable.tell)
 
     async def _switch(self, program: Program) -> None:
         """Go on with other rules, between two batches; raises where they can't be taken."""

@@ -12,7 +12,7 @@ A block may have parts, so that a change of one does not cost writing all: rows 
 gets a new key. Parts are most of the state, so they are written as they are copied: nobody holds a copy of all of them,
 and they do not fall on the broker and the disk at once. The block's row names the versions that belong to it and is
 written when all are there, so that it and its parts change together; versions that no block names any more are deleted
-after that.
+at the checkpoint after that.
 
 A worker that was thought dead may wake and write old blocks over newer ones. `Keeper.load` sees that, because
 each block says which offsets it contains and the partition's record says which each block should contain; it
@@ -228,6 +228,7 @@ class Keeper:
         Raises Undelivered where the broker did not take all of it.
         """
         turns = turns or Turns()
+        spare = self._spare(copy)
         await asyncio.gather(*copy.sent)
         sent = []
         for partition, name, piece in copy.pieces():
@@ -240,7 +241,19 @@ class Keeper:
         await asyncio.gather(*sent)
         for partition, name, piece in copy.pieces():
             self._named(partition, name, piece.parts)
-        return copy.size + await self._write_records(copy, turns)
+        return copy.size + await self._write_records(copy, spare, turns)
+
+    def _spare(self, copy: Copy) -> dict[int, frozenset[bytes]]:
+        """Return what may be deleted when this copy is written: what the one before it did not name any more.
+
+        What this one ceases to name stays until the next. A worker that was thought dead and ends its last checkpoint
+        deletes nothing then that the new owner's blocks name.
+        """
+        spare: dict[int, frozenset[bytes]] = {}
+        for p, blocks in copy.blocks.items():
+            new = {_part_key(p, name, *named) for name, piece in blocks.items() for named in piece.fresh.items()}
+            spare[p] = frozenset(self.garbage.get(p, set()) - new)
+        return spare
 
     def _named(self, partition: int, block: str, parts: dict[str, str]) -> None:
         """Note what a block names now. State may have been loaded anew since its parts were written."""
@@ -250,10 +263,10 @@ class Keeper:
         garbage -= {_key(partition, block), *(_part_key(partition, block, *named) for named in parts.items())}
         self.written[partition, block] = parts
 
-    async def _write_records(self, copy: Copy, turns: Turns) -> int:
+    async def _write_records(self, copy: Copy, spare: Mapping[int, frozenset[bytes]], turns: Turns) -> int:
         records = {p: msgspec.msgpack.encode(r) for p, r in copy.records.items()}
         sent = [self.table.put(p, _key(p, APPLIED.decode()), r) for p, r in records.items()]
-        garbage = {p: frozenset(self.garbage.get(p, ())) for p in copy.blocks}
+        garbage = {p: keys & self.garbage.get(p, set()) for p, keys in spare.items()}
         for p, keys in garbage.items():
             for key in sorted(keys):
                 sent.append(self.table.remove(p, key))

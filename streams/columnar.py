@@ -93,7 +93,7 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
 
 Checkpoint = Callable[[Mapping[TP, int]], Awaitable[bool]]
 Recovered = Callable[[frozenset[int]], Awaitable[None]]
-Revoked = Callable[[], Awaitable[None]]
+Told = Callable[[], Awaitable[None]]
 
 
 @dataclass(eq=False, slots=True)
@@ -399,10 +399,13 @@ class ColumnarConsumer(driver.Consumer):
         if not await self.app.checkpoint(cut):
             return False
         offsets = {tp: offset for tp, offset in cut.items() if offset > self.committed.get(tp, 0)}
-        if not offsets or not await self._commit_offsets(offsets, start_new_transaction):
+        if not offsets and self.app.asks():
+            offsets = {tp: offset for tp, offset in cut.items() if offset}
+        if offsets and not await self._commit_offsets(offsets, start_new_transaction):
             return False
         self.committed.update(offsets)
-        return True
+        await self.app.committed()
+        return bool(offsets)
 
     def ours(self) -> list[TP]:
         """Return the columnar partitions that are ours."""
@@ -420,9 +423,10 @@ class ColumnarApp(faust.App):
 
     `columnar_topics` names the topics; all topics that agents read must be among them. `batch_bytes` and
     `batch_records` bound a batch. `due()` says whether a checkpoint may begin while records come in; `checkpoint(cut)`
-    is awaited before offsets are committed and says whether they may be; `revoked()` when all partitions were taken
-    away and what could be committed was; `failed(error)` when reading can't go on. Records are taken inside
-    `fetching()`.
+    is awaited before offsets are committed and says whether they may be, `committed()` after that; `revoked()` when all
+    partitions were taken away and what could be committed was; `failed(error)` when reading can't go on. Where no
+    offset has moved nothing is committed, unless the app `asks()` for it, to know that its partitions are still its
+    own. Records are taken inside `fetching()`.
     """
 
     def __init__(
@@ -434,7 +438,9 @@ class ColumnarApp(faust.App):
         self.batch_records = batch_records
         self.due: Callable[[], bool] = _always
         self.checkpoint: Checkpoint = _nothing_to_save
-        self.revoked: Revoked = _nobody_to_tell
+        self.asks: Callable[[], bool] = _never
+        self.committed: Told = _nobody_to_tell
+        self.revoked: Told = _nobody_to_tell
         self.failed: Callable[[Exception], None] = _pass_over
         self.fetching: Callable[[], AbstractContextManager[None]] = nullcontext
 
@@ -468,6 +474,10 @@ class ColumnarApp(faust.App):
 
 def _always() -> bool:
     return True
+
+
+def _never() -> bool:
+    return False
 
 
 async def _nothing_to_save(cut: Mapping[TP, int]) -> bool:

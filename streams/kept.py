@@ -12,8 +12,8 @@ from streams.checkpoint import Keeper
 from streams.clients import read_to_end
 from streams.place import STATE_OF_FILINGS, STATE_OF_SYSTEM, Place
 
-BLOCK_LETTERS = 2
-"""Names of blocks of institutions have so many; what else the system side keeps has longer names."""
+GROUP_LETTERS = 2
+"""Names of groups of institutions have so many; what else the system side keeps has longer names."""
 
 
 class Rows:
@@ -58,10 +58,12 @@ def _filled(engine: Engine, place: Place, name: str, partitions: int) -> Engine 
     keeper = Keeper(rows, frozenset(), None)  # type: ignore[arg-type]
     for partition in range(partitions):
         for block in keeper.load(partition):
-            if len(block.name) != BLOCK_LETTERS or block.parts is None:
+            if block.parts is None:
                 continue
             if name == STATE_OF_FILINGS:
                 restore_pieces(engine, block.state, block.parts.values())
-            else:
-                engine.restore(block.state)
+                continue
+            for group, state in (block.parts or {block.name: block.state}).items():
+                if len(group) == GROUP_LETTERS:
+                    engine.restore(state)
     return engine if len(rows) else None

@@ -47,9 +47,13 @@ class Names:
 
 @dataclass(slots=True)
 class Effects:
-    """What applying records did: what is to be sent, in order, and counts for the metrics."""
+    """What applying records did: what is to be sent, in order, and counts for the metrics.
+
+    `later` are transitions to be sent once state that contains them is durable, and not before.
+    """
 
     posts: list[Post] = field(default_factory=list)
+    later: list[Post] = field(default_factory=list)
     accepted: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -69,15 +73,17 @@ class Effects:
         self.posts.append(Post(topic, record.key, record.value, headers, bulky=True))
         self.rejected[str(rejection.reason)] += 1
 
-    def tell(self, topic: str, transitions: Iterable[Transition]) -> None:
-        """Send transitions of alerts."""
+    def tell(self, topic: str, transitions: Iterable[Transition], later: bool = False) -> None:
+        """Send transitions of alerts: now, or later."""
+        posts = self.later if later else self.posts
         for transition in transitions:
-            self.posts.append(Post(topic, *encode(transition)))
+            posts.append(Post(topic, *encode(transition)))
             self.transitions[transition.state, transition.severity] += 1
 
     def add(self, other: Effects) -> None:
         """Take in what happened after this."""
         self.posts += other.posts
+        self.later += other.later
         self.accepted += other.accepted
         self.rejected += other.rejected
         self.transitions += other.transitions
@@ -96,13 +102,15 @@ class Side(ABC, Generic[Read]):
     `engine` judges; `adopted` counts how often other rules took over, `loaded` how often state was made anew.
     `partitions` are those that are ours; None while their state is not there. `journal` holds the batches
     applied since the last checkpoint, so that the state can be made again if applying fails. A copy of the state
-    `stands_still` for at most so many seconds at a time, then records may be applied; for good, where blocks must be of
-    one moment.
+    `stands_still` for at most so many seconds at a time, then records may be applied; for good, where what is copied
+    must be of one moment. `tells_later` says that transitions wait until state that contains them is durable; `untold`
+    are those that wait.
     """
 
     name: str
     placement: Literal["watch", "system"]
     stands_still: float = inf
+    tells_later = False
     engine: Engine
 
     def __init__(self, table: StateTable, topics: frozenset[str], names: Names) -> None:
@@ -113,6 +121,16 @@ class Side(ABC, Generic[Read]):
         self.journal: list[RecordBatch] = []
         self.adopted = 0
         self.loaded = 0
+        self.untold: list[Post] = []
+
+    def contained(self) -> Sequence[Post]:
+        """Return the transitions that may be told once the state that is copied now is durable."""
+        return ()
+
+    def told(self, posts: Iterable[Post]) -> None:
+        """These transitions have been handed over to be sent."""
+        done = {post.value for post in posts}
+        self.untold = [post for post in self.untold if post.value not in done]
 
     @abstractmethod
     def prepare(self, program: Program) -> Callable[[], None]:
@@ -156,7 +174,7 @@ class Side(ABC, Generic[Read]):
             self.keeper.mark_whole(partition, block)
 
     def _tell(self, outcome: Outcome, effects: Effects) -> None:
-        effects.tell(self.names.alerts, outcome.transitions)
+        effects.tell(self.names.alerts, outcome.transitions, self.tells_later)
         effects.evaluated += outcome.evaluated
 
     @abstractmethod
@@ -233,8 +251,6 @@ class Side(ABC, Generic[Read]):
         resume: dict[int, Offsets] = {}
         for partition in sorted(partitions):
             resume[partition] = await self._load(partition)
-        # what one partition's former owner had ticked, that of another may not have: the next tick looks at all
-        self.engine._due.clear()
         for one in self.engine.moved.values():
             log.warning("a deadline that was provisional at the last checkpoint moved: %s", one)
         return resume
@@ -286,18 +302,23 @@ class Side(ABC, Generic[Read]):
         return effects
 
     async def recompute(self) -> Effects:
-        """Make the state again from the last checkpoint and the journal; return what happened besides."""
+        """Make the state again from the last checkpoint and the journal; return what happened besides.
+
+        What the journal's records caused to be sent was sent already; what was to be told later belongs to the state
+        that is given up, and comes from the records anew.
+        """
         partitions = self.partitions or frozenset()
         dirty = [(partition, *marked) for partition, blocks in self.keeper.dirty.items() for marked in blocks.items()]
         applied = dict(self.keeper.applied)
         await self._read_back(partitions)
         self.keeper.applied.update(applied)
+        again = Effects()
         for batch in self.journal:
-            await self._apply_in_parts(batch.records, Effects())
+            await self._apply_in_parts(batch.records, again)
         self.partitions = partitions
         for partition, block, parts in dirty:
             self.keeper.mark(partition, block, *parts)
-        effects = Effects()
+        effects = Effects(later=again.later)
         for code in self.gone():
             effects.add(self.retire(code, int(time.time())))
         return effects

@@ -8,7 +8,7 @@ them like any indicator. What is computed when is `streams.work`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -26,7 +26,7 @@ from rules.registry import Institution
 from rules.showing import newest
 from rules.working_days import is_business_day
 from streams.book import Book, Ledger, Shelf, Wanted
-from streams.checkpoint import block_of
+from streams.checkpoint import Offsets, block_of
 from streams.columnar import StateTable, yield_to_loop
 from streams.columns import Refused
 from streams.cross_section import Slice, decode_slice
@@ -37,6 +37,7 @@ from streams.fetching import Record
 from streams.filer import Filer, read_as_own
 from streams.measured import SYSTEM_FORM, SYSTEM_FORMS, Lack, Measured
 from streams.needs import MEASURED, purposes
+from streams.outbox import Post
 from streams.place import STATE_OF_SYSTEM
 from streams.quotes import decode_quotes, is_traded, judge_quote
 from streams.roster import Roster
@@ -50,14 +51,19 @@ from streams.watch import show_alerts
 from streams.wire import ExposureReport, Quote, Reason, Rejection, Service, to_seconds
 from streams.work import Compute, Job, Planner, Sources
 
-BOOK, MARGINS, STRESS, TAPE, VALUES = "book", "margins", "stress", "tape", "values"
+BOOK, MARGINS, STRESS, TAPE, UNTOLD, VALUES = "book", "margins", "stress", "tape", "untold", "values"
 LINE, SHELF = "tape/", "book/"
+WHOLE = "whole"
+"""The one block of the system side: its parts are of one moment. It comes after the names of all blocks before it."""
 PARTITION = 0
 TOLD_AT_ONCE = 2_000
 STRANGE = 5
 """How many unknown institutions a rejection names."""
 
 log = logging.getLogger("guanlan.worker")
+
+Waiting = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
+"""Key, value and headers of a transition that is not told yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +120,17 @@ class Wants:
 
 
 class SystemSide(Side[Crossing]):
-    """One engine over all institutions and the system itself."""
+    """One engine over all institutions and the system itself.
+
+    Its state is one block, because everything in it depends on everything else: a filing of one changes how rules
+    stand for its peers. What it finds depends on how records are cut into batches, on clocks and on when measures are
+    done, so a crash may lose states that do not come again. Hence its transitions are part of the state, `untold`,
+    until they may be told: when state that contains them is durable.
+    """
 
     name = STATE_OF_SYSTEM
     placement = "system"
+    tells_later = True
 
     def __init__(
         self,
@@ -163,10 +176,10 @@ class SystemSide(Side[Crossing]):
         self.filer.use(wants.program.catalogue, wants.spread)
 
     def blocks(self) -> Iterator[tuple[int, str, list[int]]]:
-        """Yield the blocks of institutions."""
-        for block, codes in self._members.items():
+        """Yield the one block, some institutions at a time."""
+        for codes in self._members.values():
             rows = (self.engine.row(code) for code in codes)
-            yield PARTITION, block, [row for row in rows if row >= 0]
+            yield PARTITION, WHOLE, [row for row in rows if row >= 0]
 
     def reset(self, partitions: frozenset[int]) -> None:
         """Begin with a new engine and an empty book."""
@@ -182,6 +195,8 @@ class SystemSide(Side[Crossing]):
         self._parts: dict[str, Measured] = {}
         self._lacking: dict[str, Measured] = {}
         self.filer.forget()
+        self.untold = []
+        self._former: list[str] = []
         self._members: dict[str, dict[str, None]] = {}
         self._ours = partitions
         for institution in (Institution(SYSTEM), *self._roster.institutions.values()):
@@ -199,29 +214,59 @@ class SystemSide(Side[Crossing]):
         """Resolve the system rules' alerts of an institution that left, and take it out of the network."""
         effects = Effects()
         if self.engine.row(code) >= 0:
-            effects.tell(self.names.alerts, self.engine.retire(code, now).transitions)
-            self.keeper.mark(PARTITION, block_of(code))
+            self._tell(self.engine.retire(code, now), effects)
+            self._changed(block_of(code))
         self.book.mark(0)
-        self.keeper.mark(PARTITION, BOOK)
+        self._changed(BOOK)
         return effects
 
+    def hold(self, posts: Sequence[Post]) -> None:
+        """Have these transitions wait until they may be told."""
+        self.untold += posts
+        self._changed(UNTOLD)
+
+    def contained(self) -> Sequence[Post]:
+        """Return the transitions that may be told once the state that is copied now is durable."""
+        changed = self.keeper.dirty.get(PARTITION, {}).get(WHOLE, ())
+        return () if UNTOLD in changed else tuple(self.untold)
+
+    def told(self, posts: Iterable[Post]) -> None:
+        """These transitions have been handed over to be sent."""
+        super().told(posts)
+        self._changed(UNTOLD)
+
+    def _changed(self, *parts: str) -> None:
+        self.keeper.mark(PARTITION, WHOLE, *parts)
+
     def export(self, partition: int, block: str) -> bytes:
-        """Return the book or a shelf of it, the tape or a line of it, what is due, or the block's institutions."""
-        if block == BOOK:
+        """Return nothing: all state is in parts."""
+        return b""
+
+    def parts(self, partition: int, block: str) -> Collection[str]:
+        """Return the names of all that is kept, groups of institutions among them."""
+        shelves = (SHELF + group for group in self.book.shelves)
+        lines = (LINE + series for series in self.tape.lines)
+        return {BOOK, MARGINS, STRESS, TAPE, UNTOLD, VALUES, *self._members, *shelves, *lines}
+
+    def export_part(self, partition: int, block: str, part: str) -> bytes:
+        """Return the book or a shelf of it, the tape or a line of it, what is due or untold, or institutions."""
+        if part == BOOK:
             return msgspec.msgpack.encode(self.book.state)
-        if block.startswith(SHELF):
-            return msgspec.msgpack.encode(self.book.shelves[block.removeprefix(SHELF)])
-        if block == VALUES:
+        if part.startswith(SHELF):
+            return msgspec.msgpack.encode(self.book.shelves[part.removeprefix(SHELF)])
+        if part == VALUES:
             return msgspec.msgpack.encode(self.values.state)
-        if block == MARGINS:
+        if part == MARGINS:
             return msgspec.msgpack.encode(self.margins)
-        if block == STRESS:
+        if part == STRESS:
             return msgspec.msgpack.encode(self.stress.state)
-        if block == TAPE:
+        if part == TAPE:
             return msgspec.msgpack.encode(self.tape.state)
-        if block.startswith(LINE):
-            return msgspec.msgpack.encode(self.tape.lines[block.removeprefix(LINE)])
-        rows = (self.engine.row(code) for code in self._members.get(block, ()))
+        if part == UNTOLD:
+            return msgspec.msgpack.encode([(post.key, post.value, post.headers) for post in self.untold])
+        if part.startswith(LINE):
+            return msgspec.msgpack.encode(self.tape.lines[part.removeprefix(LINE)])
+        rows = (self.engine.row(code) for code in self._members.get(part, ()))
         return self.engine.export([row for row in rows if row >= 0])
 
     def _rows(self) -> list[tuple[str, int]]:
@@ -229,7 +274,21 @@ class SystemSide(Side[Crossing]):
         return [(code, row) for code in dict.fromkeys(codes) if (row := self.engine.row(code)) >= 0]
 
     def restore(self, partition: int, block: str, state: bytes, parts: Mapping[str, bytes]) -> None:
-        """Take in what `export` gave."""
+        """Take in the parts; a block of another name is one of many, as former versions wrote them."""
+        if block != WHOLE:
+            self._former.append(block)
+            self._changed(block)
+            parts = {block: state}
+        for name, part in parts.items():
+            self._take_in_part(name, part)
+
+    async def _read_back(self, partitions: frozenset[int]) -> dict[int, Offsets]:
+        resume = await super()._read_back(partitions)
+        for block in self._former:  # they are deleted when what they hold is written anew
+            self.keeper.discard(PARTITION, block)
+        return resume
+
+    def _take_in_part(self, block: str, state: bytes) -> None:
         if block == BOOK:
             self.book.state = msgspec.msgpack.decode(state, type=Ledger)
         elif block.startswith(SHELF):
@@ -242,6 +301,8 @@ class SystemSide(Side[Crossing]):
             self.stress.state = msgspec.msgpack.decode(state, type=StressState)
         elif block == TAPE:
             self.tape.state = msgspec.msgpack.decode(state, type=Due)
+        elif block == UNTOLD:
+            self.untold = [Post(self.names.alerts, *post) for post in msgspec.msgpack.decode(state, type=list[Waiting])]
         elif block.startswith(LINE):
             series = block.removeprefix(LINE)
             self.tape.load(series, msgspec.msgpack.decode(state, type=Line), is_traded(series, self._series))
@@ -308,7 +369,7 @@ class SystemSide(Side[Crossing]):
         for position, quote in read.quotes:
             self._take_quote(read.records[position], quote, effects)
         if self.book.state.version != version:
-            self.keeper.mark(PARTITION, BOOK)
+            self._changed(BOOK)
         effects.seconds.update({"system_decode": read.seconds, "system_judge": busy() - began})
         return effects
 
@@ -345,20 +406,18 @@ class SystemSide(Side[Crossing]):
         """Apply batches to the engine, and read what the stress index is made of at the dates they touch."""
         if not batches:
             return
-        outcome = self.engine.apply(batches)
-        effects.tell(self.names.alerts, outcome.transitions)
-        effects.evaluated += outcome.evaluated
+        self._tell(self.engine.apply(batches), effects)
         for batch in batches:
             dates = np.unique(batch.as_of).tolist()
             if dates and self.stress.read(self.engine, batch.form, dates, int(batch.submitted_at.max())):
-                self.keeper.mark(PARTITION, STRESS)
+                self._changed(STRESS)
             if dates and self.values.mark(batch.form, dates, int(batch.submitted_at.max())):
-                self.keeper.mark(PARTITION, VALUES)
+                self._changed(VALUES)
 
     def _mark(self, codes: Iterable[str]) -> None:
         """Note whose state changes: the system's; with rules that see peers, a filing of one changes all."""
         for code in (code for code, _ in self._rows()) if self._entangled else (SYSTEM, *codes):
-            self.keeper.mark(PARTITION, block_of(code))
+            self._changed(block_of(code))
 
     def _take_balances(self, part: Slice, batch: FormBatch) -> None:
         """Put equity and total assets, and what is lent and borrowed in all, into the book."""
@@ -374,7 +433,7 @@ class SystemSide(Side[Crossing]):
             if lent:
                 self.margins.put(code, Margin(as_of, revision, _known(given), _known(taken)))
         if lent:
-            self.keeper.mark(PARTITION, MARGINS)
+            self._changed(MARGINS)
         if further := [(k, name) for k, name in enumerate(reported) if name in self._figures & {*part.indicators}]:
             for n, (code, as_of, revision, at, *_) in enumerate(zip(part.codes, *columns, strict=True)):
                 told = {name: x for k, name in further if not np.isnan(x := float(batch.values[k, n]))}
@@ -382,7 +441,7 @@ class SystemSide(Side[Crossing]):
                 self._shelve(code)
 
     def _shelve(self, code: str) -> None:
-        self.keeper.mark(PARTITION, SHELF + block_of(code))
+        self._changed(SHELF + block_of(code))
 
     def _take_report(self, record: Record, report: ExposureReport, effects: Effects) -> None:
         code = report.institution
@@ -426,12 +485,11 @@ class SystemSide(Side[Crossing]):
                 effects.replayed += 1
             else:
                 effects.quotes += 1
-                self.keeper.mark(PARTITION, LINE + quote.series)
-                self.keeper.mark(PARTITION, TAPE)
+                self._changed(LINE + quote.series, TAPE)
                 if self._program.catalogue.stress and quote.series in self._program.catalogue.stress.series:
                     self.stress.mark(day, self.tape.dates())
                     self.stress.state.seen = max(self.stress.state.seen, at)
-                    self.keeper.mark(PARTITION, STRESS)
+                    self._changed(STRESS)
         if rejection is not None:
             effects.reject(self.names.rejected, record, rejection)
 
@@ -440,7 +498,7 @@ class SystemSide(Side[Crossing]):
         rows = [row for _, row in self._rows()]
         shelves = (SHELF + block for block in self.book.shelves)
         blocks = (BOOK, MARGINS, STRESS, TAPE, VALUES, *shelves, *(LINE + series for series in self.tape.lines))
-        kept = {block: self.export(PARTITION, block) for block in blocks}
+        kept = {block: self.export_part(PARTITION, WHOLE, block) for block in blocks}
         return msgspec.msgpack.encode((kept, self.engine.export(rows)))
 
     def load(self, saved: bytes) -> None:
@@ -448,15 +506,14 @@ class SystemSide(Side[Crossing]):
         kept, engine = msgspec.msgpack.decode(saved, type=tuple[dict[str, bytes], bytes])
         self.book, self.tape = Book(), Tape()
         for block, state in kept.items():
-            self.restore(PARTITION, block, state, {})
+            self._take_in_part(block, state)
         self.engine.restore(engine)
 
     def tick(self, now: int) -> Effects:
         """Judge system rules on what is overdue."""
         effects = Effects()
         outcome = self.engine.tick(now)
-        effects.tell(self.names.alerts, outcome.transitions)
-        effects.evaluated += outcome.evaluated
+        self._tell(outcome, effects)
         if outcome.evaluated:
             self._mark(code for code, _ in self._rows())
         elif outcome.transitions:
@@ -526,17 +583,17 @@ class SystemSide(Side[Crossing]):
                 self.book.state.lacking |= {one.as_of: one.lacking for one in measured}
             for one in measured:
                 self.book.done(one.as_of, one.version, slow=job.kind == "cascade")
-            self.keeper.mark(PARTITION, BOOK)
+            self._changed(BOOK)
         elif job.kind in ("market", "simulated"):
             for one in measured:
                 self.tape.done(one.as_of, one.version, slow=job.kind == "simulated")
-            self.keeper.mark(PARTITION, TAPE)
+            self._changed(TAPE)
         elif job.kind == "values":
             self.values.done(job.dates)
-            self.keeper.mark(PARTITION, VALUES)
+            self._changed(VALUES)
         else:
             self.stress.done(job.dates)
-            self.keeper.mark(PARTITION, STRESS)
+            self._changed(STRESS)
         return effects
 
     async def _file(self, measured: Measured, seen: int, effects: Effects) -> None:

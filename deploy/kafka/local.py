@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -95,6 +97,16 @@ class LocalKafka:
             raise RuntimeError("the broker was not started")
         self._daemon.stop()
         self._run()
+
+    def freeze(self) -> None:
+        """Stop the broker's process where it is, as a machine that hangs would; `thaw` lets it go on."""
+        if self._daemon is not None:
+            os.kill(self._daemon.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a broker that was frozen go on."""
+        if self._daemon is not None and self._daemon.running:
+            os.kill(self._daemon.pid, signal.SIGCONT)
 
     def wait(self) -> int:
         """Wait until the broker ends by itself and return its exit code."""

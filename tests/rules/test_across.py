@@ -45,6 +45,21 @@ def early(filings: FormBatch) -> FormBatch:
     return replace(filings, submitted_at=filings.as_of + 5 * DAY)
 
 
+def test_deadlines_that_passed_while_nobody_ticked_are_made_up_for() -> None:
+    """Three of five have filed for each date: known from its deadline on, however late the clock is looked at."""
+    filed = {89: {"I0": 3.0, "I2": 1.0, "I4": 1.0}, 180: {"I2": 1.0, "I4": 1.0, "I6": 1.0}}
+    standing = []
+    for ticks in ({89: 120, 180: 210}, {180: 210}):
+        engine = Engine(one_rule("x > 1.5 * peer_median(x)"), banks(10))
+        file(engine, [1.0] * 10, at=-1)
+        for at, values in filed.items():
+            engine.apply([early(batch(engine, "q", [(code, at, (x, 1.0, 1.0)) for code, x in values.items()]))])
+            if at in ticks:
+                engine.tick(ticks[at] * DAY)
+        standing.append([(a.rule, a.subject, a.state, a.started) for a in engine.active()])
+    assert standing[0] == standing[1] == [("r", "I0", "firing", 89 * DAY)]
+
+
 def value_for(expression: str, code: str, values: list[float], weights: list[float] | None = None) -> float:
     """The value of a number expression for an institution after all have filed."""
     compiled = one_rule(f"{expression} > 0")

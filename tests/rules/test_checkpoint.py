@@ -61,6 +61,7 @@ def test_a_worker_that_died_is_replaced_without_a_trace(
     assert replayed == []
     assert by_id(said, lost, rest) == by_id(whole)
     assert standing(second) == standing(undisturbed)
+    assert second.now == undisturbed.now
     assert Reader([*said, *lost, *rest]).beliefs == truth(undisturbed)
 
 

@@ -1,13 +1,16 @@
-"""A stand-in for librdkafka's producer, where a test needs a broker that refuses."""
+"""Stand-ins for librdkafka's producer and for a state table, where a test needs a broker that refuses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 from confluent_kafka import KafkaError
+
+from streams.outbox import Undelivered
 
 
 @dataclass
@@ -40,3 +43,34 @@ class Sender:
     @property
     def keys(self) -> bytes:
         return b"".join(key for key, _, _ in self.sent)
+
+
+class Table:
+    """Stands for a state table: rows by partition; writing fails once `room` for rows is used up."""
+
+    def __init__(self) -> None:
+        self.written: dict[int, dict[bytes, bytes]] = {}
+        self.room = 1_000_000
+
+    def _answer(self, change: Callable[[], object]) -> Awaitable[None]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.room:
+            self.room -= 1
+            change()
+            future.set_result(None)
+        else:
+            future.set_exception(Undelivered("no room"))
+        return future
+
+    async def ready(self) -> None:
+        """Nothing is ever under way."""
+
+    def put(self, partition: int, key: bytes, value: bytes) -> Awaitable[None]:
+        rows = self.written.setdefault(partition, {})
+        return self._answer(lambda: rows.update({key: value}))
+
+    def remove(self, partition: int, key: bytes) -> Awaitable[None]:
+        return self._answer(lambda: self.written[partition].pop(key))
+
+    def rows(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        yield from sorted(row for row in self.written.get(partition, {}).items() if row[0].startswith(prefix))

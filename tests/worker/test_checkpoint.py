@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Collection
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -20,7 +20,7 @@ from streams import outbox
 from streams.checkpoint import Applied, Copy, Keeper, resume_from
 from streams.columnar import ColumnarConsumer, Progress, RecordBatch
 from streams.outbox import Outbox, Post, Undelivered
-from tests.worker.senders import Sender
+from tests.worker.senders import Sender, Table
 
 FILINGS = TP("filings", 0)
 
@@ -186,37 +186,6 @@ def test_a_rejected_record_the_broker_finds_too_large_goes_without_its_bytes() -
     asyncio.run(run())
 
 
-class Table:
-    """Stands for a state table: rows by partition; writing fails once `room` for rows is used up."""
-
-    def __init__(self) -> None:
-        self.written: dict[int, dict[bytes, bytes]] = {}
-        self.room = 1_000_000
-
-    def _answer(self, change: Callable[[], object]) -> Awaitable[None]:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.room:
-            self.room -= 1
-            change()
-            future.set_result(None)
-        else:
-            future.set_exception(Undelivered("no room"))
-        return future
-
-    async def ready(self) -> None:
-        """Nothing is ever under way."""
-
-    def put(self, partition: int, key: bytes, value: bytes) -> Awaitable[None]:
-        rows = self.written.setdefault(partition, {})
-        return self._answer(lambda: rows.update({key: value}))
-
-    def remove(self, partition: int, key: bytes) -> Awaitable[None]:
-        return self._answer(lambda: self.written[partition].pop(key))
-
-    def rows(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        yield from sorted(row for row in self.written.get(partition, {}).items() if row[0].startswith(prefix))
-
-
 @dataclass
 class States:
     """A source of state: blocks of partition 0 by name, and their parts."""
@@ -351,6 +320,10 @@ def test_a_change_of_one_part_writes_that_part() -> None:
         one.mark(0, "a")
         await one.write(copied(one, {FILINGS: 7}))
         assert loaded(table)[0] == {"a": (b"A", {"q2": b"3"})}
+        await one.write(copied(one, {FILINGS: 8}))
+        one.mark(0, "a")
+        await one.write(copied(one, {FILINGS: 9}))
+        assert loaded(table)[0] == {"a": (b"A", {"q2": b"3"})}
         assert len(table.written[0]) == 3  # the record, the block, one version of one part
 
     asyncio.run(run())
@@ -432,6 +405,25 @@ def test_a_worker_thought_dead_that_writes_old_state_is_found_out() -> None:
         assert resume == {"filings": 4}
         await former.write(late)
         assert loaded(table)[1] == {"filings": 4}
+
+    asyncio.run(run())
+
+
+def test_a_worker_thought_dead_takes_no_part_away_from_the_new_owner() -> None:
+    """It ends its last checkpoint; what that no longer names, the new owner's block may name still."""
+
+    async def run() -> None:
+        table, states = Table(), States({"a": b"A"}, {"a": {"q1": b"1", "q2": b"2"}})
+        former = Keeper(table, frozenset({"filings"}), states)  # type: ignore[arg-type]
+        former.mark(0, "a")
+        await former.write(copied(former, {FILINGS: 5}))
+        owner = Keeper(table, frozenset({"filings"}), States({"a": b"B"}, {"a": {"q1": b"1", "q2": b"3"}}))  # type: ignore[arg-type]
+        assert [block.name for block in owner.load(0)] == ["a"]
+        former.mark(0, "a", "q1")
+        await former.write(copied(former, {FILINGS: 6}))
+        owner.mark(0, "a", "q2")
+        await owner.write(copied(owner, {FILINGS: 7}))
+        assert loaded(table) == ({"a": (b"B", {"q1": b"1", "q2": b"3"})}, {"filings": 7})
 
     asyncio.run(run())
 

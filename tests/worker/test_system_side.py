@@ -111,7 +111,7 @@ async def measure(made: SystemSide) -> list[dict[str, Any]]:
     told = []
     while (job := made.due()) is not None:
         effects = await made.file(job, await asyncio.to_thread(job.compute))
-        told += [msgspec.json.decode(post.value) for post in effects.posts if post.value]
+        told += [msgspec.json.decode(post.value) for post in (*effects.posts, *effects.later) if post.value]
         made.planner._slow_after = 0.0
     return told
 
@@ -146,8 +146,9 @@ def test_what_is_kept_is_taken_up_again() -> None:
     """A side that restores the blocks of another measures the same, and knows what was reported before."""
     one, other = side(), side()
     take(one, [*balances(), *(report(n) for n in range(len(CODES)))])
-    for block in sorted(one.keeper.dirty[0]):
-        other.restore(0, block, one.export(0, block), {})
+    for block in one.keeper.dirty[0]:
+        parts = {part: one.export_part(0, block, part) for part in one.parts(0, block)}
+        other.restore(0, block, one.export(0, block), parts)
     take(other, [report(0)])
     assert other.book.dates() == one.book.dates() == [to_seconds(DATE)]
     assert asyncio.run(measure(one)) == asyncio.run(measure(other))

@@ -11,8 +11,8 @@ import pytest
 from faust.types import TP
 
 from rules.registry import Institution
-from streams.app import Worker
 from streams.columnar import ColumnarApp, ColumnarConsumer
+from streams.durable import Durable
 from tests.worker.field import Field, Sent, direct, load, program_of, until, without_offsets
 
 pytestmark = pytest.mark.needs("kafka")
@@ -96,15 +96,15 @@ def test_filings_are_judged_while_a_checkpoint_is_under_way(field: Field, monkey
     program = program_of(wide)
     expected = direct(program, wide.institutions, records)
     field.prepare(wide.institutions)
-    checkpoint, begun, let_go = Worker._checkpoint, asyncio.Event(), asyncio.Event()
+    checkpoint, begun, let_go = Durable.checkpoint, asyncio.Event(), asyncio.Event()
 
-    async def held(worker: Worker, cut: Mapping[TP, int]) -> bool:
-        if cut and worker.pace.unsaved:
+    async def held(durable: Durable, cut: Mapping[TP, int]) -> bool:
+        if cut and durable.pace.unsaved:
             begun.set()
             await let_go.wait()
-        return await checkpoint(worker, cut)
+        return await checkpoint(durable, cut)
 
-    monkeypatch.setattr(Worker, "_checkpoint", held)
+    monkeypatch.setattr(Durable, "checkpoint", held)
     monkeypatch.setattr("streams.app.ColumnarApp", partial(ColumnarApp, broker_commit_every=1))
     monkeypatch.setattr("streams.app.MERGED_RECORDS", 10)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from rules.registry import Institution
 from rules.transitions import SEVERITIES, Transition
 from streams.column_scale import ColumnScale, check_columns
 from streams.columns import Columns
+from streams.readers import read_table
 from streams.registry import read_seed
 from streams.submit import RowRefusal, load_columns
 
@@ -158,17 +158,17 @@ def read_events(path: Path, zone: str) -> list[KnownEvent]:
 
     An instant without its offset is local time in `zone`.
     """
-    if not path.is_file():
-        raise InputError(f"there is no file {str(path)!r}")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = {"institution", "date"} - set(reader.fieldnames or ())
-        if missing:
-            raise InputError(f"{path}: needs the columns institution,date; missing: {', '.join(sorted(missing))}")
-        found = []
-        for line, row in enumerate(reader, start=2):
-            try:
-                found.append(KnownEvent(row["institution"].strip(), parse_instant(row["date"].strip(), zone)))
-            except ValueError:
-                raise InputError(f"{path}:{line}: {row['date']!r} is not an ISO date such as 2023-03-10") from None
+    table = read_table(path)
+    missing = {"institution", "date"} - set(table.columns)
+    if missing:
+        raise InputError(f"{path}: needs the columns institution,date; missing: {', '.join(sorted(missing))}")
+    found = []
+    for row in table.rows:
+        if row.problem:
+            raise InputError(f"{path}:{row.number}: {row.problem}")
+        code, day = str(row.cells["institution"]).strip(), str(row.cells["date"]).strip()
+        try:
+            found.append(KnownEvent(code, parse_instant(day, zone)))
+        except ValueError:
+            raise InputError(f"{path}:{row.number}: {day!r} is not an ISO date such as 2023-03-10") from None
     return found

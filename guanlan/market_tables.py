@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,6 +17,7 @@ import numpy as np
 
 from guanlan.decimals import plain_number
 from rules.problems import InputError, nearest
+from streams.read_csv import csv_lines
 
 if TYPE_CHECKING:
     from systemic.arrays import Matrix, Vector
@@ -68,18 +70,13 @@ def read_table(path: Path) -> Table:
     another number of cells, text where a number should be, a number beyond 1e30, a first cell that is neither a date
     nor a quarter, dates that do not ascend.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            lines = [(number, line) for number, line in enumerate(csv.reader(stream), 1) if any(map(str.strip, line))]
-    except (OSError, UnicodeDecodeError, csv.Error) as err:
-        raise InputError(f"{path} can't be read: {getattr(err, 'strerror', None) or err}") from err
+    lines = list(csv_lines(path))
     if len(lines) < 2 or len(lines[0][1]) < 2:
         raise InputError(f"{path} should have a header, a first column of dates and at least one series")
     header = [cell.strip() for cell in lines[0][1]]
     columns = tuple(header[1:])
-    doubled = next((name for name in columns if columns.count(name) > 1), None)
-    if doubled is not None:
-        raise InputError(f"{path} has two columns {doubled!r}")
+    if len(set(columns)) < len(columns):
+        raise InputError(f"{path} has two columns {next(n for n, c in Counter(columns).items() if c > 1)!r}")
     labels = tuple(line[0].strip() for _, line in lines[1:])
     days = tuple(_day(path, number, line[0].strip(), header[0]) for number, line in lines[1:])
     values = np.array([_numbers(path, number, line, header) for number, line in lines[1:]])

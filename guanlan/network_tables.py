@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from scipy import sparse
 
 from guanlan.decimals import plain_number
 from rules.problems import InputError, nearest
+from streams.read_csv import csv_lines
 
 if TYPE_CHECKING:
     from systemic.arrays import Sparse, Vector
@@ -249,15 +249,8 @@ def _held(asset: str, sheet: Sheet, holdings: Sheet | None) -> Vector:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for cells in (reader := csv.reader(file)):
-                if any(cell.strip() for cell in cells):
-                    yield reader.line_num, [cell.strip() for cell in cells]
-    except OSError as err:
-        raise InputError(f"{path} can't be read: {err.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as err:
-        raise InputError(f"{path} is not a CSV in UTF-8: {err}") from None
+    for number, cells in csv_lines(path):
+        yield number, [cell.strip() for cell in cells]
 
 
 def _same_length(path: Path, number: int, cells: list[str], header: list[str]) -> None:

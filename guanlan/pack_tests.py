@@ -13,6 +13,7 @@ from rules.problems import ConfigError, ProblemsError
 from rules.rendering import Renderer, renderer
 from rules.testing import Coverage, Result, coverage, read_tests, run_case
 from rules.testing.coverage import share
+from streams.opening import read_whole_text
 
 
 def run_tests(
@@ -53,7 +54,7 @@ def _run(console: Console, name: str, program: Program) -> list[Result]:
     if not path.is_file():
         console.print(f"{name}: no tests beside it ({path.name})", style="yellow")
         return []
-    cases, problems = read_tests(path.read_text(encoding="utf-8"), path.name, program)
+    cases, problems = read_tests(read_whole_text(path), path.name, program)
     if problems:
         raise ProblemsError(problems)
     results = [run_case(case, program) for case in cases]

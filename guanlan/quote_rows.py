@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from guanlan.market_tables import Table, read_table
 from rules.problems import InputError, nearest
-from streams.readers import read_lines
+from streams.readers import is_json_lines, read_lines
+from streams.spool import Frame, Spool
 from streams.tape import MARKET
 from streams.wire import Quote, encode
 
@@ -24,13 +26,22 @@ class Row:
     value: bytes
 
 
+def read_whole(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield rows only after all were read: a file that can't be read to its end gives none. They wait on disk."""
+    with closing(Spool()) as spool:
+        for position, row in enumerate(rows):
+            spool.write(Frame(position, spool.file_number(row.file), row.row, "", None, row.value))
+        for frame in spool.frames():
+            yield Row(spool.files[frame.file], frame.row, frame.record)
+
+
 def quotes_from(path: Path, caps: Path | None, market: str, at: str, revision: int) -> Iterator[Row]:
     """Yield the quotes of a file, in its order: JSON Lines of the wire, or a table of a date and prices by series.
 
     `caps` is a like table of market values, `market` the column that is the market index, `at` when the quotes of a
     table count as submitted. An empty cell is no quote. Raises InputError for a table that does not fit.
     """
-    if path.suffix in (".jsonl", ".ndjson"):
+    if is_json_lines(path):
         for number, line in read_lines(path):
             yield Row(str(path), number, line)
         return

@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     metrics_host: str = "0.0.0.0"
     metrics_port: int = Field(9464, ge=0, le=65535)
     max_record_bytes: int = Field(8_000_000, ge=1_000)
+    max_file_bytes: int = Field(16 << 30, ge=1_000)
+    max_file_rows: int = Field(50_000_000, ge=1)
+    max_file_cells: int = Field(2_000_000_000, ge=1)
+    max_file_columns: int = Field(250_000, ge=1)
     series_budget: int = Field(200_000, ge=100)
     market_seconds: float = Field(10.0, ge=0)
     clock: Literal["wall", "data"] = "wall"

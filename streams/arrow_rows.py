@@ -18,6 +18,7 @@ from streams.arrow import numbers, unpack
 from streams.arrow_layout import Layout, learn
 from streams.columns import Bools, FormPlan, Piece, Sorting
 from streams.times import Times
+from streams.twins import QUOTES_OF_CONFIRMS, check_twins, quotes_in
 from streams.wire import Code, Confirms, Rejection, Revision
 
 Diagnose = Callable[[bytes | None, Exception], Rejection]
@@ -122,9 +123,13 @@ class ArrowRows:
             values = numbers(filing.values)
             if len(values) != plan.width or np.count_nonzero(~np.isfinite(values)) != filing.values.null_count:
                 raise ValueError
-            if not isinstance(msgspec.json.decode(head.meta), dict | None):
+            meta = msgspec.json.decode(head.meta)
+            if not isinstance(meta, dict | None):
                 raise ValueError
+            check_twins(head.meta.encode(), quotes_in(meta))
             confirms = _confirms(head.confirms) if head.confirms else None
+            if confirms is not None:
+                check_twins(head.confirms.encode(), QUOTES_OF_CONFIRMS)
             times = [plan.as_of[head.as_of]], [self.times[head.submitted_at]]
         except Exception as err:  # no record whatever may stop the stream
             batch.refuse(index, self.diagnose(record, err))

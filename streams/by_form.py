@@ -17,9 +17,10 @@ import numpy as np
 from streams.columns import FormPlan, Sorting
 from streams.cut import TOKEN, without
 from streams.nulls import without_nulls
-from streams.rows_of import Rows
+from streams.rows_of import NO_NAMES, Rows
 from streams.times import Times
-from streams.wire import Code, Confirms, Rejection, Revision
+from streams.twins import QUOTE, QUOTES_OF_CONFIRMS, check_twins, quotes_in
+from streams.wire import NO_REVISION, Code, Confirms, Rejection, Revision
 
 try:
     from simdjson import Parser
@@ -39,7 +40,7 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     as_of: str
     submitted_at: str
     values: Any
-    revision: Revision = 0
+    revision: Revision = NO_REVISION
     meta: dict[str, Any] | None = None
     confirms: Confirms | None = None
 
@@ -54,6 +55,9 @@ class _Whole(_Head, gc=False):
 
 _parse_cut = msgspec.json.Decoder(_Cut).decode
 _parse_whole = msgspec.json.Decoder(_Whole).decode
+
+
+_QUOTES = 2 * (6 + 5)  # six keys, five of whose values are texts
 
 
 class ByForm:
@@ -79,7 +83,14 @@ class ByForm:
                 plan = plans[head.form, head.version]
                 if len(row) != 8 * plan.width:
                     raise ValueError
-                told = (index, head.institution, plan.as_of[head.as_of], times[head.submitted_at], head.revision)
+                told = (
+                    index,
+                    head.institution,
+                    plan.as_of[head.as_of],
+                    times[head.submitted_at],
+                    head.revision if head.revision > 0 else 0,
+                    NO_NAMES,
+                )
                 if head.confirms is not None:
                     batch.confirms[index] = head.confirms
             except Exception as err:  # no record whatever may stop the stream
@@ -99,7 +110,15 @@ class ByForm:
             return None
         try:
             row = self._parser.parse(without_nulls(record[start:end])).as_buffer(of_type="d")
-            head = _parse_cut(without(record, start, end))
+            rest = without(record, start, end)
+            head = _parse_cut(rest)
+            quotes = _QUOTES + 2 * (head.revision != NO_REVISION)
+            if head.meta is not None:
+                quotes += 2 + quotes_in(head.meta)
+            if head.confirms is not None:
+                quotes += 2 + QUOTES_OF_CONFIRMS
+            if rest.count(QUOTE) != quotes + 2:  # the token is a text
+                return None
         except Exception:  # msgspec says of the whole what is wrong with it, if anything is
             return None
         return cast(_Head, head), memoryview(row)
@@ -107,4 +126,10 @@ class ByForm:
 
 def _whole(record: bytes) -> tuple[_Head, bytes]:
     head = _parse_whole(record)
+    quotes = _QUOTES + 2 * (head.revision != NO_REVISION)
+    if head.meta is not None:
+        quotes += 2 + quotes_in(head.meta)
+    if head.confirms is not None:
+        quotes += 2 + QUOTES_OF_CONFIRMS
+    check_twins(record, quotes)
     return head, np.array(head.values, dtype=np.float64).tobytes()

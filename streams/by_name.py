@@ -14,6 +14,7 @@ dictionary, which takes any order alike.
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -24,17 +25,21 @@ from msgspec.structs import astuple
 
 from streams.columns import FormPlan, Piece, Sorting
 from streams.nulls import STAND_IN_TEXT, without_nulls
-from streams.rows_of import Head, Rows
+from streams.rows_of import Rows
 from streams.skimming import Skimming
 from streams.times import Times
-from streams.wire import Code, Confirms, Rejection, Revision
+from streams.twins import QUOTE, QUOTES_OF_CONFIRMS, Twice, once, quotes_in
+from streams.wire import NO_REVISION, Code, Confirms, Rejection, Revision
 
 Diagnose = Callable[[bytes | None, Exception], Rejection]
 _Told = tuple[str, str, str, int, Confirms | None]
-_Read = tuple[FormPlan, _Told, bytes]
+_Read = tuple[FormPlan, _Told, bytes, int]
+"""A filing's form, its head, its values, and how many quotes its text has besides those of the values' names."""
 
 _LONG_BYTES = 10_000  # some 500 values: up to there the order of names costs little
 _PROBES = 4
+_QUOTE = ord('"')
+_HEAD_QUOTES = 2 * (5 + 4)  # five keys, four of whose values are texts
 
 
 class ByName:
@@ -61,13 +66,17 @@ class ByName:
         for index in self._unread(list(indices), records, batch):
             record = records[index]
             try:
-                if record is None or len(record) > max_bytes:
+                if record is None or (size := len(record)) > max_bytes:
                     raise ValueError
-                if len(record) > _LONG_BYTES and self._out_of_order(record):
-                    plan, head, row = self._in_any_order(record)
+                if size > _LONG_BYTES and self._out_of_order(record):
+                    plan, head, row, quotes = self._in_any_order(record)
                 else:
-                    plan, head, row = self._in_order(record)
-                told = (index, head[0], plan.as_of[head[1]], times[head[2]], head[3])
+                    plan, head, row, quotes = self._in_order(record)
+                if size > _LONG_BYTES:
+                    seen = np.count_nonzero(np.frombuffer(record, np.uint8) == _QUOTE)
+                else:
+                    seen = record.count(QUOTE)
+                told = (index, head[0], plan.as_of[head[1]], times[head[2]], head[3], (seen - quotes) // 2)
                 if head[4] is not None:
                     batch.confirms[index] = head[4]
             except Exception as err:  # no record whatever may stop the stream
@@ -78,20 +87,34 @@ class ByName:
                 form = rows[plan] = Rows(plan, batch)
             form.add(told, row)
         for form in rows.values():
+            self._refuse_twins(form, records, batch)
             form.finish()
+
+    def _refuse_twins(self, form: Rows, records: Sequence[bytes | None], batch: Sorting) -> None:
+        """Refuse the filings in which a name stands twice; those with more names than values are looked at."""
+        found = set[int]()
+        for index in form.miscounted():
+            record = records[index] or b""
+            try:
+                json.loads(record, object_pairs_hook=once)
+            except Twice as err:
+                batch.refuse(index, self.diagnose(record, err))
+                found.add(index)
+        if found:
+            form.drop(found)
 
     def _unread(self, indices: list[int], records: Sequence[bytes | None], batch: Sorting) -> list[int]:
         """Sort those records into the batch that compiled code takes; return the others."""
         short = [index for index in indices if len(records[index] or b"") <= self.max_bytes]
         times, done = self.times, set[int]()
         for plan, skimmed in self._skimming.read(short, records, batch):
-            heads: list[Head] = []
+            heads: list[tuple[int, str, int, int, int]] = []
             for index, rest in skimmed:
                 try:
                     as_of, submitted_at = plan.as_of[rest.as_of], times[rest.submitted_at]
                 except Exception:  # it is read again as a whole, which tells why
                     continue
-                heads.append((index, rest.institution, as_of, submitted_at, rest.revision))
+                heads.append((index, rest.institution, as_of, submitted_at, rest.revision if rest.revision > 0 else 0))
                 if rest.confirms is not None:
                     batch.confirms[index] = rest.confirms
             if heads:
@@ -107,20 +130,25 @@ class ByName:
             if text is not record and STAND_IN_TEXT in filing.institution:
                 raise ValueError
             reader = self._readers[type(filing)]
-            return reader.plan, _head(filing), reader.pack(*astuple(filing.values))
+            head, quotes = _head(filing)
+            return reader.plan, head, reader.pack(*astuple(filing.values)), quotes
         except Exception:  # a null that is no value, perhaps: the record as it is will tell
             if text is record:
                 raise
         filing = self._parse(record)
         reader = self._readers[type(filing)]
-        return reader.plan, _head(filing), reader.pack(*_numbers(astuple(filing.values)))
+        head, quotes = _head(filing)
+        return reader.plan, head, reader.pack(*_numbers(astuple(filing.values))), quotes
 
     def _in_any_order(self, record: bytes) -> _Read:
         filing = _parse_any_order(record)
         reader, told = self._forms[filing.form], filing.values
         if not told.keys() <= reader.plan.names:
             raise ValueError
-        return reader.plan, _head(filing), reader.pack(*_numbers([told.get(name) for name in reader.plan.names]))
+        row = reader.pack(*_numbers([told.get(name) for name in reader.plan.names]))
+        nulls = 2 * sum(value is None for value in told.values())
+        head, quotes = _head(filing)
+        return reader.plan, head, row, quotes + nulls
 
     def _out_of_order(self, record: bytes) -> bool:
         """Whether names found at a few places of the record do not stand in their form's order."""
@@ -144,8 +172,18 @@ class _Reader:
         self.pack = struct.Struct(f"{plan.width}d").pack
 
 
-def _head(filing: Any) -> _Told:
-    return filing.institution, filing.as_of, filing.submitted_at, filing.revision, filing.confirms
+def _head(filing: Any) -> tuple[_Told, int]:
+    """Return a filing's head, and how many quotes stand around its keys and texts, those of `meta` among them."""
+    revision, quotes, confirms = filing.revision, _HEAD_QUOTES, filing.confirms
+    if revision == NO_REVISION:
+        revision = 0
+    else:
+        quotes += 2
+    if filing.meta is not None:
+        quotes += 2 + quotes_in(filing.meta)
+    if confirms is not None:
+        quotes += 2 + QUOTES_OF_CONFIRMS
+    return (filing.institution, filing.as_of, filing.submitted_at, revision, confirms), quotes
 
 
 def _numbers(values: Iterable[float | None]) -> list[float]:
@@ -160,7 +198,7 @@ class _AnyOrder(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     as_of: str
     submitted_at: str
     values: dict[str, float | None]
-    revision: Revision = 0
+    revision: Revision = NO_REVISION
     meta: dict[str, Any] | None = None
     confirms: Confirms | None = None
 
@@ -189,7 +227,7 @@ def _filing_struct(form: str, names: list[str]) -> type[msgspec.Struct]:
             ("as_of", str),
             ("submitted_at", str),
             ("values", values),
-            ("revision", Revision, 0),
+            ("revision", Revision, NO_REVISION),
             ("meta", dict[str, Any] | None, None),
             ("confirms", Confirms | None, None),
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -79,9 +79,30 @@ def open_producer(bootstrap: str, **options: Any) -> KafkaProducer:
         )
 
 
-def read_to_end(bootstrap: str, topic: str, idle_seconds: float = 30.0) -> Iterator[Record]:
+def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
+    """Return the offset behind the last record of each partition, or one before it. Raises ServiceError."""
+    from kafka import KafkaConsumer, TopicPartition
+
+    with answering(bootstrap):
+        consumer = KafkaConsumer(
+            bootstrap_servers=bootstrap.split(","),
+            bootstrap_timeout_ms=int(CONNECT_SECONDS * 1000),
+            group_id=None,
+            allow_auto_create_topics=False,
+        )
+        try:
+            partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
+            return {p.partition: end for p, end in consumer.end_offsets(partitions).items()} if partitions else {}
+        finally:
+            consumer.close()
+
+
+def read_to_end(
+    bootstrap: str, topic: str, idle_seconds: float = 30.0, begin: Mapping[int, int] | None = None
+) -> Iterator[Record]:
     """Yield every record of a topic from its beginning to its present end, each partition in order.
 
+    `begin` gives offsets by partition from which on records are yielded.
     Belongs to no consumer group. A topic that does not exist has no records. Raises ServiceError when the
     broker does not answer, or gives nothing for `idle_seconds` although there is more.
     """
@@ -104,6 +125,9 @@ def read_to_end(bootstrap: str, topic: str, idle_seconds: float = 30.0) -> Itera
                 return
             consumer.assign(list(ends))
             consumer.seek_to_beginning(*ends)
+            for partition in ends:
+                if begin and partition.partition in begin:
+                    consumer.seek(partition, begin[partition.partition])
             heard, seen = time.monotonic(), set[TopicPartition]()
             while any(consumer.position(p) < end for p, end in ends.items()):
                 polled = consumer.poll(timeout_ms=500)

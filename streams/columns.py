@@ -19,6 +19,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+_LOOKED_AT = 16  # values of a filing that are looked at one by one, before all of them are
 _CHECKED_VALUES = 65_536  # checked at a time: they fit an L2 cache
 
 
@@ -129,6 +130,17 @@ class FormPlan:
                 found[begin : begin + step] = ((some < self.likely_low) | (some > self.likely_high)).any(axis=1)
         return found
 
+    def empty(self, values: Floats) -> Bools:
+        """Return which filings (n × k) have no value at all; looks at few values of those that have one early on."""
+        rows = np.arange(len(values))
+        for column in range(min(_LOOKED_AT, self.width)):
+            rows = rows[np.isnan(values[rows, column])]
+            if not len(rows):
+                break
+        found = np.zeros(len(values), dtype=np.bool_)
+        found[rows] = np.isnan(values[rows]).all(axis=1)
+        return found
+
 
 class Piece(NamedTuple):
     """Filings of one form that were read together; their values stand in `Sorting.values` already."""
@@ -215,16 +227,23 @@ class Sorting:
     def _judge(self, plan: FormPlan, columns: Columns) -> Columns:
         early = columns.as_of > columns.submitted_at + DAY
         odd = plan.implausible(columns.values.T)
+        empty = plan.empty(columns.values.T)
         columns = replace(columns, odd=odd)
-        bad = early.copy()
+        bad = early | empty
         if odd.any():
             bad[odd] |= plan.outside(columns.values.T[odd])
         if not bad.any():
             return columns
         for row in np.flatnonzero(bad).tolist():
-            rejection = _from_the_future(columns, row) if early[row] else _range(plan, columns.values[:, row])
+            if early[row]:
+                rejection = _from_the_future(columns, row)
+            else:
+                rejection = _EMPTY if empty[row] else _range(plan, columns.values[:, row])
             self.refuse(int(columns.index[row]), rejection)
         return columns.take(~bad)
+
+
+_EMPTY = Rejection(Reason.EMPTY, "the filing has no value at all, which is no filing")
 
 
 def _range(plan: FormPlan, values: Floats) -> Rejection:

@@ -33,7 +33,7 @@ class Reader(Protocol):
 class Decoder:
     """Decodes filings of a catalogue's forms; the same record gives the same result in any batch.
 
-    `max_bytes` is the longest record looked into. A key that a filing has twice counts with its last value.
+    `max_bytes` is the longest record looked into. A key that stands twice refuses the filing.
     """
 
     def __init__(self, catalogue: Catalogue, max_bytes: int = MAX_BYTES) -> None:

@@ -10,6 +10,7 @@ from streams.columns import Refused, sort_out
 from streams.decode import MAX_BYTES
 from streams.diagnose import diagnose_exposures
 from streams.times import read_day
+from streams.twins import has_twins
 from streams.wire import DAY, ExposureReport, Reason, Rejection, to_seconds
 
 _parse = msgspec.json.Decoder(ExposureReport).decode
@@ -31,6 +32,8 @@ def _decode_one(record: bytes | None, max_bytes: int, zone: str) -> ExposureRepo
         if record is None or len(record) > max_bytes:
             raise ValueError
         report = _parse(record)
+        if has_twins(record):
+            raise ValueError
         as_of, submitted_at = read_day(report.as_of), to_seconds(report.submitted_at, zone)
     except Exception as err:  # no record whatever may stop the stream
         return diagnose_exposures(record, max_bytes, str(err)[:200])

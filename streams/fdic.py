@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rules.problems import InputError
+from rules.problems import InputError, nearest
 from streams.clients import ServiceError
 
 if TYPE_CHECKING:
@@ -149,6 +149,19 @@ def between(rows: Iterator[Row], first: str, last: str) -> Iterator[Row]:
         day = str(row.get("REPDTE", ""))
         if (not first or day >= first) and (not last or day <= last):
             yield row
+
+
+def missing_field(rows: Sequence[Row], fields: Sequence[str]) -> str:
+    """Return what is wrong where a field that was asked for is in no answer at all; empty if there is none.
+
+    The API leaves out what it does not know, without a word.
+    """
+    there = set[str]().union(*(row.keys() for row in rows)) if rows else set(fields)
+    absent = [name for name in fields if name not in there]
+    if not absent:
+        return ""
+    guess = nearest(absent[0], there - set(fields))
+    return f"does not tell {', '.join(absent)} any more{'; ' if guess else ''}{guess}"
 
 
 def write_csv(path: Path, fields: Sequence[str], rows: Sequence[Row]) -> None:

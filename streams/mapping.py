@@ -21,6 +21,8 @@ from pathlib import Path
 from rules.catalogue import Catalogue
 from rules.problems import InputError, Place, Problem, nearest
 from rules.source import Reader, SourceProblem, Value, parse_yaml
+from streams.numerals import GROUPINGS, MARKS
+from streams.opening import read_whole_text
 
 HERE = Path(__file__).parent / "mappings"
 NOWHERE = Place("")
@@ -39,6 +41,9 @@ UNITS: dict[str, int] = {
 
 DATES = ("opened", "closed", "registered")
 """Keys of an entry of the registry that are dates."""
+
+DELIMITERS = {",": ",", ";": ";", "tab": "\t", "\t": "\t", "|": "|"}
+"""What parts the cells of CSV, by the name that a mapping gives it."""
 
 PERIODS = ("month", "quarter", "year")
 _DELAY = re.compile(r"(\d{1,4})(bd|d|h)")
@@ -124,7 +129,12 @@ class InstitutionMapping:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """A mapping file. `missing` are the texts that mean a missing cell besides an empty one."""
+    """A mapping file. `missing` are the texts that mean a missing cell besides an empty one.
+
+    `delimiter` parts the cells of CSV, `decimal` is the decimal mark of numbers that are texts and `grouping` what may
+    stand between groups of their digits; empty where nobody says. `merge` puts parts of one filing together, in
+    whatever rows and files of one command they stand.
+    """
 
     name: str
     forms: tuple[FormMapping, ...]
@@ -132,6 +142,10 @@ class Mapping:
     sheet: str = ""
     encoding: str = ""
     missing: frozenset[str] = frozenset()
+    delimiter: str = ""
+    decimal: str = ""
+    grouping: str = ""
+    merge: bool = False
 
     def check(self, catalogue: Catalogue) -> None:
         """Raise InputError when a form or an indicator is not in the catalogue, or stands in the wrong form."""
@@ -188,7 +202,7 @@ def load_mapping(name: str | Path) -> Mapping:
     if not path.is_file():
         fix = nearest(str(name), available()) or f"there are: {', '.join(available())}"
         raise InputError(f"there is no mapping {str(name)!r}: {fix}")
-    return parse_mapping(path.read_text(encoding="utf-8"), str(name))
+    return parse_mapping(read_whole_text(path), str(name))
 
 
 def parse_mapping(text: str, file: str) -> Mapping:
@@ -199,7 +213,7 @@ def parse_mapping(text: str, file: str) -> Mapping:
     except SourceProblem as err:
         raise InputError(str(err)) from None
     top = Reader(root, problems, "a mapping")
-    own = ("mapping", "title", "forms", "institutions", "sheet", "encoding", "missing")
+    own = ("mapping", "title", "forms", "institutions", *_FILE_KEYS, "missing", "merge")
     top.only((*own, *_FORM_KEYS))
     forms = tuple(_form(value, problems) for value in top.items("forms"))
     single = [key for key in _FORM_KEYS if key in top.data]
@@ -216,13 +230,25 @@ def parse_mapping(text: str, file: str) -> Mapping:
         sheet=top.text("sheet", ""),
         encoding=top.text("encoding", ""),
         missing=frozenset(top.strings("missing")),
+        delimiter=DELIMITERS[top.choice("delimiter", DELIMITERS)] if "delimiter" in top.data else "",
+        decimal=top.choice("decimal", MARKS) if "decimal" in top.data else "",
+        grouping=top.choice("grouping", GROUPINGS) if "grouping" in top.data else "",
+        merge=top.flag("merge", False),
     )
+    if mapping.grouping and mapping.grouping == mapping.decimal:
+        summary = f"{mapping.grouping!r} can't be both the decimal mark and the mark between groups"
+        top.problem(top.place("grouping"), "shape", summary)
+    if mapping.grouping and not mapping.decimal:
+        top.problem(top.place("grouping"), "required", "'grouping' needs 'decimal' beside it")
+    if mapping.grouping == "indian" and mapping.decimal == ",":
+        top.problem(top.place("grouping"), "shape", "Indian groups are parted by commas", 'decimal: "."')
     if not forms and not institutions:
         top.problem(root.place, "required", "a mapping needs 'form', 'forms' or 'institutions'")
     _raise(problems)
     return mapping
 
 
+_FILE_KEYS = ("sheet", "encoding", "delimiter", "decimal", "grouping")
 _FORM_KEYS = (
     "form",
     "layout",

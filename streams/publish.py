@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 LINGER_MS = 10
 BATCH_BYTES = 1 << 20
 DELIVERY_SECONDS = 120.0
+LAST_SECONDS = 5.0
+"""How long answers are waited for once somebody has interrupted."""
 
 OpenProducer = Callable[..., "KafkaProducer"]
 
@@ -33,6 +36,8 @@ class Publisher:
 
     It is idempotent: a repeat after a lost answer is not a second record. A broker that does not allow that
     (older than 0.11, or by its access rules) gets a plain producer; `idempotent` then is False.
+    Of the last `deliver`, `acknowledged` are the positions of parcels that are in Kafka, `unanswered` those of which
+    nobody knows; `ends` are the offsets behind the last acknowledged record, by partition.
     Raises ServiceError when no broker answers.
     """
 
@@ -40,6 +45,9 @@ class Publisher:
         self.bootstrap = bootstrap
         self.topic = topic
         self.idempotent = True
+        self.acknowledged: set[int] = set()
+        self.unanswered: set[int] = set()
+        self.ends: dict[int, int] = {}
         self._open = open_
         self._producer = self._start()
 
@@ -54,10 +62,12 @@ class Publisher:
     def deliver(self, parcels: Sequence[Parcel]) -> list[Parcel]:
         """Send the parcels in their order, wait for all, and return those that are too large for the topic.
 
-        Raises ServiceError when the broker stops answering or refuses the others; some may have been taken then.
+        Raises ServiceError when the broker stops answering or refuses the others; some may have been taken then, and
+        `acknowledged` and `unanswered` say which, as after an interruption.
         """
         from kafka.errors import ClusterAuthorizationFailedError
 
+        self.acknowledged, self.unanswered = set(), set()
         with answering(self.bootstrap):
             failed = self._deliver(parcels)
             denied = {p.position for p, err in failed if isinstance(err, ClusterAuthorizationFailedError)}
@@ -74,15 +84,34 @@ class Publisher:
 
         failed: list[tuple[Parcel, Exception]] = []
         sent: list[tuple[Parcel, Any]] = []
-        for parcel in parcels:
-            try:
-                future = self._producer.send(self.topic, parcel.value, parcel.key, list(parcel.headers))
-                sent.append((parcel, future))
-            except MessageSizeTooLargeError as err:
-                failed.append((parcel, err))
-        self._producer.flush(timeout=DELIVERY_SECONDS)
+        try:
+            for parcel in parcels:
+                try:
+                    future = self._producer.send(self.topic, parcel.value, parcel.key, list(parcel.headers))
+                    sent.append((parcel, future))
+                except MessageSizeTooLargeError as err:
+                    failed.append((parcel, err))
+            self._producer.flush(timeout=DELIVERY_SECONDS)
+        except BaseException:  # an interruption too: what is under way may still be answered
+            with suppress(Exception):
+                self._producer.flush(timeout=LAST_SECONDS)
+            raise
+        finally:
+            self._note(sent)
         failed += [(parcel, future.exception) for parcel, future in sent if future.failed()]
         return failed
+
+    def _note(self, sent: Sequence[tuple[Parcel, Any]]) -> None:
+        """Remember which parcels were acknowledged, and of which nobody knows."""
+        for parcel, future in sent:
+            if not future.is_done or (future.failed() and _is_unsure(future.exception)):
+                self.unanswered.add(parcel.position)
+            elif future.succeeded():
+                self.unanswered.discard(parcel.position)
+                self.acknowledged.add(parcel.position)
+                told = future.value
+                if told.offset >= 0:
+                    self.ends[told.partition] = max(self.ends.get(told.partition, 0), told.offset + 1)
 
     def _start(self) -> KafkaProducer:
         from kafka.errors import IncompatibleBrokerVersion, KafkaConfigurationError
@@ -101,6 +130,13 @@ class Publisher:
             self.idempotent = False
             producer = self._open(self.bootstrap, **{**options, "enable_idempotence": False})
         return producer
+
+
+def _is_unsure(err: Exception) -> bool:
+    """Whether a record may be in Kafka although its sending failed: always, unless the broker said no."""
+    from kafka.errors import ClusterAuthorizationFailedError, MessageSizeTooLargeError, RecordListTooLargeError
+
+    return not isinstance(err, MessageSizeTooLargeError | RecordListTooLargeError | ClusterAuthorizationFailedError)
 
 
 def _is_too_large(err: Exception) -> bool:

@@ -12,6 +12,7 @@ from streams.decode import MAX_BYTES
 from streams.diagnose import diagnose_quote
 from streams.tape import CREDIT, MARKET
 from streams.times import read_day
+from streams.twins import has_twins
 from streams.wire import DAY, Quote, Reason, Rejection, to_seconds
 
 MOST_CREDIT = 6.0
@@ -60,6 +61,8 @@ def _decode_one(record: bytes | None, max_bytes: int, zone: str) -> Quote | Reje
         if record is None or len(record) > max_bytes:
             raise ValueError
         quote = _parse(record)
+        if has_twins(record):
+            raise ValueError
         as_of, submitted_at = read_day(quote.as_of), to_seconds(quote.submitted_at, zone)
     except Exception as err:  # no record whatever may stop the stream
         return diagnose_quote(record, max_bytes, str(err)[:200])

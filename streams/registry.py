@@ -154,12 +154,18 @@ def read_seed(
 
 
 def _table_seed(path: Path, mapping: Mapping | None, problems: list[str]) -> Iterator[tuple[str, Institution]]:
-    table = read_table(path, mapping.sheet, mapping.encoding) if mapping else read_table(path)
+    table = read_table(path, mapping.sheet, mapping.encoding, mapping.delimiter) if mapping else read_table(path)
     missing = mapping.missing if mapping else frozenset[str]()
     fields = mapping.institutions if mapping else None
+    if table.hidden:
+        cure = "show it, or name the 'sheet' in a mapping"
+        raise InputError(f"{path}: the column {min(table.hidden)!r} is hidden; {cure}")
     if table.columns and fields is not None:
         _check_columns(path, fields, table.columns)
+    keys: dict[str, None] = {}
     for row in table.rows:
+        if not table.columns:
+            keys |= dict.fromkeys(row.cells)
         place = f"{path} row {row.number}"
         try:
             if row.problem:
@@ -168,6 +174,8 @@ def _table_seed(path: Path, mapping: Mapping | None, problems: list[str]) -> Ite
             yield place, _from_cells(own, row.cells, missing)
         except ValueError as err:
             problems.append(f"{place}: {err}")
+    if keys and fields is not None:
+        _check_columns(path, fields, tuple(keys))
 
 
 def _check_columns(path: Path, fields: InstitutionMapping, columns: tuple[str, ...]) -> None:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from rules.catalogue import Catalogue
-from rules.problems import InputError, nearest
-from streams.cells import is_missing, read_number, read_text
-from streams.mapping import ColumnMap, FormMapping, Mapping
-from streams.readers import Row
+from rules.problems import InputError, nearest, short
+from streams.cells import is_missing, read_text
+from streams.mapping import ColumnMap, FormMapping, Mapping, TextField
+from streams.numerals import Numerals, read_number
+from streams.parts import Head, Key, Parts, key_of
 from streams.table_times import date_reader, delayed, time_reader
+from streams.tables import Row, Table
 from streams.wire import Reason, Rejection
 
 Clock = Callable[[str, str], str]
 """From a form's id and an as-of date to the submission time of a filing whose file does not tell it."""
+
+_AS_IT_IS = TextField()
+_TEXTS = {str, type(None)}
+_REMEMBERED = 100_000
+_STRANGERS = 1_000
 
 
 class Draft(NamedTuple):
@@ -30,32 +36,91 @@ class Draft(NamedTuple):
     problem: Rejection | None = None
 
 
-@dataclass(slots=True)
-class _Group:
-    """The rows of a long table that make one filing, as far as they have come."""
+def draft(file: str, row: int, head: Head, values: dict[str, Any]) -> Draft:
+    """Return the filing of this head and these values."""
+    try:
+        return Draft(file, row, msgspec.json.encode({**head, "values": values}))
+    except UnicodeEncodeError:
+        return Draft(file, row, None, Rejection(Reason.NOT_JSON, "a text has half of a surrogate pair"))
 
-    row: int
-    head: dict[str, Any]
-    values: dict[str, Any] = field(default_factory=dict)
-    rows: dict[str, int] = field(default_factory=dict)
-    problem: Rejection | None = None
+
+class Sought:
+    """What a form's mapping names and files must have: columns, and in a long table names of indicators.
+
+    `names` are not yet found, over all files of a command; `strangers` are names that no mapping knows.
+    """
+
+    def __init__(self, mapped: FormMapping) -> None:
+        sources = [column.source for column in mapped.columns or () if not column.optional]
+        long = mapped.layout == "long"
+        fields = [f.column for f in (mapped.form, mapped.institution, mapped.as_of, mapped.submitted_at)]
+        fields += [mapped.revision, mapped.indicator, mapped.value]
+        self.columns = dict.fromkeys(name for name in [*fields, *(() if long else sources)] if name)
+        self.names = dict.fromkeys(sources) if long else {}
+        self.strangers: dict[str, None] = {}
+        self.known: dict[str, None] = {}
+        self.place = mapped.form.place
+
+    def check_columns(self, path: object) -> None:
+        """Raise InputError when a column that the mapping reads was not found."""
+        if self.columns:
+            absent = next(iter(self.columns))
+            guess = nearest(absent, list(self.known)[:_STRANGERS])
+            more = f" and {len(self.columns) - 1} more that the mapping reads" if len(self.columns) > 1 else ""
+            raise InputError(f"{path}: has no column {absent!r}{more}{'; ' if guess else ''}{guess}")
+
+    def check_names(self, path: object) -> None:
+        """Raise InputError when a name that the mapping reads stands in no row."""
+        if self.names:
+            absent = next(iter(self.names))
+            guess = nearest(absent, self.strangers)
+            more = f", nor {len(self.names) - 1} more that the mapping reads" if len(self.names) > 1 else ""
+            cure = guess or "mark it `optional: true` if it may be absent"
+            raise InputError(f"{path}: no row is about {absent!r}{more}; {cure}")
+
+    def found(self, columns: Any) -> None:
+        """Note which columns are there."""
+        for name in columns:
+            self.columns.pop(name, None)
+            if len(self.known) < _STRANGERS:
+                self.known[name] = None
+
+
+class _NoSuch(Exception):
+    def __init__(self, rejection: Rejection) -> None:
+        self.rejection = rejection
 
 
 class RowWriter:
     """Makes the filings of one form from a table's rows, given one after another.
 
-    A wide row makes its filing at once; the rows of a long table are kept until `rest`, because nothing says
-    that those of one filing stand together. The catalogue says which forms have instants, in which time zone times
-    are that are written without one, when a year ends, and whose business days a delay counts.
+    A wide row makes its filing at once; the rows of a long table, and all where the mapping merges, go to `parts`.
+    The catalogue says which forms have instants, in which time zone times are that are written without one, when a year
+    ends, and whose business days a delay counts.
     """
 
-    def __init__(self, mapped: FormMapping, mapping: Mapping, path: Path, clock: Clock, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        mapped: FormMapping,
+        mapping: Mapping,
+        path: Path,
+        clock: Clock,
+        catalogue: Catalogue,
+        *,
+        numerals: Numerals | None = None,
+        parts: Parts | None = None,
+        sought: Sought | None = None,
+    ) -> None:
         self.mapped = mapped
         self.mapping = mapping
+        self.file = str(path)
         self.path = path
         self.clock = clock
         self.catalogue = catalogue
         self.several = len(mapping.forms) > 1
+        self.numerals = numerals or Numerals(path)
+        self.parts = parts if parts is not None else Parts()
+        self.sought = sought or Sought(mapped)
         zone, year_end = catalogue.timezone, catalogue.year_end
         self.as_of = date_reader(mapped.as_of, zone, year_end)
         self.moment = time_reader(mapped.as_of, zone, year_end)
@@ -65,53 +130,60 @@ class RowWriter:
         self.by_source: dict[str, list[ColumnMap]] = {}
         for column in mapped.columns or ():
             self.by_source.setdefault(column.source, []).append(column)
-        self.groups: dict[tuple[str, ...], _Group] = {}
+        self._columns = [
+            (c.indicator, c.source, self.numerals.column(c.source).read, c.shift, c.scale) for c in mapped.columns or ()
+        ]
+        self._heads: dict[tuple[Any, ...], tuple[Key, Head]] = {}
+        names = [f.column for f in (mapped.form, mapped.institution, mapped.as_of, mapped.submitted_at)]
+        self._head_columns = [name for name in [*names, mapped.revision] if name]
 
-    def check_columns(self, columns: tuple[str, ...]) -> None:
-        """Raise InputError when the table lacks a column that the mapping reads."""
-        m = self.mapped
-        needed = [f.column for f in (m.form, m.institution, m.as_of, m.submitted_at)]
-        needed += [m.revision, m.indicator, m.value]
-        if m.layout == "wide":
-            needed += [column.source for column in m.columns or () if not column.optional]
-        absent = [name for name in needed if name and name not in columns]
-        if absent:
-            guess = nearest(absent[0], columns)
-            more = f" and {len(absent) - 1} more that the mapping reads" if len(absent) > 1 else ""
-            raise InputError(f"{self.path}: has no column {absent[0]!r}{more}{'; ' if guess else ''}{guess}")
+    def check_columns(self, table: Table) -> None:
+        """Raise InputError when the table hides a column that the mapping reads."""
+        wanted = {*self.sought.columns, *self.by_source} if self.mapped.columns is not None else set(table.columns)
+        unseen = next((name for name in table.columns if name in table.hidden and name in wanted), "")
+        if unseen:
+            cure = "show it, or name the 'sheet' in a mapping"
+            raise InputError(f"{self.path}: the column {unseen!r} is hidden; {cure}")
 
     def take(self, row: Row) -> Iterator[Draft]:
-        """Yield the row's filing, if it makes one by itself."""
-        if self.mapped.layout == "long":
-            self._gather(row)
+        """Yield the row's filing, if it makes one by itself, or why it makes none."""
+        try:
+            if self.mapped.layout == "long":
+                self._gather(row)
+                return
+            values = self._wide_values(row)
+            if self.several and not values:
+                return
+            head = self._head(row.cells)
+        except _NoSuch as err:
+            yield Draft(self.file, row.number, None, err.rejection)
             return
-        values = self._wide_values(row.cells)
-        if values or not self.several:
-            yield self._draft(row.number, self._head(row.cells), values)
+        if self.mapping.merge:
+            self.parts.add(key_of(head), self.file, row.number, head, values)
+        else:
+            yield draft(self.file, row.number, head, values)
 
-    def rest(self) -> Iterator[Draft]:
-        """Yield what was kept, in the order in which filings first appeared."""
-        for group in self.groups.values():
-            if group.problem is not None:
-                yield Draft(str(self.path), group.row, None, group.problem)
-            else:
-                yield self._draft(group.row, group.head, group.values)
-
-    def _draft(self, number: int, head: dict[str, Any], values: dict[str, Any]) -> Draft:
-        return Draft(str(self.path), number, msgspec.json.encode({**head, "values": values}))
+    def has_values(self, row: Row) -> bool:
+        """Whether a row says anything for this form."""
+        if self.mapped.layout == "long" or self.mapped.columns is None:
+            return True
+        return any(not self._missing(row.cells.get(column.source)) for column in self.mapped.columns)
 
     def _missing(self, cell: Any) -> bool:
         return is_missing(cell, self.mapping.missing)
 
-    def _head(self, cells: dict[str, Any]) -> dict[str, Any]:
+    def _head(self, cells: dict[str, Any]) -> Head:
         """Return everything but the values; what is missing is left out, for the decoder to name."""
         m = self.mapped
-        head: dict[str, Any] = {}
-        for key, text in (("institution", m.institution), ("form", m.form)):
+        head: Head = {}
+        for key, text, reason in (
+            ("institution", m.institution, Reason.UNKNOWN_INSTITUTION),
+            ("form", m.form, Reason.UNKNOWN_FORM),
+        ):
             if text.constant is not None:
                 head[key] = text.constant
             elif not self._missing(cell := cells.get(text.column)):
-                head[key] = read_text(cell, text)
+                head[key] = _text(cell, text, reason)
         if not self._missing(cell := cells.get(m.as_of.column)):
             head["as_of"] = self.moment(cell) if head.get("form") in self.intraday else self.as_of(cell)
         if m.revision and not self._missing(cell := cells.get(m.revision)):
@@ -122,7 +194,7 @@ class RowWriter:
             head["submitted_at"] = submitted
         return head
 
-    def _submission(self, cells: dict[str, Any], head: dict[str, Any]) -> str:
+    def _submission(self, cells: dict[str, Any], head: Head) -> str:
         told = self.mapped.submitted_at
         as_of = head.get("as_of", "")
         if told.column and not self._missing(cell := cells.get(told.column)):
@@ -135,35 +207,60 @@ class RowWriter:
             return submitted
         return delayed(submitted, told.delay, self.catalogue.country, self.catalogue.timezone)
 
-    def _wide_values(self, cells: dict[str, Any]) -> dict[str, Any]:
+    def _wide_values(self, row: Row) -> dict[str, Any]:
+        number, missing, cells = row.number, self.mapping.missing, row.cells
         if self.mapped.columns is None:
+            column = self.numerals.column
             return {
-                name: read_number(cell)
+                name: column(name).read(cell, number)
                 for name, cell in cells.items()
-                if name not in self.used and not self._missing(cell)
+                if not is_missing(cell, missing) and name not in self.used
             }
         return {
-            column.indicator: read_number(cell, column.shift, column.scale)
-            for column in self.mapped.columns
-            if not self._missing(cell := cells.get(column.source))
+            indicator: read(cell, number, shift, scale)
+            for indicator, source, read, shift, scale in self._columns
+            if not is_missing(cell := cells.get(source), missing)
         }
 
     def _gather(self, row: Row) -> None:
         cells = row.cells
-        head = self._head(cells)
-        key = tuple(str(head.get(name, "")) for name in ("form", "institution", "as_of", "revision"))
+        key, head = self._known_head(cells)
         named = cells.get(self.mapped.indicator)
         source = "" if self._missing(named) else str(named).strip()
-        anything = self.mapped.columns is None
-        told = [ColumnMap(source, source)] if anything else self.by_source.get(source, [])
-        for column in told:
-            indicator = column.indicator
-            group = self.groups.setdefault(key, _Group(row.number, head))
-            if indicator in group.rows and group.problem is None:
-                both = f"rows {group.rows[indicator]} and {row.number}"
-                detail = f"{indicator} stands twice for {key[1]} at {key[2]} ({both})"
-                group.problem = Rejection(Reason.WRONG_SHAPE, detail)
-            group.rows[indicator] = row.number
-            cell = cells.get(self.mapped.value)
-            if not self._missing(cell):
-                group.values[indicator] = read_number(cell, column.shift, column.scale)
+        if self.mapped.columns is None:
+            told = [ColumnMap(source, source)]
+        else:
+            told = self.by_source.get(source, [])
+            if told:
+                self.sought.names.pop(source, None)
+            elif len(self.sought.strangers) < _STRANGERS:
+                self.sought.strangers[source] = None
+        cell = cells.get(self.mapped.value)
+        missing = self._missing(cell)
+        column = self.numerals.column(self.mapped.value)
+        for one in told:
+            value = None if missing else column.read(cell, row.number, one.shift, one.scale)
+            self.parts.add(key, self.file, row.number, head, {one.indicator: value})
+
+    def _known_head(self, cells: dict[str, Any]) -> tuple[Key, Head]:
+        """Return the row's head and key; the same objects for the same texts."""
+        told = tuple([cells.get(name) for name in self._head_columns])
+        if not {*map(type, told)} <= _TEXTS:
+            head = self._head(cells)
+            return key_of(head), head
+        found = self._heads.get(told)
+        if found is None:
+            if len(self._heads) >= _REMEMBERED:
+                self._heads.clear()
+            head = self._head(cells)
+            found = self._heads[told] = key_of(head), head
+        return found
+
+
+def _text(cell: Any, field: TextField, reason: Reason) -> str:
+    told = read_text(cell, _AS_IT_IS)
+    if field.values and told not in field.values:
+        guess = nearest(told, field.values)
+        hint = f"; {guess}" if guess else ""
+        raise _NoSuch(Rejection(reason, f"the column {field.column!r} is {short(told)}, not one of the mapping{hint}"))
+    return read_text(cell, field)

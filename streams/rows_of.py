@@ -7,8 +7,11 @@ import numpy as np
 from streams.columns import FormPlan, Piece, Sorting
 from streams.nulls import put_missing
 
-Head = tuple[int, str, int, int, int]
-"""Position in the batch, institution, as-of and submission in seconds, revision."""
+Head = tuple[int, str, int, int, int, int]
+"""Position in the batch, institution, as-of and submission in seconds, revision, names that the values have."""
+
+NO_NAMES = -1
+"""Where values have no names."""
 
 
 class Rows:
@@ -28,9 +31,26 @@ class Rows:
         start = head[0] * self._length
         self._bytes[start : start + self._length] = row
 
+    def miscounted(self) -> list[int]:
+        """Return the positions in the batch of filings that have not as many values as names."""
+        names, index = np.array([head[5] for head in self.heads]), np.array([head[0] for head in self.heads])
+        asked = np.flatnonzero(names >= 0)
+        wrong: list[int] = []
+        for begin in range(0, len(asked), self.plan.rows_together):
+            rows = asked[begin : begin + self.plan.rows_together]
+            there = self.plan.width - np.isnan(self._values[index[rows]]).sum(axis=1)
+            wrong += index[rows[there != names[rows]]].tolist()
+        return wrong
+
+    def drop(self, indices: set[int]) -> None:
+        """Give up the filings at these positions in the batch."""
+        self.heads = [head for head in self.heads if head[0] not in indices]
+
     def finish(self) -> None:
         """Hand the filings to the batch."""
-        piece = Piece(*(list(column) for column in zip(*self.heads, strict=True)))
+        if not self.heads:
+            return
+        piece = Piece(*[list(column) for column in zip(*self.heads, strict=True)][:5])
         step = self.plan.rows_together
         begin, end = piece.index[0], piece.index[-1] + 1
         for start in range(begin, end, step):

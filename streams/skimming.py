@@ -16,7 +16,8 @@ import numpy.typing as npt
 from rules.later import Later
 from streams.columns import FormPlan, Sorting
 from streams.cut import TOKEN, without
-from streams.wire import Code, Confirms, Revision
+from streams.twins import QUOTE, QUOTES_OF_CONFIRMS, quotes_in
+from streams.wire import NO_REVISION, Code, Confirms, Revision
 
 LEAST = 8
 """Records from which on a batch is worth it."""
@@ -33,12 +34,15 @@ class Rest(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     as_of: str
     submitted_at: str
     values: Literal[TOKEN]  # type: ignore[valid-type]
-    revision: Revision = 0
+    revision: Revision = NO_REVISION
     meta: dict[str, Any] | None = None
     confirms: Confirms | None = None
 
 
 _parse = msgspec.json.Decoder(Rest).decode
+
+_QUOTES = 2 * (5 + 5)  # five keys, and as many texts: the token is one
+
 
 Skimmed = tuple[int, Rest]
 """A filing whose values are in their row: its position in the batch, and the rest of it."""
@@ -83,7 +87,15 @@ class Skimming:
                 if begin < 0:
                     continue
                 try:
-                    rest = _parse(without(texts[at], begin, end))
+                    text = without(texts[at], begin, end)
+                    rest = _parse(text)
+                    quotes = _QUOTES + 2 * (rest.revision != NO_REVISION)
+                    if rest.meta is not None:
+                        quotes += 2 + quotes_in(rest.meta)
+                    if rest.confirms is not None:
+                        quotes += 2 + QUOTES_OF_CONFIRMS
+                    if text.count(QUOTE) != quotes:
+                        continue  # a key may stand twice: whoever reads the whole record says so
                 except Exception:  # whoever reads the whole record says what is wrong with it
                     continue
                 if rest.form == plan.form:

@@ -52,6 +52,9 @@ Revision = Annotated[
     Meta(ge=0, le=LATEST_REVISION, description="0 for the first filing of an as-of date; corrections add 1."),
 ]
 
+NO_REVISION = -1
+"""What a decoder's struct has for a revision that is left out, which counts as 0."""
+
 
 class Confirms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who answers for the units of a filing, and why they are right."""
@@ -199,6 +202,7 @@ class Reason(StrEnum):
     NOT_JSON = "not_json"
     NOT_ARROW = "not_arrow"
     WRONG_SHAPE = "wrong_shape"
+    EMPTY = "empty"
     NOT_FINITE = "not_finite"
     UNKNOWN_ENCODING = "unknown_encoding"
     UNKNOWN_INSTITUTION = "unknown_institution"

@@ -32,7 +32,7 @@ def fdic(
     from rich.console import Console
     from rich.progress import track
 
-    from streams.fdic import FINANCIALS, INSTITUTIONS, URL, BankFind, Row, between, write_csv
+    from streams.fdic import FINANCIALS, INSTITUTIONS, URL, BankFind, Row, between, missing_field, write_csv
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     bounds = [day.strftime("%Y%m%d") if day else "" for day in (first, last)]
@@ -50,6 +50,7 @@ def fdic(
             if institutions is not None:
                 banks += api.rows("institutions", number, INSTITUTIONS)
     financials.sort(key=lambda row: (str(row.get("REPDTE")), int(row.get("CERT") or 0)))
+    problems = [missing_field(financials, FINANCIALS), missing_field(banks, INSTITUTIONS[:5])]
     write_csv(out, FINANCIALS, financials)
     typer.echo(f"{len(financials):,} filings of {len(wanted) - len(absent)} banks in {out}")
     if institutions is not None:
@@ -57,5 +58,7 @@ def fdic(
         typer.echo(f"{len(banks)} banks in {institutions}")
     for number in absent:
         typer.echo(f"the FDIC has no financials of certificate {number} in this time", err=True)
-    if absent:
+    for problem in filter(None, problems):
+        typer.echo(f"the FDIC's API at {url or URL} {problem}", err=True)
+    if absent or any(problems):
         sys.exit(1)

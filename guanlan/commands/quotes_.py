@@ -32,7 +32,7 @@ def command(
     """Judge quotes and send them to Kafka, keyed by series; exit 1 when any was rejected."""
     from datetime import UTC, datetime
 
-    from guanlan.quote_rows import quotes_from
+    from guanlan.quote_rows import quotes_from, read_whole
     from guanlan.settings import load_settings
     from rules.catalogue import load_catalogue
     from rules.problems import InputError
@@ -56,7 +56,8 @@ def command(
     accepted = 0
     reasons: Counter[str] = Counter()
     with nullcontext() if dry_run else Publisher(settings.bootstrap, topic) as publisher:
-        for rows in _pieces(row for path in files for row in quotes_from(path, market_caps, market, at, revision)):
+        told = (row for path in files for row in quotes_from(path, market_caps, market, at, revision))
+        for rows in _pieces(read_whole(told)):
             good, bad = decode_quotes([row.value for row in rows], settings.max_record_bytes, declared.timezone)
             good, strange = _judge(good, series, known if known is not None else {q.series for _, q in good})
             for refused in [*bad, *strange]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,39 +17,30 @@ from streams.encodings import Encoding
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from guanlan.settings import Settings
-    from rules.catalogue import Catalogue
-    from streams.column_scale import Asked
-    from streams.columns import Columns
-    from streams.decode import Decoder
-    from streams.publish import Parcel
-    from streams.submit import Batch, RowRefusal
-    from streams.wire import Confirms
+    from guanlan.sending import Sent
+    from streams.intake import Taken
+    from streams.rows import Draft
 
 SHOWN = 20
 
 
 @dataclass(slots=True)
-class Tally:
-    """What became of the filings so far: how many were accepted, and those that were not."""
+class Gauge:
+    """What has been read so far, for a person who waits."""
 
-    accepted: int = 0
-    refused: list[RowRefusal] = field(default_factory=list)
+    count: int = 0
     started: float = field(default_factory=time.monotonic)
-
-    def __len__(self) -> int:
-        return self.accepted + len(self.refused)
+    doing: str = "read"
 
     def __rich__(self) -> str:
-        rate = len(self) / max(1e-3, time.monotonic() - self.started)
-        return f"{self.accepted:,} accepted, {len(self.refused):,} rejected, {rate:,.0f} a second"
+        rate = self.count / max(1e-3, time.monotonic() - self.started)
+        return f"{self.count:,} {self.doing}, {rate:,.0f} a second"
 
-    def lines(self, verb: str) -> Iterator[str]:
-        """Yield the lines that `guanlan submit` ends with."""
-        yield f"{self.accepted:,} {verb}, {len(self.refused):,} rejected"
-        reasons = Counter(str(r.reason) for r in self.refused)
-        for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0])):
-            yield f"  {reason} {count:,}"
+    def over(self, drafts: Iterable[Draft]) -> Iterator[Draft]:
+        """Yield the filings, and count them."""
+        for draft in drafts:
+            self.count += 1
+            yield draft
 
 
 def command(
@@ -73,6 +63,9 @@ def command(
         list[str] | None, typer.Option(help="Indicator whose units are right though they seem wrong; needs --by.")
     ] = None,
     by: Annotated[str, typer.Option(help="Name of the person who answers for --accept-scale.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where sending the same files broke off.")] = False,
+    decimal: Annotated[str, typer.Option(help="Decimal mark of numbers in text, . or , if no mapping says it.")] = "",
+    sheet: Annotated[str, typer.Option(help="Sheet of a workbook, if no mapping says it.")] = "",
     show: Annotated[int, typer.Option(help="How many rejected filings are listed.", min=0)] = SHOWN,
     bootstrap: Annotated[str | None, typer.Option(help="Kafka brokers, host:port[,host:port].")] = None,
 ) -> None:
@@ -81,171 +74,99 @@ def command(
 
     from rich.console import Console
 
+    from guanlan.sending import Sending
     from guanlan.settings import load_settings
     from rules.catalogue import load_catalogue
-    from rules.problems import InputError
-    from streams.column_scale import check_columns
+    from rules.problems import ConfigError, InputError
+    from streams.column_scale import ColumnScale, check_columns
     from streams.decode import Decoder
-    from streams.submit import at, filings_from, in_batches, on_the_due_day
+    from streams.intake import take_in
+    from streams.limits import Limits
+    from streams.readers import check_file
+    from streams.submit import at, filings_from, on_the_due_day
+    from streams.wire import from_seconds, to_seconds
 
+    if decimal not in ("", ".", ","):
+        raise ConfigError(f"--decimal can't be {decimal!r}: use . or ,")
+    for path in files:
+        check_file(path)
     settings = load_settings(bootstrap=bootstrap, catalogue=catalogue)
     known = load_catalogue(settings.catalogue)
     decoder = Decoder(known, settings.max_record_bytes)
-    clock = on_the_due_day(known) if on_time else at(datetime.now(UTC))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    tally = Tally()
-    asked = _asked(in_batches(filings_from(files, mapping, known, form, clock)), decoder)
-    confirms = check_columns(asked, accept_scale or [], by, known.indicators)
-    batches = in_batches(filings_from(files, mapping, known, form, clock))
-    try:
-        with _progress(console, tally):
-            if dry_run:
-                judge(batches, decoder, tally)
-            else:
-                send(batches, decoder, tally, settings, send_rejected, encoding, console, confirms)
-    finally:
-        if len(tally):
-            _tell(tally, "acceptable" if dry_run else "accepted", show, console)
-    if not len(tally):
-        raise InputError(f"there are no filings in {', '.join(map(str, files))}")
-    if tally.refused:
-        sys.exit(1)
+    now = from_seconds(int(datetime.now(UTC).timestamp()))
+    sending = None if dry_run else Sending(settings, files, now, resume, encoding, known, console)
+    moment = datetime.fromtimestamp(to_seconds(sending.at if sending else now), UTC)
+    limits = Limits(
+        unpacked_bytes=settings.max_file_bytes,
+        rows=settings.max_file_rows,
+        cells=settings.max_file_cells,
+        columns=settings.max_file_columns,
+    )
+    clock = on_the_due_day(known) if on_time else at(moment)
+    drafts = filings_from(files, mapping, known, form, clock, sheet=sheet, decimal=decimal, limits=limits)
+    gauge, scale = Gauge(), ColumnScale(known)
+    registered = sending.registered if sending else frozenset[str]()
+    with (
+        _progress(console, gauge) as shown,
+        take_in(
+            gauge.over(drafts),
+            decoder,
+            registered,
+            observers=[scale],
+            spooled=not dry_run,
+            send_rejected=send_rejected,
+            keep=show,
+        ) as taken,
+    ):
+        if not taken.judged:
+            raise InputError(f"there are no filings in {', '.join(map(str, files))}")
+        confirms = check_columns(scale.asked(), accept_scale or [], by, known.indicators)
+        if sending is None:
+            shown.stop()
+            _tell(taken, None, show, console)
+        else:
+            try:
+                sending.send(taken, confirms)
+            finally:
+                shown.stop()
+                _tell(taken, sending.sent, show, console)
+        if taken.refused:
+            sys.exit(1)
 
 
-def judge(batches: Iterable[Batch], decoder: Decoder, tally: Tally) -> None:
-    """Judge the filings and send nothing."""
-    for batch in batches:
-        columns, refused = batch.judge(decoder)
-        tally.accepted += sum(map(len, columns))
-        tally.refused += refused
-
-
-def send(
-    batches: Iterable[Batch],
-    decoder: Decoder,
-    tally: Tally,
-    settings: Settings,
-    send_rejected: bool,
-    encoding: Encoding,
-    console: Console,
-    confirms: Confirms | None = None,
-) -> None:
-    """Judge the filings, by the registry too, and send them in the files' order; `tally` counts them.
-
-    The rejected go as they are in the file: what is no filing has no other encoding. `confirms` goes with the filings
-    that have implausible values: somebody has answered for them.
-    """
-    from streams.publish import Publisher
-    from streams.registry import read_institutions
-    from streams.topics import FILINGS, INSTITUTIONS, require_topic
-
-    topic = settings.topic_prefix + FILINGS
-    require_topic(settings.bootstrap, topic)
-    known = read_institutions(settings.bootstrap, settings.topic_prefix + INSTITUTIONS)
-    if not known:
-        console.print(
-            "No institution is registered: the worker will refuse every filing until"
-            " `guanlan institutions load` has run.",
-            style="yellow",
-        )
-    registered = frozenset(i.code for i in known)
-    with Publisher(settings.bootstrap, topic) as publisher:
-        for batch in batches:
-            columns, refused = batch.judge(decoder, registered)
-            parcels = _parcels(batch, columns, refused if send_rejected else [], decoder.catalogue, encoding, confirms)
-            too_large = publisher.deliver(parcels)
-            tally.accepted += sum(map(len, columns))
-            tally.refused += refused
-            _take_back(tally, batch, too_large)
-    if not publisher.idempotent:
-        console.print(
-            "The broker does not allow idempotent producers: after a lost answer a filing may be there"
-            " twice, which the worker refuses as a duplicate.",
-            style="yellow",
-        )
-
-
-def _asked(batches: Iterable[Batch], decoder: Decoder) -> list[Asked]:
-    """Read everything once, and return the columns whose units are in question."""
-    from streams.column_scale import ColumnScale
-
-    scale = ColumnScale(decoder.catalogue)
-    for batch in batches:
-        for columns in batch.judge(decoder)[0]:
-            scale.take(columns)
-    return scale.asked()
-
-
-def _parcels(
-    batch: Batch,
-    columns: list[Columns],
-    refused: list[RowRefusal],
-    catalogue: Catalogue,
-    encoding: Encoding,
-    confirms: Confirms | None,
-) -> list[Parcel]:
-    """Return the records to send, in order: the good ones in the encoding, the refused as they are."""
-    from streams.encode import recode
-    from streams.publish import Parcel
-    from streams.questions import with_confirms
-
-    parcels = []
-    for form in columns:
-        indicators = catalogue.reported(form.form)
-        odd = [False] * len(form) if form.odd is None else form.odd.tolist()
-        for position, code, doubtful in zip(form.index.tolist(), form.institutions, odd, strict=True):
-            record = batch.drafts[position - batch.start].record or b""
-            if confirms is not None and doubtful:
-                record = with_confirms(record, (), confirms)
-            record = recode(record, indicators, encoding)
-            parcels.append(Parcel(position, code.encode(), record, encoding.headers))
-    for refusal in refused:
-        record = batch.drafts[refusal.position - batch.start].record
-        if record is not None:
-            parcels.append(Parcel(refusal.position, _own_key(record), record))
-    return sorted(parcels)
-
-
-def _take_back(tally: Tally, batch: Batch, too_large: list[Parcel]) -> None:
-    """Count the filings that the broker found too large as rejected; those that were rejected before stay so."""
-    from streams.submit import RowRefusal
-    from streams.wire import Reason
-
-    already = {refusal.position for refusal in tally.refused}
-    for parcel in too_large:
-        if parcel.position not in already:
-            draft = batch.drafts[parcel.position - batch.start]
-            detail = f"the record of {len(parcel.value):,} bytes is over the topic's max.message.bytes"
-            tally.refused.append(RowRefusal(parcel.position, Reason.TOO_LARGE, detail, draft.file, draft.row))
-            tally.accepted -= 1
+class _Shown:
+    def stop(self) -> None:
+        """Nothing is shown."""
 
 
 @contextmanager
-def _progress(console: Console, tally: Tally) -> Iterator[None]:
-    """Show the tally while filings are sent, where the console is a terminal."""
+def _progress(console: Console, gauge: Gauge) -> Iterator[_Shown]:
+    """Show the gauge while files are read, where the console is a terminal."""
     from rich.live import Live
 
     if not console.is_terminal:
-        yield
+        yield _Shown()
         return
-    with Live(tally, console=console, transient=True, refresh_per_second=4):
-        yield
+    with Live(gauge, console=console, transient=True, refresh_per_second=4) as live:
+        yield live  # type: ignore[misc]
 
 
-def _tell(tally: Tally, verb: str, show: int, console: Console) -> None:
-    for refusal in tally.refused[:show]:
+def _tell(taken: Taken, sent: Sent | None, show: int, console: Console) -> None:
+    """Print what was refused and how many filings came through; of a sending that broke off, what is in Kafka."""
+    if sent is not None and sent.broken:
+        for line in sent.lines():
+            console.print(line, markup=False, style="yellow")
+        return
+    for refusal in taken.refused.all():
         console.print(f"{refusal.file} row {refusal.row}: {refusal.reason}: {refusal.detail}", markup=False)
-    if len(tally.refused) > show:
-        console.print(f"… and {len(tally.refused) - show:,} more rejected")
-    typer.echo("\n".join(tally.lines(verb)))
-
-
-def _own_key(record: bytes) -> bytes | None:
-    """Return the institution that a refused record names, so that it goes where the institution's others go."""
-    import msgspec
-
-    try:
-        told = msgspec.json.decode(record, type=dict[str, msgspec.Raw])
-        return msgspec.json.decode(told["institution"], type=str).encode()
-    except (msgspec.DecodeError, UnicodeError, RecursionError, KeyError):
-        return None
+    if len(taken.refused) > show:
+        console.print(f"… and {len(taken.refused) - show:,} more rejected")
+    lines = [f"{taken.accepted:,} {'acceptable' if sent is None else 'accepted'}, {len(taken.refused):,} rejected"]
+    for reason, count in sorted(taken.refused.reasons.items(), key=lambda item: (-item[1], item[0])):
+        lines.append(f"  {reason} {count:,}")
+    if taken.repeats:
+        console.print(f"{taken.repeats:,} of the filings stand in the files again, with the same values.")
+    if sent is not None and sent.before:
+        console.print(f"{sent.before:,} of the filings were in Kafka before.")
+    typer.echo("\n".join(lines))

@@ -70,8 +70,8 @@ def test_a_batch_becomes_columns_by_form() -> None:
         wire(filing(form="t.empty.q", values={})),
     ]
     decoded = DECODER.decode(batch)
-    liquidity, capital, empty = decoded.forms
-    assert [c.form for c in decoded.forms] == ["t.liquidity.d", "t.capital.q", "t.empty.q"]
+    liquidity, capital = decoded.forms
+    assert [c.form for c in decoded.forms] == ["t.liquidity.d", "t.capital.q"]
     assert liquidity.institutions == ["CN001", "CN003"]
     assert liquidity.index.tolist() == [0, 3]
     assert liquidity.revision.tolist() == [2, 0]
@@ -79,8 +79,7 @@ def test_a_batch_becomes_columns_by_form() -> None:
     assert liquidity.submitted_at.tolist() == [to_seconds("2026-04-01T08:00:00Z")] * 2
     np.testing.assert_array_equal(liquidity.values, [[np.nan, 1], [5, np.nan], [np.nan, -1.5]])
     np.testing.assert_array_equal(capital.values, [[0.12]])
-    assert empty.values.shape == (0, 1)
-    assert [(r.position, r.reason) for r in decoded.rejected] == [(1, Reason.NOT_JSON)]
+    assert [(r.position, r.reason) for r in decoded.rejected] == [(1, Reason.NOT_JSON), (4, Reason.EMPTY)]
     dtypes = (liquidity.as_of.dtype, liquidity.revision.dtype, liquidity.index.dtype, liquidity.values.dtype)
     assert dtypes == (np.int64, np.int32, np.int64, np.float64)
 
@@ -111,6 +110,8 @@ REFUSED: list[tuple[str, bytes | None, Reason, str]] = [
         "deeply",
     ),
     ("too large", b" " * (LIMIT + 1), Reason.TOO_LARGE, "100,001 bytes; the limit is 100,000"),
+    ("no value", wire(filing(values={})), Reason.EMPTY, "no value at all"),
+    ("nulls alone", wire(filing(values={"lcr": None, "total_deposits": None})), Reason.EMPTY, "no value at all"),
     ("no values", wire(filing(values=...)), Reason.WRONG_SHAPE, "has no 'values'"),
     ("extra field", wire(filing(valeus={})), Reason.WRONG_SHAPE, "did you mean 'values'"),
     ("values a list", wire(filing(values=[1])), Reason.WRONG_SHAPE, "'values' must be an object"),
@@ -366,7 +367,11 @@ def test_the_order_of_names_makes_no_difference(random: Random, strangers: int) 
 @given(st.dictionaries(st.sampled_from(["lcr", "total_deposits", "ratio.of-what?"]), st.floats(0, 20) | st.none()))
 def test_numbers_arrive_exactly(told: dict[str, float | None]) -> None:
     """A value is the very double that was written; one that was null or left out is NaN."""
-    (columns,) = DECODER.decode([wire(filing(values=told))]).forms
+    decoded = DECODER.decode([wire(filing(values=told))])
+    if all(value is None for value in told.values()):
+        assert [r.reason for r in decoded.rejected] == [Reason.EMPTY]
+        return
+    (columns,) = decoded.forms
     found = dict(zip(CATALOGUE.reported("t.liquidity.d"), columns.values[:, 0].tolist(), strict=True))
     for name, value in found.items():
         expected = told.get(name)

@@ -98,7 +98,7 @@ CORPUS: list[tuple[str, dict[str, Any], Reason | None]] = [
     ("good", {}, None),
     ("good, everything", {"revision": 3, "meta": {"by": ["me", 1, None]}, "values": dict.fromkeys(NAMES, 1)}, None),
     ("good, other names", {"institution": "中国银行", "as_of": "2026-03-31T00:00:00+08:00"}, None),
-    ("good, all missing", {"values": {}}, None),
+    ("all missing", {"values": {}}, Reason.EMPTY),
     ("good, large", {"values": {"total_deposits": 2**64 + 1, "ratio.of-what?": -1.7e308}}, None),
     ("good, small", {"values": {"lcr": 5e-324, "ratio.of-what?": -0.0}}, None),
     ("null in the name", {"institution": "null"}, None),

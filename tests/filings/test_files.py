@@ -260,7 +260,9 @@ def test_a_long_table_takes_the_items_it_knows(tmp_path: Path) -> None:
 def test_a_value_told_twice_is_refused(tmp_path: Path) -> None:
     """A long table that gives an item twice does not choose: the filing is refused with both rows named."""
     path = table(tmp_path, "bank,date,item,amount\nB1,2026-01-31,A01,5\nB2,2026-01-31,A01,6\nB1,2026-01-31,A01,7\n")
-    columns, refused = load_columns([path], parse_mapping(LONG, "m"), CATALOGUE)
+    columns, refused = load_columns(
+        [path], parse_mapping(LONG.replace("percent}", "percent, optional: true}"), "m"), CATALOGUE
+    )
     assert [c.institutions for c in columns] == [["B2"]]
     assert [(r.row, r.reason, r.detail) for r in refused] == [
         (2, "wrong_shape", "assets stands twice for B1 at 2026-01-31 (rows 2 and 4)")
@@ -324,7 +326,7 @@ def test_a_bad_cell_is_refused_by_name_and_its_row_is_told(tmp_path: Path) -> No
         "B10,2026-01-31,,\n",
     )
     (columns,), refused = load_columns([path], None, CATALOGUE, form="t.month")
-    assert columns.institutions == ["B1", "B10"]
+    assert columns.institutions == ["B1"]
     assert [(r.row, str(r.reason)) for r in refused] == [
         (3, "wrong_shape"),
         (4, "not_finite"),
@@ -334,6 +336,7 @@ def test_a_bad_cell_is_refused_by_name_and_its_row_is_told(tmp_path: Path) -> No
         (8, "out_of_range"),
         (9, "wrong_shape"),
         (10, "not_finite"),
+        (12, "empty"),
     ]
     details = [r.detail for r in refused]
     assert details[0] == "assets must be a number or null, not a text"

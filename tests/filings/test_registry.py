@@ -16,6 +16,7 @@ from rules.problems import ConfigError, InputError
 from rules.registry import Institution
 from streams.clients import open_producer
 from streams.codes import known_types, lei_problem
+from streams.mapping import parse_mapping
 from streams.registry import (
     publish_institutions,
     read_institutions,
@@ -247,3 +248,12 @@ def test_a_number_in_place_of_a_long_code_is_refused(tmp_path: Path) -> None:
     book.save(path)
     with pytest.raises(InputError, match="row 2: lei is a number of more than 15 digits: store it as text"):
         read_seed([path])
+
+
+def test_a_key_that_a_mapping_names_must_stand_in_some_line(tmp_path: Path) -> None:
+    """In JSON Lines too, what a mapping names and no line has is an error with the nearest name."""
+    path = tmp_path / "banks.jsonl"
+    path.write_text('{"CERT": 7, "NAMES": "Seventh"}\n', encoding="utf-8")
+    mapping = parse_mapping("mapping: m\ninstitutions: {code: CERT, name: {en: NAME}}\n", "m")
+    with pytest.raises(InputError, match=r"has no column 'NAME'; did you mean 'NAMES'\?"):
+        read_seed([path], mapping)

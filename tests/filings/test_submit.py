@@ -137,7 +137,7 @@ def test_filings_are_sent_in_the_encoding_asked_for(
 ) -> None:
     """The records on the topic say by their headers what they are, and decode to what the files say."""
     told = [filing("CN001", day, values={"lcr": day / 10}, meta={"day": day}) for day in (1, 2, 3)]
-    path = lines(tmp_path, *told, filing("CN001", day=4, values={}), b"{broken")
+    path = lines(tmp_path, *told, filing("CN001", day=4, values={"lcr": 0.4}), b"{broken")
     assert guanlan("submit", path, "--catalogue", catalogue, "--encoding", encoding, "--send-rejected") == 1
     records = list(read_to_end(kafka.bootstrap, topics + FILINGS))
     good = [r for r in records if r.value != b"{broken"]
@@ -173,6 +173,75 @@ def test_the_registry_is_asked(
     assert told.out == "1 accepted, 1 rejected\n  unknown_institution 1\n"
     assert "row 2: unknown_institution: no institution 'CN007' is registered; did you mean 'CN001'?" in told.err
     assert [r.key for r in read_to_end(kafka.bootstrap, topics + FILINGS)] == [b"CN001"]
+
+
+def interrupted(monkeypatch: pytest.MonkeyPatch, after: int, err: BaseException) -> None:
+    """Let the producer's `send` raise once it was called so many times."""
+    from kafka import KafkaProducer
+
+    real, count = KafkaProducer.send, 0
+
+    def send(self: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count > after:
+            raise err
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(KafkaProducer, "send", send)
+
+
+@pytest.mark.parametrize("err", [KeyboardInterrupt(), SystemExit(137), NotLeaderForPartitionError()])
+def test_what_broke_off_is_said_and_goes_on_from_there(
+    kafka: Broker,
+    topics: str,
+    catalogue: Path,
+    tmp_path: Path,
+    guanlan: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    err: BaseException,
+) -> None:
+    """In the middle of the second piece: the command says which rows are in Kafka; --resume sends the others once."""
+    monkeypatch.setenv("GUANLAN_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr("guanlan.sending.PIECE", 4)
+    told = [filing(f"CN{n:03}") for n in range(10)]
+    path = lines(tmp_path, *told)
+    asked = ["submit", path, "--catalogue", catalogue]
+    assert guanlan(*asked, "--resume") == 2
+    assert "there is nothing to resume" in capsys.readouterr().err
+    with monkeypatch.context() as patched:
+        interrupted(patched, 6, err)
+        assert guanlan(*asked) in (130, 137, 3)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"4 filings are in Kafka: all up to {path} row 4." in said.err
+    assert "The same command with --resume" in said.err
+    there = [r.value for r in read_to_end(kafka.bootstrap, topics + FILINGS)]
+    assert set(told[:4]) <= set(there) <= set(told[:6])
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert guanlan(*asked, "--resume") == 2
+    assert "has changed since a part of it was sent (4 filings are in Kafka)" in capsys.readouterr().err
+    lines(tmp_path, *told)
+    assert guanlan(*asked, "--resume") == 0
+    said = capsys.readouterr()
+    assert said.out == "10 accepted, 0 rejected\n"
+    assert f"{len(there)} of the filings were in Kafka before." in said.err
+    assert sorted(r.value or b"" for r in read_to_end(kafka.bootstrap, topics + FILINGS)) == told
+    assert guanlan(*asked, "--resume") == 2
+
+
+def test_a_file_that_ends_badly_sends_nothing(
+    kafka: Broker, topics: str, catalogue: Path, tmp_path: Path, guanlan: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five thousand good rows before a stray quote are not in Kafka: the file is a mistake, and exit 2 says so."""
+    path = tmp_path / "f.csv"
+    rows = "".join(f"CN{n:05},2026-03-01,1.3,\n" for n in range(5000))
+    path.write_text(f'institution,as_of,lcr,note\n{rows}"CN"5000,2026-03-01,1.3,\n')
+    assert guanlan("submit", path, "--form", "t.day", "--catalogue", catalogue) == 2
+    said = capsys.readouterr()
+    assert (said.out, "line 5002: can't be read" in said.err) == ("", True)
+    assert list(read_to_end(kafka.bootstrap, topics + FILINGS)) == []
 
 
 def test_the_topic_must_be_there(
@@ -251,7 +320,9 @@ def test_institutions_are_loaded_and_listed(
     out = capsys.readouterr().out
     assert out.startswith("1 institutions read\n1 institutions loaded\n")
     assert "第一银行" in out
-    assert json.loads(out.splitlines()[-1]) == {
+    told = json.loads(out.splitlines()[-1])
+    assert told.pop("registered")  # the moment of loading
+    assert told == {
         "code": "CN001",
         "name": {"en": "First Bank", "zh": "第一银行"},
         "type": "large_bank",

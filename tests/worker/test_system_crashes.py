@@ -151,6 +151,7 @@ class Reader:
     """A consumer that has read what there is."""
 
     epoch = 0
+    sealed = False
     flow_active = True
 
     def idle_seconds(self) -> float:

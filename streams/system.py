@@ -206,7 +206,7 @@ class SystemSide(Side[Crossing]):
         """Register an institution, or take its new attributes."""
         if self._ours:
             if self.engine.row(institution.code) < 0:
-                self.keeper.mark(PARTITION, block_of(institution.code))  # when it came belongs to the state
+                self._changed(block_of(institution.code))  # when it came belongs to the state
             self.engine.put_institution(institution)
             self._members.setdefault(block_of(institution.code), {})[institution.code] = None
 

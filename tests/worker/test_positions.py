@@ -10,9 +10,9 @@ from typing import cast
 
 import msgspec
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import IsolationLevel, Producer
 from confluent_kafka import TopicPartition as Place
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from faust.types import TP
 from kafka import KafkaAdminClient
 
@@ -91,14 +91,29 @@ def test_another_id_is_another_topic_and_no_id_says_nothing() -> None:
 
 
 def in_transaction(bootstrap: str, records: Sequence[tuple[str, Sent]], commit: bool = True) -> None:
-    """Send records in one transaction, which leaves a mark behind them."""
-    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": f"{records[0][0]}-{commit}"})
+    """Send records in one transaction, which leaves a mark behind them; return once the marks are there.
+
+    Brokers write them after they have told the sender that all is done.
+    """
+    own = {"transactional.id": f"{records[0][0]}-{commit}", "partitioner": "murmur2_random"}
+    producer = Producer({"bootstrap.servers": bootstrap, **own})
     producer.init_transactions(30)
     producer.begin_transaction()
     for topic, record in records:
         producer.produce(topic, record.value, record.key.encode())
     producer.flush(30)
     producer.commit_transaction(30) if commit else producer.abort_transaction(30)
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    topics = {topic for topic, _ in records}
+    places = {Place(t, p): OffsetSpec.latest() for t in topics for p in producer.list_topics(t).topics[t].partitions}
+    for _ in range(300):
+        levels = (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+        told = [admin.list_offsets(places, isolation_level=level) for level in levels]
+        committed, whole = ([one.result().offset for one in found.values()] for found in told)
+        if committed == whole:
+            return
+        time.sleep(0.1)
+    raise TimeoutError("the marks of the transaction did not come")
 
 
 def clocks() -> tuple[Program, int, int]:

@@ -90,7 +90,7 @@ def test_the_commands_create_and_describe(
     told = capsys.readouterr()
     assert f"{topic_prefix}alerts: the topic is missing, should be 2 partitions" in told.err
     assert guanlan("topics", "create", "--partitions", "2") == 0
-    assert capsys.readouterr().out == "10 topics created, 0 were there\n"
+    assert capsys.readouterr().out == "11 topics created, 0 were there\n"
     assert guanlan("topics", "describe", "--partitions", "2") == 0
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [topic_prefix + "filings", "2", "1", "everything", "ok"] in shown

@@ -30,7 +30,7 @@ CALLS_A_REVISION = 4_150
 CALLS_A_TRANSITION = 21
 CALLS_A_RULE_WITH_NEWS = 70
 CALLS_AN_EXPORT = 432
-CALLS_A_RESTORE = 625
+CALLS_A_RESTORE = 628
 PEAK_SHARE = 0.9
 """A little above what was counted when the test was written. Raise one only for a feature that is worth it."""
 

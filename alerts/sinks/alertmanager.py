@@ -223,7 +223,8 @@ class AlertmanagerSink:
 
     def _open(self, notices: list[Notice], held: _Held | None, now: float) -> _Plan:
         notice = notices[-1]
-        known = {p["labels"]["step"]: p["labels"]["group"] for p in self._active.get(notice.alert.case, ())}
+        active = self._found(notice.alert.case)
+        known = {step: posting["labels"]["group"] for step, posting in active.items()}
         groups: dict[str, tuple[Step, str]] = {}
         opened = []
         for step in notice.steps:
@@ -243,18 +244,30 @@ class AlertmanagerSink:
             plan.postings.append(marker(step.id, now, now + REPLACED_SECONDS, self._desk))
         plan.postings += [marker(step, now, now + ENDS_AFTER_SECONDS, self._desk) for step in muted]
         plan.replaced = [self._posting(told, step, group, now, over=True) for step, group in replaced]
+        # what a desk before this one told, and could not end any more when something took its place
+        strays = {} if held is not None else {k: p for k, p in active.items() if k not in groups}
+        plan.postings += [marker(step, now, now + REPLACED_SECONDS, self._desk) for step in strays]
+        plan.replaced += [_as_posted(posting, now, now) for posting in strays.values()]
         return plan
 
     def _end(self, notices: list[Notice], held: _Held | None, now: float) -> _Plan:
         notice = notices[-1]
-        known = {p["labels"]["step"]: p["labels"]["group"] for p in self._active.get(notice.alert.case, ())}
+        active = self._found(notice.alert.case)
+        known = {step: posting["labels"]["group"] for step, posting in active.items()}
         groups = dict(held.groups) if held else {}
         for step in notice.steps if held is None else ():
             groups[step.id] = (step, known.get(step.id) or self._group(notice, step))
         plan = _Plan(notices, ended=True)
         plan.postings = [marker(step, now, now, self._desk) for step in (held.muted if held else ())]
         plan.postings += [self._posting(notice, step, group, now, over=True) for step, group in groups.values()]
+        strays = {} if held is not None else {k: p for k, p in active.items() if k not in groups}
+        plan.postings += [_as_posted(posting, now, now) for posting in strays.values()]
         return plan
+
+    def _found(self, case: str) -> dict[str, Posting]:
+        """Return the tellings of a case that Alertmanager held when it was asked, by step."""
+        tellings = (p for p in self._active.get(case, ()) if p["labels"].get("replaced") != "yes")
+        return {posting["labels"]["step"]: posting for posting in tellings}
 
     def _group(self, notice: Notice, step: Step) -> str:
         return self._digests.get(notice.partition, {}).get(step.offset) or " ".join(group_of(notice.alert.last))

@@ -298,6 +298,7 @@ def test_an_offset_without_a_record_is_no_lag() -> None:
     clock.now += 10.0
     settle(one)
     assert len(target.taken) == 4
+    LagWatch(lambda: Marked(topic, "lag"), [one], metrics).look()  # type: ignore[arg-type]
     assert metrics.registry.get_sample_value("guanlan_desk_lag_records", {"sink": "target"}) == 0
     assert topic.offsets["desk", 0] == len(topic.partitions[0]) + 1
 

@@ -8,8 +8,7 @@ import pytest
 
 from alerts.desk import Desk
 from alerts.due_dates import DueDates, as_told
-from alerts.sinks.alertmanager import annotations
-from alerts.wording import message
+from alerts.wording import annotations, message
 from tests.alerts.samples import transition
 
 PROVISIONAL = {"deadline": "5bd", "seen_at": "2026-02-13T02:00:00Z", "action": {"en": "Call", "zh": "约谈"}}
@@ -37,9 +36,9 @@ def test_readers_are_told_in_both_languages_also_later() -> None:
     """An escalation without a date of its own keeps the one that was told, and that it is provisional."""
     desk = Desk()
     desk.fold(transition("firing", due="2027-02-26", due_provisional=True, **PROVISIONAL))
-    notice = desk.fold(transition("eased", as_of="2026-04-30", **PROVISIONAL))
+    notice = desk.fold(transition("escalated", as_of="2026-04-30", **PROVISIONAL))
     assert notice is not None
     words = message(notice, lambda subject: {}, "en")
-    assert "by 2027-02-26, provisional until working days are announced" in words
-    assert "至2027-02-26，暂定，以正式公布的放假调休安排为准" in words
-    assert annotations(notice.alert)["due_provisional"] == "true"
+    assert "by Friday 26 February 2027 (within 5 business days, provisional until working days are announced)" in words
+    assert "请于2027年2月26日前（5个工作日内）完成（暂定，以正式公布的放假调休安排为准）" in words
+    assert annotations(notice, lambda subject: {})["due_provisional"] == "true"

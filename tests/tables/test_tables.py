@@ -211,7 +211,10 @@ rules:
         ("as_of lcr | level\n2026-01-05 99% | none: too old", "'none: too old' is no level"),
         ("as_of lcr | level\n2026-01-05 99% | unknown: to old", "did you mean 'too old'?"),
         ("as_of lcr | level\n2026-01-05 99% | unknown: out of range", "a filing that is refused never reaches a rule"),
-        ("as_of lcr | level\n2026-01-05 130 | none", "lcr is 130, outside [0, 100]: the filing is refused (write 130%)"),
+        (
+            "as_of lcr | level\n2026-01-05 130 | none",
+            "lcr is 130, outside [0, 100]: the filing is refused (write 130%)",
+        ),
         ("as_of lcr | levle\n2026-01-05 99% | none", "did you mean 'level'?"),
         ("as_of nsfr | level\n2026-04-01 99% | none", "no period ends then; the nearest end: 2026-03-31"),
         ("as_of lcr | level\n2026-04-01T10:00 99% | none", "it must be a date, as 2026-04-01, without a time of day"),

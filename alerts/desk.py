@@ -149,4 +149,6 @@ def _kind(before: Alert | None, after: Alert) -> Kind:
     change = SEVERITIES.index(after.last.severity) - SEVERITIES.index(before.last.severity)
     if change:
         return "escalated" if change > 0 else "eased"
+    if after.last.state == "worsened":
+        return "worsened"
     return "stale" if after.last.overdue and not before.last.overdue else "moved"

@@ -29,6 +29,7 @@ EventType = Literal[
     "guanlan.alert.suppressed",
     "guanlan.alert.released",
     "guanlan.alert.stale",
+    "guanlan.alert.worsened",
 ]
 
 

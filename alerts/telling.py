@@ -12,7 +12,6 @@ was told without having kept it.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
@@ -26,7 +25,6 @@ DAY = 86_400.0
 _STEPS: frozenset[Kind] = frozenset(
     ("firing", "escalated", "eased", "stale", "released", "worsened", "past_due", "unanswered", "flapping")
 )
-_LIMIT = re.compile(r"\s*(\w+)\s*([<>])=?\s*(-?[\d.]+(?:e-?\d+)?)\s*(%?)\s*\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +130,8 @@ class Telling:
         """Keep what is told now and when to look at it again; return the notice with its steps."""
         alert, event = notice.alert, notice.alert.last
         told = self._told.get(alert.case)
-        if notice.kind == "moved" and told is not None and self._much_worse(told.said, event):
-            notice = replace(notice, kind="worsened")
+        if notice.kind in ("moved", "worsened") and told is not None:
+            notice = replace(notice, kind="worsened" if self._much_worse(told.said, event) else "moved")
         if notice.kind == "resolved":
             steps = _newest_last(self._told.pop(alert.case).steps) if told else ()
             return replace(notice, steps=steps)
@@ -174,7 +172,9 @@ class Telling:
         if not factor or after.severity != "critical" or before.severity != "critical":
             return False
         was, now = _beyond(before), _beyond(after)
-        return was is not None and now is not None and now > 0 and now >= factor * max(was, 0.0)
+        if was is None or now is None:  # another comparison spoke, or somebody without measured values
+            return after.state == "worsened"
+        return now > 0 and now >= factor * max(was, 0.0)
 
     def _damp(self, notice: Notice) -> list[Notice]:
         """Return what passes of a notice; while its series flaps, only what is graver than was told."""
@@ -247,10 +247,10 @@ def _rank(severity: str) -> int:
 
 
 def _beyond(event: Transition) -> float | None:
-    """Return by how much the value is beyond the limit of a condition like `lcr < 100%`; None where it is no such."""
-    match = _LIMIT.match(event.condition)
-    reading = event.values.get(match.group(1)) if match else None
-    if match is None or reading is None or reading.value is None:
+    """Return by how much what the level measures is beyond its limit; None where it compares no number with a limit."""
+    found = event.measured
+    if found is None or found.value is None or found.limit is None:
         return None
-    limit = float(match.group(3)) / (100.0 if match.group(4) else 1.0)
-    return limit - reading.value if match.group(2) == "<" else reading.value - limit
+    if found.side in ("below", "at_most"):
+        return found.limit - found.value
+    return found.value - found.limit if found.side in ("above", "at_least") else None

@@ -29,6 +29,7 @@ MARKERS = {
     "released": "^",
     "suppressed": "x",
     "stale": "D",
+    "worsened": "^",
 }
 
 

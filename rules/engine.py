@@ -42,6 +42,7 @@ from rules.settings import Table
 from rules.staleness import Staleness
 from rules.store import ACCEPTED, BACKWARDS, BEYOND, DUPLICATE, NEVER, Bools, Floats, FormStore, Ints, Longs
 from rules.transitions import SEVERITIES, Cause, Transition
+from rules.worsening import worsened
 
 FILED, LATE, REVISED, EDITED = range(4)
 CAUSES: tuple[Cause, ...] = ("filed", "late", "revised", "rule-changed")
@@ -596,7 +597,8 @@ class Engine:
         if fresh.any():
             chosen = np.flatnonzero(fresh)
             before, after = self.judge.step(group, rows[chosen], at[chosen], self._system[rows[chosen]])
-            found += self._attribute(events(before, after), batch, cause)
+            told = events(before, after) + worsened(self.rules, self.world, batch.form, before, after)
+            found += self._attribute(told, batch, cause)
         if not fresh.all():
             found += self._judge_again(group, batch.take(np.flatnonzero(~fresh)), cause[~fresh])
         return found

@@ -27,7 +27,7 @@ REASONS = (
     "not filed", "not reported", "too old", "no parameter", "divided by zero", "history too short", "coverage too low",
 )  # fmt: skip
 """Why an outcome can be unknown."""
-NONE, PENDING, FIRING, ESCALATED, EASED, RESOLVED, LAPSED, SUPPRESSED, RELEASED, STALE = range(10)
+NONE, PENDING, FIRING, ESCALATED, EASED, RESOLVED, LAPSED, SUPPRESSED, RELEASED, STALE, WORSENED = range(11)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ WORDS = {
         "edited": "The rule is not the one that judged (hash {old}, now {new}): it was edited since.",
         "none": "none", "watch": "watch", "warning": "warning", "critical": "critical", "open": "unknown",
         "pending": "pending", "firing": "firing", "escalated": "escalated", "eased": "eased", "resolved": "resolved",
-        "suppressed": "suppressed", "released": "released", "stale": "stale",
+        "suppressed": "suppressed", "released": "released", "stale": "stale", "worsened": "worsened",
     },
     "zh": {
         "held": "{level}成立", "not": "{level}不成立", "unknown": "{level}是否成立无法判断",
@@ -50,7 +50,7 @@ WORDS = {
         "edited": "规则已被修改（原哈希{old}，现为{new}）。",
         "none": "无", "watch": "关注", "warning": "预警", "critical": "严重", "open": "无法判断",
         "pending": "待定", "firing": "触发", "escalated": "升级", "eased": "缓和", "resolved": "解除",
-        "suppressed": "抑制", "released": "恢复", "stale": "数据中断",
+        "suppressed": "抑制", "released": "恢复", "stale": "数据中断", "worsened": "恶化",
     },
 }  # fmt: skip
 

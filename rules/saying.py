@@ -8,7 +8,19 @@ from itertools import repeat
 from rules.context import World
 from rules.explain_words import LEVELS
 from rules.gauges import unit_of
-from rules.judge import EASED, ESCALATED, FIRING, LAPSED, PENDING, RELEASED, RESOLVED, STALE, SUPPRESSED, Said
+from rules.judge import (
+    EASED,
+    ESCALATED,
+    FIRING,
+    LAPSED,
+    PENDING,
+    RELEASED,
+    RESOLVED,
+    STALE,
+    SUPPRESSED,
+    WORSENED,
+    Said,
+)
 from rules.plan import Node, Piece, Rule
 from rules.registry import Institution
 from rules.seen import Seen, Value, instant
@@ -27,9 +39,10 @@ STATES: dict[int, State] = {
     SUPPRESSED: "suppressed",
     RELEASED: "released",
     STALE: "stale",
+    WORSENED: "worsened",
 }
 _FIRING_ALONE = {0}
-_HOLDS = frozenset({PENDING, FIRING, ESCALATED, EASED})
+_HOLDS = frozenset({PENDING, FIRING, ESCALATED, EASED, WORSENED})
 """Kinds of events that the text of a firing fits as well: a level holds, by values that are known."""
 
 

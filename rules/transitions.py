@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-State = Literal["pending", "firing", "escalated", "eased", "resolved", "suppressed", "released", "stale"]
+State = Literal["pending", "firing", "escalated", "eased", "resolved", "suppressed", "released", "stale", "worsened"]
 Severity = Literal["none", "watch", "warning", "critical"]
 Cause = Literal["filed", "late", "revised", "clock", "rule-changed", "retired"]
 
@@ -101,6 +101,7 @@ class Transition(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     resolved   no level holds (and `clear` holds): the episode is over; or a pending lapsed (no alert id)
     suppressed the open alert is silenced now, or by something else than before: `suppressed_by` says by what
     released   nothing silences the open alert any more: it counts as firing, at its severity
+    worsened   it stays critical, at least twice as far beyond the limit as what was told last
     stale      the open alert's data ran out: `overdue` names the forms that did not come; it stays open
 
     An open alert is stale as long as its transitions have `overdue`. When its forms have come and its severity is

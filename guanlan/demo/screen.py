@@ -30,6 +30,7 @@ SIGNS = {
     "suppressed": "·",
     "released": "!",
     "stale": "?",
+    "worsened": "↑",
 }
 PIPELINE_ROWS = 9
 WORDS = {

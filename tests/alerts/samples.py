@@ -12,6 +12,7 @@ LEVEL_OF = {
     "eased": "watch",
     "resolved": "none",
     "pending": "watch",
+    "worsened": "critical",
     "stale": "watch",
     "suppressed": "watch",
     "released": "watch",

@@ -9,7 +9,7 @@ from alerts.desk import Notice
 from alerts.events import encode
 from alerts.notes import Digest, Notes, decode
 from alerts.telling import DAY, Again, Telling
-from rules.transitions import Reading, Transition
+from rules.transitions import Measured, State, Transition
 from tests.alerts.log import Topic
 from tests.alerts.samples import transition
 from tests.alerts.test_delivery import Clock, Target
@@ -50,19 +50,21 @@ def test_no_deadline_that_had_passed_when_it_was_told() -> None:
 
 
 def test_much_worse_within_critical() -> None:
-    """Told again when the distance to the limit has doubled since it was told, and not before."""
+    """Told again when the distance to the limit has doubled since it was told, and not before.
+
+    What measures nothing is told when the engine says so, and nothing is where the policy asks for nothing.
+    """
     telling = Telling(Again(unanswered=()))
 
-    def at(value: float, day: int) -> Transition:
-        return transition(
-            as_of=f"2026-04-{day:02}",
-            severity="critical",
-            condition="lcr < 100%",
-            values={"lcr": Reading(value, "ratio")},
-        )
+    def at(value: float | None, day: int, state: State = "firing") -> Transition:
+        found = None if value is None else Measured("lcr", value, "ratio", "below", 1.0)
+        return transition(state, as_of=f"2026-04-{day:02}", started="2026-04-01", severity="critical", measured=found)
 
     found = fold(telling, [(n, at(value, n + 1)) for n, value in enumerate((0.97, 0.95, 0.94, 0.93, 0.87))])
     assert kinds(found) == ["firing", "moved", "worsened", "moved", "worsened"]
+    assert kinds(fold(telling, [(6, at(None, 7, "worsened"))])) == ["worsened"]
+    indifferent = Telling(Again(unanswered=(), worsened=0.0))
+    assert kinds(fold(indifferent, [(0, at(0.97, 1)), (1, at(0.5, 2, "worsened"))])) == ["firing", "moved"]
 
 
 def test_flapping_is_said_once_and_held_back_until_it_is_quiet() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rules.calendar import DAY, seconds
 from rules.engine import Engine, FormBatch
 from rules.transitions import Transition
-from tests.rules.worlds import batch, institutions, program
+from tests.rules.worlds import institutions, program
 
 LOW = "  - {id: low, levels: {warning: x < 2, critical: x < 1}}"
 HIGH = "  - {id: high, levels: {critical: x > 10}}"
@@ -27,22 +27,19 @@ def engine_of(*rules: str) -> Engine:
     return Engine(compiled(*rules), institutions(2))
 
 
-READER = engine_of(LOW)
-"""Knows which row is whose; nothing is filed with it."""
-
-
-def filing(quarter: int, x: float, who: str = "I0", revision: int = 0) -> FormBatch:
+def filing(quarter: int, x: float) -> FormBatch:
+    """What the first institution files in form q: x, y, assets."""
     at = QUARTERS[quarter]
-    made = batch(READER, "q", [(who, at // DAY, (x, 1.0, 1.0))])
+    one = np.zeros(1, np.int64)
     return FormBatch(
-        made.form,
-        made.rows,
-        made.as_of,
-        np.array([at + DAY]),
-        np.array([revision]),
-        made.offset,
-        made.sequence,
-        made.values,
+        "q",
+        rows=np.zeros(1, np.int32),
+        as_of=one + at,
+        submitted_at=one + at + DAY,
+        revision=np.zeros(1, np.int32),
+        offset=one - 1,
+        sequence=one,
+        values=np.array([[x], [1.0], [1.0]]),
     )
 
 

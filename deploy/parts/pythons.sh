@@ -7,11 +7,21 @@ cd "$(dirname "$0")/../.."
 uv=${UV:-.venv/bin/uv}
 "$uv" --version >/dev/null 2>&1 || { echo "make pythons: run make venv first" >&2; exit 2; }
 
+# on the path, or one of pyenv's: its names on the path answer only for the versions that were chosen
+find_python() {
+    for name in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python; do
+        if "$name" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" >/dev/null 2>&1; then
+            command -v "$name"
+            return
+        fi
+    done
+}
+
 failed=""
 for version in $VERSIONS; do
-    python=$("$uv" python find --no-python-downloads "$version" 2>/dev/null || true)
+    python=$(find_python "$version")
     if [ -z "$python" ]; then
-        if "$uv" pip compile --quiet --python-version "$version" --no-build --only-binary :all: --output-file /dev/null \
+        if "$uv" pip compile --quiet --python-version "$version" --no-build --output-file /dev/null \
             --constraint deploy/locks/dev.txt pyproject.toml --extra dev; then
             echo "make pythons: $version is not here: every package has a wheel for it, no test ran"
         else

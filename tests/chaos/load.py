@@ -82,6 +82,8 @@ def _planned(rng: random.Random, filings: int, institutions: int) -> Iterator[tu
 
 def _values(rng: random.Random, form: str, day: int) -> Values:
     values = {name: None if rng.random() < 0.03 else round(rng.gauss(1, 0.05), 4) for name in FORMS[form]}
+    if not any(value is not None for value in values.values()):
+        values[FORMS[form][0]] = 1.0  # one of nothing is refused
     return values | {"flag": float((day + 1) % 2)} if form == "a.d" else values
 
 

@@ -66,7 +66,7 @@ class Topics:
         self.folder.mkdir(parents=True)
         file = self.folder / "institutions.csv"
         file.write_text(registry, encoding="utf-8")
-        for command in (["topics", "create"], ["institutions", "load", str(file)]):
+        for command in (["topics", "create"], ["institutions", "load", "--catalogue", str(CATALOGUE), str(file)]):
             subprocess.run([*GUANLAN, *command], env=self.environment, check=True, capture_output=True)
 
     def feed(self, records: list[Sent], until: int) -> None:
